@@ -1,0 +1,212 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Compare two baselines: pure. Differences of items, allowed changes as data, correlation of cause and consequence."""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+
+# Which finding is the cause when several tell of one event: earlier explains later (see correlate).
+CAUSES = (
+    "disks", "mounts", "files.tree", "network", "resolver", "accounts", "packages", "services", "databases", "dns",
+    "tls", "sites", "lists", "mail", "queue", "cron", "firewall", "sockets", "sysctl", "resources", "files",
+)
+
+RULE_KEYS = {"section", "subject", "id", "change", "attribute", "before", "after", "details", "rename", "reason"}
+
+
+def differences(before, after, ignore=()):
+    """Differences of two {subject: {attribute: value}} maps, sorted by subject.
+
+    Yields (subject, change, attribute, old, new); change is missing, new or changed.
+    For missing and new, attribute is "" and old/new is the whole item.
+    """
+    for subject in sorted(set(before) | set(after)):
+        if subject not in after:
+            yield subject, "missing", "", before[subject], None
+        elif subject not in before:
+            yield subject, "new", "", None, after[subject]
+        else:
+            old, new = before[subject], after[subject]
+            for attribute in sorted(set(old) | set(new)):
+                if attribute not in ignore and old.get(attribute) != new.get(attribute):
+                    yield subject, "changed", attribute, old.get(attribute), new.get(attribute)
+
+
+def details(change, attribute="", before=None, after=None, **more):
+    """The details dict that rules match against."""
+    return dict(more, change=change, attribute=attribute, before=before, after=after)
+
+
+def check_rules(rules):
+    """Raise IntactError for a rule that nobody could read: unknown key, no section, no reason."""
+    for rule in rules:
+        unknown = set(rule) - RULE_KEYS
+        if unknown:
+            raise IntactError("allowed change %s has unknown keys: %s" % (rule, ", ".join(sorted(unknown))))
+        for key in ("section", "reason"):
+            if not str(rule.get(key) or "").strip():
+                raise IntactError("allowed change %s lacks %s" % (rule, key))
+        if "rename" in rule and set(rule["rename"]) != {"from", "to"}:
+            raise IntactError("allowed change %s: rename needs from and to" % rule)
+
+
+def _text(value):
+    return "" if value is None else value if isinstance(value, str) else str(value)
+
+
+def allows(rule, finding):
+    """Whether a rule allows this finding: every key the rule names must match; strings are shell patterns."""
+    if "rename" in rule or rule["section"] != finding.section:
+        return False
+    wanted = [(rule.get("id"), finding.id), (rule.get("subject"), finding.subject)]
+    wanted += [(rule.get(key), finding.details.get(key)) for key in ("change", "attribute", "before", "after")]
+    wanted += [(value, finding.details.get(key)) for key, value in (rule.get("details") or {}).items()]
+    return all(pattern is None or fnmatch.fnmatchcase(_text(value), _text(pattern)) for pattern, value in wanted)
+
+
+def rename(items, section, rules):
+    """Items of the earlier baseline under the names that the rules give them, and what was renamed.
+
+    from may hold one *, which is put in place of the * in to. Returns (items, [{from, to, reason}]).
+    A rename that would hide another item (target name already taken before) is not done.
+    """
+    done, out = [], {}
+    for subject, item in items.items():
+        name = subject
+        for rule in rules:
+            if rule["section"] != section or "rename" not in rule:
+                continue
+            source, target = rule["rename"]["from"], rule["rename"]["to"]
+            if not fnmatch.fnmatchcase(subject, source):
+                continue
+            if "*" in source:
+                head, tail = source.split("*", 1)
+                middle = subject[len(head):len(subject) - len(tail)] if tail else subject[len(head):]
+                target = target.replace("*", middle, 1)
+            if target not in items:
+                name = target
+                done.append({"from": subject, "to": target, "reason": rule["reason"]})
+            break
+        out[name] = item
+    return out, done
+
+
+def _under(path, directory):
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def covered(entry, finding):
+    """Whether a covers entry {section, subject | path} names this finding.
+
+    section may be "*". path matches a subject that is a path at or below it, or any of details.paths.
+    """
+    if entry["section"] not in ("*", finding.section):
+        return False
+    if "subject" in entry:
+        return entry["subject"] == finding.subject
+    paths = list(finding.details.get("paths") or [])
+    if finding.subject.startswith("/"):
+        paths.append(finding.subject)
+    return any(_under(path, entry["path"]) for path in paths)
+
+
+def _rank(finding):
+    for index, prefix in enumerate(CAUSES):
+        if finding.id.startswith(prefix + "."):
+            # "files.tree" must not be taken for "files", nor the other way round
+            if prefix == "files" and finding.id.startswith("files.tree."):
+                continue
+            return index
+    return len(CAUSES)
+
+
+def correlate(findings):
+    """Fold consequences under their causes: nothing is dropped, each folded finding is listed under one cause."""
+    order = sorted(findings, key=_rank)
+    folded = set()
+    for index, cause in enumerate(order):
+        if index in folded or not cause.covers:
+            continue
+        for other, finding in enumerate(order):
+            if other == index or other in folded:
+                continue
+            if any(covered(entry, finding) for entry in cause.covers):
+                folded.add(other)
+                cause.consequences.append({k: v for k, v in finding.as_dict().items() if k != "consequences"})
+                cause.consequences += finding.consequences
+    return [finding for index, finding in enumerate(order) if index not in folded]
+
+
+def compare(before, after, probes, rules=()):
+    """Compare two documents (see _document). probes: {section: module with compare(before, after)}.
+
+    Returns {"findings": [Finding], "allowed": [{"finding": dict, "reason": str}], "renamed": [...],
+    "sections": [{"section", "before", "after", "changes", "allowed", "status"}]}.
+    """
+    check_rules(rules)
+    findings, allowed, renamed, sections = [], [], [], []
+    for section, probe in probes.items():
+        old, new = before["sections"].get(section), after["sections"].get(section)
+        raised = state_findings(section, old, new)
+        if old and new and "data" in old and "data" in new and (old["data"] or new["data"]):
+            data = copy.copy(old["data"])
+            if "items" in data:
+                data["items"], moved = rename(data["items"], section, rules)
+                renamed += [dict(entry, section=section) for entry in moved]
+            raised += probe.compare(data, new["data"])
+        kept = []
+        for finding in raised:
+            rule = next((r for r in rules if allows(r, finding)), None)
+            if rule:
+                allowed.append({"finding": finding.as_dict(), "reason": rule["reason"]})
+            else:
+                kept.append(finding)
+        findings += kept
+        sections.append({
+            "section": section,
+            "before": summary(old),
+            "after": summary(new),
+            "status": (new or {}).get("status", "missing"),
+            "changes": len(raised),
+            "allowed": len(raised) - len(kept),
+        })
+    return {"findings": correlate(findings), "allowed": allowed, "renamed": renamed, "sections": sections}
+
+
+def summary(section):
+    """The section's own summary {what: number}, or {} when it could not be read."""
+    return ((section or {}).get("data") or {}).get("summary", {})
+
+
+def state_findings(section, old, new):
+    """Findings about what was not looked at. A section that neither look could see is a finding as well."""
+    out = []
+    for moment, part in (("before", old), ("after", new)):
+        status = (part or {}).get("status", "missing")
+        if status in ("missing", "failed"):
+            out.append(Finding(
+                id="%s.unread" % section, severity="blocker", subject="%s (%s)" % (section, moment),
+                title="the %s section could not be read %s" % (section, moment),
+                evidence=(part or {}).get("reason", "not in the document"),
+                remedy="repair what the reason names and capture again", details=details("unread"),
+            ))
+        elif status == "off":
+            out.append(Finding(
+                id="%s.off" % section, severity="warning", subject="%s (%s)" % (section, moment),
+                title="the %s section is switched off %s: nothing in it was compared" % (section, moment),
+                remedy="switch it on in baseline_sections, or waive this", details=details("off"),
+            ))
+        for entry in (part or {}).get("unlooked", []):
+            out.append(Finding(
+                id="%s.unlooked" % section, severity="warning", subject=entry["what"],
+                title="not looked at (%s)" % moment, evidence=entry["why"],
+                remedy="raise the section's limit, or waive this", details=details("unlooked"),
+            ))
+    return out

@@ -1,0 +1,135 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""A flight: one maintenance of one host, and its append-only journal, from which the report is drawn.
+
+Directory on the host: /var/lib/intact/flights/<id>/ (0700), copied to the controller's flights/<id>/.
+  journal.jsonl                events, one JSON object a line
+  baseline-before.json.gz      and baseline-after.json.gz
+  preflight.json postflight.json   verdicts of the gates (see _findings.gate)
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import time
+
+from ansible_collections.intact.hosting.plugins.module_utils._files import append_durable, read_if_exists
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+
+FLIGHTS = "/var/lib/intact/flights"
+JOURNAL = "journal.jsonl"
+ID = re.compile(r"^[a-z0-9][a-z0-9._-]{2,80}$")
+
+# What an event may be called; the report knows these and no others.
+EVENTS = (
+    "flight.open",      # host, kind, source, target, window {start, budget_seconds}, budgets {stage: seconds}
+    "flight.close",     # verdict: intact | loss | failed | rolled-back
+    "stage.start",      # stage
+    "stage.progress",   # stage, done, total, unit, note
+    "stage.end",        # stage, result: ok | failed | skipped, seconds, note
+    "gate",             # name: preflight | postflight, go, counts
+    "decision",         # what, who, why
+    "proof",            # name, digest, taken, note
+    "note",             # text
+)
+
+
+def now():
+    """The moment in UTC as ISO 8601 with milliseconds and Z."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def check_id(flight):
+    """The id itself, or IntactError: ids become directory names."""
+    if not ID.match(flight or "") or ".." in flight:
+        raise IntactError("%r is not a flight id: 3 to 80 of a-z 0-9 . _ -" % flight)
+    return flight
+
+
+def directory(flight, root=FLIGHTS):
+    """Path of a flight's directory."""
+    return os.path.join(root, check_id(flight))
+
+
+def ensure(flight, root=FLIGHTS):
+    """Make the flight's directory (0700) and return its path."""
+    path = directory(flight, root)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    os.chmod(path, 0o700)
+    return path
+
+
+def boot_id():
+    """The kernel's boot id plus the start of PID 1: a container shares its host's boot id."""
+    kernel = (read_if_exists("/proc/sys/kernel/random/boot_id") or b"unknown").decode().strip()
+    stat = (read_if_exists("/proc/1/stat") or b"").rsplit(b")", 1)[-1].split()
+    return "%s/%s" % (kernel, stat[19].decode() if len(stat) > 19 else "?")
+
+
+def event(name, **fields):
+    """One journal entry as data: wall time, monotonic seconds, boot, name, fields."""
+    if name not in EVENTS:
+        raise ValueError("unknown journal event %r" % name)
+    return dict(fields, time=now(), monotonic=round(time.monotonic(), 3), boot=boot_id(), event=name)
+
+
+def append(flight, name, root=FLIGHTS, **fields):
+    """Write one event durably to the flight's journal and return it."""
+    entry = event(name, **fields)
+    line = json.dumps(entry, sort_keys=True).encode()
+    append_durable(os.path.join(ensure(flight, root), JOURNAL), line)
+    return entry
+
+
+def parse(data):
+    """Events from a journal's bytes, and the number of unreadable (torn) lines: (list of dict, int)."""
+    events, torn = [], 0
+    for line in data.splitlines():
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry, dict) or "event" not in entry:
+                raise ValueError
+        except ValueError:
+            torn += 1
+            continue
+        events.append(entry)
+    return events, torn
+
+
+def read(flight, root=FLIGHTS):
+    """Events of a flight (see parse)."""
+    return parse(read_if_exists(os.path.join(directory(flight, root), JOURNAL)) or b"")
+
+
+def stages(events):
+    """Stages in order of first start: list of {stage, start, end, seconds, result, attempts, note}.
+
+    A stage without an end is running or was cut: result is None. Wall seconds, so a reboot counts.
+    """
+    order, known = [], {}
+    for entry in events:
+        name = entry.get("stage")
+        if entry["event"] == "stage.start":
+            if name not in known:
+                known[name] = {"stage": name, "start": entry["time"], "attempts": 0}
+                order.append(name)
+            known[name].update(end=None, seconds=None, result=None, note="")
+            known[name]["attempts"] += 1
+        elif entry["event"] == "stage.end" and name in known:
+            known[name].update(end=entry["time"], result=entry.get("result"), note=entry.get("note", ""), seconds=seconds_between(known[name]["start"], entry["time"]))
+    return [known[name] for name in order]
+
+
+def seconds_between(start, end):
+    """Seconds from one of our time stamps to another."""
+    def moment(text):
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return round((moment(end) - moment(start)).total_seconds(), 3)

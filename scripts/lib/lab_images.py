@@ -1,0 +1,199 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the lab's images from Debian's archive: `lab-images [--list] [--rebuild] NAME...`.
+
+Recipes are molecule/_shared/images/NAME.yml. An image is tagged intact-lab/NAME:<hash of its recipe> and
+intact-lab/NAME:current; one that exists under its hash is not built again. The tags go to standard output,
+progress to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import apt_sources
+import recipes
+from steps import StepFailed, run, say
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "molecule" / "_shared" / "images"
+NOSYNC = ROOT / "molecule" / "_shared" / "nosync.json"
+LOGS = ROOT / "build" / "log"
+REPOSITORY = "intact-lab"
+CMD = '["/lib/systemd/systemd"]'
+
+# Packages must not start daemons while an image is built.
+POLICY_ON = "printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod 0755 /usr/sbin/policy-rc.d"
+# Each booted guest must get its own machine id and its own SSH host keys.
+CLEAN_UP = (
+    "rm -f /usr/sbin/policy-rc.d /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub && "
+    "apt-get clean && rm -rf /var/lib/apt/lists/* && : >/etc/machine-id && rm -f /var/lib/dbus/machine-id"
+)
+# Made on first boot; without it sshd of an image whose keys were removed would not start.
+HOST_KEYS_UNIT = """[Unit]
+Description=Make this lab guest's own SSH host keys
+Before=ssh.service
+ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/ssh-keygen -A
+
+[Install]
+WantedBy=multi-user.target
+"""
+MERGED_USR = (
+    "for d in bin sbin lib lib32 lib64 libx32; do "
+    'mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done'
+)
+
+
+def docker_output(*args: str) -> str:
+    """Standard output of a docker command; empty when it fails (an image that is not there)."""
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def need_docker() -> None:
+    if not docker_output("version", "--format", "{{.Server.Version}}"):
+        raise StepFailed("no Docker engine answers: run scripts/docker-engine, or start Docker and try again")
+
+
+def unit_hook(root: str) -> str:
+    """Shell text that installs the host-key unit below `root` ('' for the running system)."""
+    folder = f"{root}/etc/systemd/system"
+    return (
+        f'mkdir -p "{folder}/multi-user.target.wants" && '
+        f'printf %s {shlex.quote(HOST_KEYS_UNIT)} >"{folder}/lab-host-keys.service" && '
+        f'ln -sf ../lab-host-keys.service "{folder}/multi-user.target.wants/lab-host-keys.service"'
+    )
+
+
+def build_from_debian(recipe: recipes.Recipe, tag: str, label: str, log: Path) -> None:
+    """mmdebstrap | docker import, from the mirrors of this machine's apt configuration."""
+    sources = apt_sources.source_lines(recipe.debian, apt_sources.configured_uris())
+    if not sources:
+        say(f"    {recipe.name}: no mirror in this machine's apt configuration has it, mmdebstrap's default is used")
+    missing = [s for s in ("-updates", "-security") if sources and not any(recipe.debian + s in x for x in sources)]
+    if missing:
+        say(f"    {recipe.name}: the mirrors no longer carry {', '.join(recipe.debian + s for s in missing)}")
+    argv = ["mmdebstrap", "--variant=minbase", "--include=" + ",".join(recipe.packages)]
+    keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+    if keyring.is_file():
+        argv.append(f"--keyring={keyring}")
+    argv += ["--aptopt=" + option.rstrip(";") for option in apt_sources.shared_options()]
+    if recipe.merged_usr:
+        argv.append("--setup-hook=" + MERGED_USR)
+    argv.append("--customize-hook=" + unit_hook("$1"))
+    for command in recipe.run:
+        argv.append(f'--customize-hook=chroot "$1" sh -ec {shlex.quote(command)}')
+    argv.append("--customize-hook=chroot \"$1\" sh -ec " + shlex.quote(CLEAN_UP))
+    argv += [recipe.debian, "-", *sources]
+    changes = []
+    for change in ("CMD " + CMD, "ENV container=docker", f"LABEL intact.lab={label}"):
+        changes += ["--change", change]
+    pipe = f"{shlex.join(argv)} | {shlex.join(['docker', 'import', *changes, '-', tag])}"
+    run(f"{recipe.name}: Debian {recipe.debian} from the archive", ["bash", "-o", "pipefail", "-c", pipe], log)
+
+
+def build_from_image(recipe: recipes.Recipe, parent_tag: str, tag: str, label: str, log: Path) -> None:
+    """Install packages in a container of the parent image, then commit it."""
+    name = f"intact-build-{recipe.name}-{os.getpid()}"
+
+    def inside(text: str, script: str) -> None:
+        env = ["-e", "DEBIAN_FRONTEND=noninteractive", "-e", "LC_ALL=C.UTF-8"]
+        run(f"{recipe.name}: {text}", ["docker", "exec", *env, name, "sh", "-ec", script], log)
+
+    run(
+        f"{recipe.name}: container",
+        ["docker", "run", "-d", "--name", name, "--security-opt", f"seccomp={NOSYNC}", "--label", "owner=intact-build"]
+        + [parent_tag, "tail", "-f", "/dev/null"],
+        log,
+    )
+    try:
+        inside("package lists", POLICY_ON + " && apt-get -q update")
+        if recipe.debconf:
+            answers = "\n".join(recipe.debconf) + "\n"
+            inside("debconf answers", f"printf %s {shlex.quote(answers)} | debconf-set-selections")
+        if recipe.packages:
+            options = [] if recipe.recommends else ["--no-install-recommends"]
+            install = ["apt-get", "-q", "-y", "-o", "Dpkg::Use-Pty=0", *options, "install", *recipe.packages]
+            inside(f"{len(recipe.packages)} packages", shlex.join(install))
+        for number, command in enumerate(recipe.run, 1):
+            inside(f"command {number} of {len(recipe.run)}", command)
+        inside("clean up", CLEAN_UP)
+        changes = ["--change", "CMD " + CMD, "--change", f"LABEL intact.lab={label}"]
+        run(f"{recipe.name}: commit", ["docker", "commit", *changes, name, tag], log)
+    finally:
+        docker_output("rm", "-f", "-v", name)
+
+
+def ensure(recipe: recipes.Recipe, key: str, parent_tag: str, rebuild: bool) -> str:
+    """Build one image unless it exists; its hash tag."""
+    tag = f"{REPOSITORY}/{recipe.name}:{key}"
+    start = time.monotonic()
+    if not rebuild and docker_output("image", "inspect", "--format", "{{.Id}}", tag):
+        verb = "is there"
+    else:
+        log = LOGS / f"image-{recipe.name}.log"
+        log.unlink(missing_ok=True)
+        say(f"==> image {recipe.name}: building {tag}")
+        if recipe.debian:
+            build_from_debian(recipe, tag, f"{recipe.name}-{key}", log)
+        else:
+            build_from_image(recipe, parent_tag, tag, f"{recipe.name}-{key}", log)
+        verb = "built"
+    if not docker_output("image", "inspect", "--format", "{{.Id}}", tag):
+        raise StepFailed(f"image {tag} is not there although its build ended without an error")
+    subprocess.run(["docker", "tag", tag, f"{REPOSITORY}/{recipe.name}:current"], check=True)
+    say(f"==> image {recipe.name}: {verb} ({time.monotonic() - start:.0f} s)")
+    return tag
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="lab-images", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes to build, with their parents")
+    parser.add_argument("--list", action="store_true", help="show the recipes and their tags, build nothing")
+    parser.add_argument("--rebuild", action="store_true", help="build the named images again (newer packages)")
+    args = parser.parse_args()
+    known = recipes.load(FOLDER)
+    machine = apt_sources.configured_uris() + apt_sources.shared_options()
+    order = recipes.build_order(known, known if args.list else args.names)
+    keys: dict[str, str] = {}
+    for recipe in order:
+        keys[recipe.name] = recipes.key(recipe, keys.get(recipe.parent, ""), machine)
+    if args.list:
+        print(json.dumps({r.name: f"{REPOSITORY}/{r.name}:{keys[r.name]}" for r in order}, indent=2))
+        return 0
+    if not args.names:
+        parser.error("give at least one NAME, or --list")
+    need_docker()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "intact"
+    cache.mkdir(parents=True, exist_ok=True)
+    tags: dict[str, str] = {}
+    with (cache / "lab-images.lock").open("w") as lock:
+        # Two checkouts that need the same image build it once, one after the other.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for recipe in order:
+            rebuild = args.rebuild and recipe.name in args.names
+            tags[recipe.name] = ensure(recipe, keys[recipe.name], tags.get(recipe.parent, ""), rebuild)
+    for name in args.names:
+        print(tags[name])
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (StepFailed, recipes.RecipeError) as problem:
+        say(f"lab-images: {problem}")
+        sys.exit(1)
