@@ -79,3 +79,24 @@ class System:
     def glob(self, pattern):
         """Sorted paths that match a shell pattern."""
         return sorted(glob.glob(pattern))
+
+    def listdir(self, path):
+        """Sorted names in a directory; [] when it is not there. Other errors are raised."""
+        try:
+            return sorted(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def lstat(self, path):
+        """os.lstat() of a path, or None when it is not there."""
+        try:
+            return os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def readlink(self, path):
+        """What a symbolic link says, or None when the path is none."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
