@@ -19,11 +19,12 @@ import os
 import re
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._files import append_durable, read_if_exists
+from ansible_collections.intact.hosting.plugins.module_utils._files import append_durable, read_if_exists, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 FLIGHTS = "/var/lib/intact/flights"
 JOURNAL = "journal.jsonl"
+CURRENT = "current"
 ID = re.compile(r"^[a-z0-9][a-z0-9._-]{2,80}$")
 
 # What an event may be called; the report knows these and no others.
@@ -126,6 +127,41 @@ def stages(events):
         elif entry["event"] == "stage.end" and name in known:
             known[name].update(end=entry["time"], result=entry.get("result"), note=entry.get("note", ""), seconds=seconds_between(known[name]["start"], entry["time"]))
     return [known[name] for name in order]
+
+
+def opening(events):
+    """The flight.open event of a journal, or None."""
+    return next((entry for entry in events if entry["event"] == "flight.open"), None)
+
+
+def closing(events):
+    """The flight.close event of a journal, or None while the flight is open."""
+    return next((entry for entry in reversed(events) if entry["event"] == "flight.close"), None)
+
+
+def current(root=FLIGHTS):
+    """The id of the flight that is open on this host, or None. A pointer that a cut left behind a closed flight is none."""
+    name = (read_if_exists(os.path.join(root, CURRENT)) or b"").decode("ascii", "replace").strip()
+    if not ID.match(name) or ".." in name:
+        return None
+    return None if closing(read(name, root)[0]) else name
+
+
+def set_current(flight, root=FLIGHTS):
+    """Point `current` at a flight (None: at no flight), durably."""
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    write_atomic(os.path.join(root, CURRENT), (check_id(flight) + "\n").encode() if flight else b"")
+
+
+def new_id(host, kind, moment=None, taken=()):
+    """An id like web1-upgrade-20261122t1134z that is not among taken."""
+    moment = moment or datetime.datetime.now(datetime.timezone.utc)
+    base = "%s-%s-%s" % (re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")[:40] or "host", kind, moment.strftime("%Y%m%dt%H%Mz"))
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = "%s-%d" % (base, number)
+    return check_id(name)
 
 
 def seconds_between(start, end):
