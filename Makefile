@@ -1,0 +1,73 @@
+# Every target sets up what it needs by itself; a second run is quick. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# ansible-core reads names and files as UTF-8 whatever the terminal says.
+export LC_ALL := C.UTF-8
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1 ($$1 == "molecule" ? " S=SCENARIO" : $$1 == "lab-shell" ? " H=HOST" : ""), $$2}' Makefile
+
+.PHONY: demo
+demo: venv engine ## take a populated Debian 12 hosting server to Debian 13 and show that nothing was lost
+	@scripts/demo
+
+.PHONY: test
+test: venv engine-and-browser ## run everything: lint, unit, sanity, build, all Molecule scenarios
+	@scripts/run-tests all
+
+.PHONY: test-fast
+test-fast: venv ## run lint and the unit tests
+	@scripts/run-tests fast
+
+.PHONY: lint
+lint: venv ## run all linters and the repository's own checks
+	@scripts/lint
+
+.PHONY: unit
+unit: venv ## run the unit tests and the repository's tests
+	@python -m pytest
+
+.PHONY: sanity
+sanity: venv ## run ansible-test sanity on the built copy of the collection
+	@scripts/sanity
+
+.PHONY: build
+build: venv ## build the collection's tarball in build/ and prove that it is complete
+	@scripts/build
+
+.PHONY: molecule
+molecule: venv engine ## run one Molecule scenario
+	@test -n "$(S)" || { echo "say which: make molecule S=NAME, one of: $$(cd molecule && ls */molecule.yml | xargs -n1 dirname | xargs)" >&2; exit 1; }
+	@scripts/run-tests molecule "$(S)"
+
+.PHONY: lab-up
+lab-up: venv engine ## start the lab: web1 (a populated hosting server), vault, probe
+	@scripts/lab up
+
+.PHONY: lab-shell
+lab-shell: venv engine ## open a root shell on one host of the lab
+	@scripts/lab shell "$(or $(H),web1)"
+
+.PHONY: lab-down
+lab-down: venv engine ## stop the lab and take it away
+	@scripts/lab down
+
+.PHONY: clean
+clean: ## remove what the targets made in this checkout (images and the Docker engine stay)
+	@rm -rf build .venv .collections .ansible .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: venv
+venv: ## make the Python environment .venv and the collections the tests need
+	@scripts/venv
+
+.PHONY: engine engine-and-browser
+engine:
+	@scripts/docker-engine
+
+engine-and-browser:
+	@scripts/docker-engine --with-browser
