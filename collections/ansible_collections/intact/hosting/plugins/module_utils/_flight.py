@@ -73,14 +73,14 @@ def boot_id():
     return "%s/%s" % (kernel, stat[19].decode() if len(stat) > 19 else "?")
 
 
-def event(name, **fields):
+def event(name, /, **fields):
     """One journal entry as data: wall time, monotonic seconds, boot, name, fields."""
     if name not in EVENTS:
         raise ValueError("unknown journal event %r" % name)
     return dict(fields, time=now(), monotonic=round(time.monotonic(), 3), boot=boot_id(), event=name)
 
 
-def append(flight, name, root=FLIGHTS, **fields):
+def append(flight, name, /, root=FLIGHTS, **fields):
     """Write one event durably to the flight's journal and return it."""
     entry = event(name, **fields)
     line = json.dumps(entry, sort_keys=True).encode()
@@ -169,3 +169,18 @@ def seconds_between(start, end):
     def moment(text):
         return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     return round((moment(end) - moment(start)).total_seconds(), 3)
+
+
+def current(root=FLIGHTS):
+    """Id of the flight that is open on this host, or ""."""
+    return (read_if_exists(os.path.join(root, "current")) or b"").decode("ascii", "replace").strip()
+
+
+def newest(holding, root=FLIGHTS):
+    """Id of the flight last changed whose directory holds a file of this name, or ""."""
+    found = []
+    for name in os.listdir(root) if os.path.isdir(root) else []:
+        path = os.path.join(root, name, holding)
+        if ID.match(name) and os.path.exists(path):
+            found.append((os.stat(path).st_mtime, name))
+    return max(found)[1] if found else ""

@@ -1,0 +1,48 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters that turn what was agreed before take-off into allowed changes."""
+
+from __future__ import annotations
+
+import os
+
+from ansible.errors import AnsibleFilterError
+
+
+def plan_rules(plan):
+    """Allowed changes from an accepted plan: the packages that it removes, by name."""
+    rules = []
+    for entry in (plan or {}).get("remove", []):
+        name = entry if isinstance(entry, str) else entry["name"]
+        rules.append({"section": "packages", "subject": name, "change": "missing", "reason": "the plan accepted before take-off removes it"})
+    return rules
+
+
+def host_paths(directory):
+    """Absolute paths on the host of all files below a directory of target configuration, sorted."""
+    if not directory:
+        return []
+    if not os.path.isdir(directory):
+        raise AnsibleFilterError("%s is not a directory: it should hold target configuration as etc/..." % directory)
+    found = []
+    for folder, _folders, names in os.walk(directory):
+        found += ["/" + os.path.relpath(os.path.join(folder, name), directory) for name in names]
+    return sorted(found)
+
+
+def target_file_rules(directory):
+    """Allowed changes for the operator's target configuration: its own files, by path."""
+    return [
+        {"section": "files", "subject": path, "reason": "the operator's target configuration, checked against the target before the upgrade"}
+        for path in host_paths(directory)
+    ]
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self):
+        """Name to function."""
+        return {"plan_rules": plan_rules, "host_paths": host_paths, "target_file_rules": target_file_rules}
