@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import socket
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
@@ -100,3 +101,12 @@ class System:
             return os.readlink(path)
         except OSError:
             return None
+
+    def realpath(self, path):
+        """The path with every symbolic link followed, as far as it exists."""
+        return os.path.realpath(path)
+
+    def dial(self, address, port, timeout=10):
+        """A connected TCP socket to one of the host's own addresses; raises OSError. The caller closes it."""
+        left = self.remaining()
+        return socket.create_connection((address, int(port)), timeout=min(timeout, left) if left else timeout)

@@ -104,6 +104,16 @@ class FakeSystem(System):
     def readlink(self, path):
         return self.links.get(path)
 
+    def realpath(self, path):
+        """Links of any directory on the way are followed too, as os.path.realpath() does."""
+        out = "/"
+        for part in path.strip("/").split("/"):
+            out = self._follow(os.path.join(out, part))
+        return out
+
+    def dial(self, address, port, timeout=10):
+        raise ConnectionRefusedError(111, "Connection refused")
+
     def lstat(self, path):
         if not self.exists(path):
             return None
