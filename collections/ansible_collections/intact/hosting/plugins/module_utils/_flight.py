@@ -140,11 +140,11 @@ def closing(events):
 
 
 def current(root=FLIGHTS):
-    """The id of the flight that is open on this host, or None. A pointer that a cut left behind a closed flight is none."""
+    """The id of the flight that is open on this host, or "". A pointer that a cut left behind a closed flight is none."""
     name = (read_if_exists(os.path.join(root, CURRENT)) or b"").decode("ascii", "replace").strip()
     if not ID.match(name) or ".." in name:
-        return None
-    return None if closing(read(name, root)[0]) else name
+        return ""
+    return "" if closing(read(name, root)[0]) else name
 
 
 def set_current(flight, root=FLIGHTS):
@@ -169,11 +169,6 @@ def seconds_between(start, end):
     def moment(text):
         return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     return round((moment(end) - moment(start)).total_seconds(), 3)
-
-
-def current(root=FLIGHTS):
-    """Id of the flight that is open on this host, or ""."""
-    return (read_if_exists(os.path.join(root, "current")) or b"").decode("ascii", "replace").strip()
 
 
 def newest(holding, root=FLIGHTS):

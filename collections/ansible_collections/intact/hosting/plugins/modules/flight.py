@@ -124,10 +124,10 @@ KIND = re.compile(r"^[a-z][a-z0-9]{1,30}$")
 
 
 def found(params):
-    """The flight that is open on the host: (id or None, its opening event or None); another kind is refused."""
+    """The flight that is open on the host: (id or "", its opening event or None); another kind is refused."""
     name = _flight.current(params["root"])
     if not name:
-        return None, None
+        return "", None
     opening = _flight.opening(_flight.read(name, params["root"])[0])
     # A cut between pointer and journal leaves an id without an opening: the id still tells the kind.
     same = opening["kind"] == params["kind"] if opening else "-%s-" % params["kind"] in name
@@ -148,7 +148,7 @@ def open_flight(params, check):
     """Continue or open; the module's result."""
     root = params["root"]
     name, opening = found(params)
-    resumed = name is not None
+    resumed = bool(name)
     if not resumed:
         name = _flight.new_id(params["host"], params["kind"], taken=taken(root))
     if not check and opening is None:
