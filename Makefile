@@ -27,6 +27,10 @@ test-fast: venv ## run lint and the unit tests
 lint: venv ## run all linters and the repository's own checks
 	@scripts/lint
 
+.PHONY: format
+format: venv ## format the Python code as lint wants it
+	@ruff format . && ruff check --fix .
+
 .PHONY: unit
 unit: venv ## run the unit tests and the repository's tests
 	@python -m pytest

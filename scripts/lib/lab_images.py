@@ -51,10 +51,7 @@ ExecStart=/usr/bin/ssh-keygen -A
 [Install]
 WantedBy=multi-user.target
 """
-MERGED_USR = (
-    "for d in bin sbin lib lib32 lib64 libx32; do "
-    'mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done'
-)
+MERGED_USR = 'for d in bin sbin lib lib32 lib64 libx32; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done'
 
 
 def docker_output(*args: str) -> str:
@@ -96,7 +93,7 @@ def build_from_debian(recipe: recipes.Recipe, tag: str, label: str, log: Path) -
     argv.append("--customize-hook=" + unit_hook("$1"))
     for command in recipe.run:
         argv.append(f'--customize-hook=chroot "$1" sh -ec {shlex.quote(command)}')
-    argv.append("--customize-hook=chroot \"$1\" sh -ec " + shlex.quote(CLEAN_UP))
+    argv.append('--customize-hook=chroot "$1" sh -ec ' + shlex.quote(CLEAN_UP))
     argv += [recipe.debian, "-", *sources]
     changes = []
     for change in ("CMD " + CMD, "ENV container=docker", f"LABEL intact.lab={label}"):

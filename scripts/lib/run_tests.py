@@ -1,0 +1,120 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the tests: `run-tests all | fast | molecule SCENARIO...`.
+
+Every step runs, also after one has failed. The last lines are a table of what took how long and `N passed, N failed`,
+counted in steps. Each step's whole output is in build/log/.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import scenarios
+import steps
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGS = ROOT / "build" / "log"
+SCRIPTS = ROOT / "scripts"
+TAIL = 80
+
+
+@dataclass
+class Result:
+    name: str
+    ok: bool
+    seconds: float
+    note: str = ""
+
+
+def run(name: str, argv: list[str]) -> tuple[int, float, str]:
+    """One step with its output in build/log/NAME.log: exit code, seconds, output."""
+    log = LOGS / f"{name.replace(' ', '-')}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # Wide and plain, so that the log can be read by people and by scenarios.judge().
+    env = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "PY_COLORS": "0"}
+    steps.say(f"==> {name} ...")
+    start = time.monotonic()
+    with log.open("wb") as out, steps.heartbeat(name):
+        code = subprocess.run(argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+    return code, time.monotonic() - start, log.read_text(encoding="utf-8", errors="replace")
+
+
+def finish(name: str, problem: str, seconds: float, note: str) -> Result:
+    log = LOGS / f"{name.replace(' ', '-')}.log"
+    if problem:
+        steps.say(f"==> {name}: FAILED, {problem} ({seconds:.0f} s); the end of {log}:\n{steps.tail(log, TAIL)}")
+    else:
+        steps.say(f"==> {name}: ok{', ' + note if note else ''} ({seconds:.0f} s)")
+    return Result(name, not problem, seconds, problem or note)
+
+
+def plain(name: str, argv: list[str]) -> Result:
+    code, seconds, _output = run(name, argv)
+    return finish(name, f"exit code {code}" if code else "", seconds, "")
+
+
+def unit() -> Result:
+    """pytest ends with 5 when it finds nothing; a run in which all was skipped proves nothing either."""
+    code, seconds, output = run("unit", [sys.executable, "-m", "pytest", "-q"])
+    passed = re.search(r"(\d+) passed", output)
+    problem = f"exit code {code}" if code else "" if passed else "no test ran"
+    return finish("unit", problem, seconds, f"{passed.group(1)} tests" if passed else "")
+
+
+def molecule(scenario: str) -> Result:
+    name = f"molecule {scenario}"
+    lacking = scenarios.missing(ROOT, scenario)
+    if lacking:
+        steps.say(f"==> {name}: FAILED, {'; '.join(lacking)}")
+        return Result(name, False, 0.0, lacking[0])
+    code, seconds, output = run(name, ["molecule", "test", "-s", scenario])
+    tests, problem = scenarios.judge(output, len(scenarios.verify_folders(ROOT, scenario)))
+    if code:
+        problem = f"exit code {code}"
+    return finish(name, problem, seconds, f"{tests} tests")
+
+
+def table(results: list[Result]) -> str:
+    width = max(len(result.name) for result in results)
+    lines = ["", f"{'step':<{width}}  result    seconds  what"]
+    for result in results:
+        lines.append(f"{result.name:<{width}}  {'ok' if result.ok else 'FAILED':<6}  {result.seconds:>9.0f}  {result.note}".rstrip())
+    lines.append(f"{'total':<{width}}          {sum(result.seconds for result in results):>9.0f}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    mode, wanted = (arguments[0], arguments[1:]) if arguments else ("", [])
+    known = scenarios.names(ROOT)
+    if mode not in ("all", "fast", "molecule") or (mode == "molecule") != bool(wanted):
+        print("run-tests: say 'all', 'fast', or 'molecule SCENARIO...'", file=sys.stderr)
+        return 2
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        print(f"run-tests: there is no scenario {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    results = []
+    if mode in ("all", "fast"):
+        results.append(plain("lint", [str(SCRIPTS / "lint")]))
+        results.append(unit())
+    if mode == "all":
+        results.append(plain("sanity", [str(SCRIPTS / "sanity")]))
+        results.append(plain("build", [str(SCRIPTS / "build")]))
+    for scenario in wanted if mode == "molecule" else known if mode == "all" else []:
+        results.append(molecule(scenario))
+    failed = sum(not result.ok for result in results)
+    print(table(results))
+    print(f"{len(results) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
