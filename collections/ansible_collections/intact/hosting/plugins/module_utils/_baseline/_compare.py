@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import fnmatch
+import json
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
@@ -103,14 +104,23 @@ def _under(path, directory):
 
 
 def covered(entry, finding):
-    """Whether a covers entry {section, subject | path} names this finding.
+    """Whether a covers entry names this finding: its section ("*" is any) and every other key it has.
 
-    section may be "*". path matches a subject that is a path at or below it, or any of details.paths.
+    subject: exact. match: shell pattern for the subject. id: shell pattern for the id. details: {key: shell pattern}.
+    path: the subject is that path or below it, or any of details.paths is.
     """
     if entry["section"] not in ("*", finding.section):
         return False
-    if "subject" in entry:
-        return entry["subject"] == finding.subject
+    if "subject" in entry and entry["subject"] != finding.subject:
+        return False
+    if "match" in entry and not fnmatch.fnmatchcase(finding.subject, entry["match"]):
+        return False
+    if "id" in entry and not fnmatch.fnmatchcase(finding.id, entry["id"]):
+        return False
+    if any(not fnmatch.fnmatchcase(_text(finding.details.get(key)), _text(value)) for key, value in entry.get("details", {}).items()):
+        return False
+    if "path" not in entry:
+        return True
     paths = list(finding.details.get("paths") or [])
     if finding.subject.startswith("/"):
         paths.append(finding.subject)
@@ -178,6 +188,27 @@ def compare(before, after, probes, rules=()):
             "allowed": len(raised) - len(kept),
         })
     return {"findings": correlate(findings), "allowed": allowed, "renamed": renamed, "sections": sections}
+
+
+def diff(findings, allowed):
+    """Before and after as text for Ansible's diff mode: one line for each thing that differs, allowed ones with their reason."""
+    told = [(f.as_dict(), "") for f in findings] + [(entry["finding"], " (allowed: %s)" % entry["reason"]) for entry in allowed]
+    before, after = [], []
+    for finding, note in told:
+        for entry, mark in [(finding, note)] + [(c, " (explained by %s %s)" % (finding["id"], finding["subject"])) for c in finding["consequences"]]:
+            attribute = entry["details"].get("attribute", "")
+            name = "%s: %s%s%s" % (entry["id"].split(".", 1)[0], entry["subject"], " " + attribute if attribute else "", mark)
+            change = entry["details"].get("change", "changed")
+            if change in ("missing", "changed"):
+                before.append("%s = %s" % (name, _short(entry["details"].get("before"))))
+            if change != "missing":
+                after.append("%s = %s" % (name, _short(entry["details"].get("after")) if change in ("new", "changed") else entry["title"]))
+    return {"before_header": "baseline before", "after_header": "baseline after", "before": "\n".join(before) + "\n", "after": "\n".join(after) + "\n"}
+
+
+def _short(value):
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text if len(text) <= 200 else text[:197] + "..."
 
 
 def summary(section):

@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 import time
+import zlib
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import OutOfTime, System
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 SCHEMA = 1
@@ -50,6 +52,21 @@ def capture(probes, off=(), options=None, limits=None, system=System, clock=time
         section.update(seconds=round(clock() - begun, 3), bytes=view.bytes_read, unlooked=view.unlooked)
         document["sections"][name] = section
     document["seconds"] = round(clock() - started, 3)
+    return document
+
+
+def load(path):
+    """A document from its file. Raises IntactError when it is none that this release can read."""
+    try:
+        document = read_document(path)
+    except FileNotFoundError:
+        raise IntactError("there is no baseline at %s: capture one first" % path, path=path)
+    except (OSError, EOFError, ValueError, zlib.error) as exc:
+        raise IntactError("the baseline at %s cannot be read (%s): capture it again" % (path, exc), path=path)
+    if not isinstance(document, dict) or not isinstance(document.get("sections"), dict):
+        raise IntactError("%s is not a baseline: capture one with baseline_info" % path, path=path)
+    if document.get("schema") != SCHEMA:
+        raise IntactError("the baseline at %s has schema %s and this release reads %d: capture it again" % (path, document.get("schema"), SCHEMA), path=path)
     return document
 
 

@@ -7,4 +7,11 @@
 
 from __future__ import annotations
 
-PROBES = {}
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import (
+    disks,
+    mounts,
+)
+
+PROBES = {probe.SECTION: probe for probe in (
+    disks, mounts,
+)}
