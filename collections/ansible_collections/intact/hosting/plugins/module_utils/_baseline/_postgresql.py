@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _digests
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
@@ -93,6 +94,14 @@ def ask(system, cluster, database, script, check=True):
     if check and not any(row.get("is") == "end" for row in rows):
         raise IntactError("PostgreSQL %s/%s, database %s: %s" % (cluster["version"], cluster["name"], database, (result.error or "no answer").splitlines()[0]))
     return rows, result.error
+
+
+def unqualified(text):
+    """A view's text without the table names before its columns: since 16 they are printed only where they are needed."""
+    tables = set()
+    for match in re.finditer(r"\b(?:FROM|JOIN)\s+\(*(?:ONLY\s+)?(?:[\w\"]+\.)?([\w\"]+)(?:\s+(?:AS\s+)?([\w\"]+))?", text, re.IGNORECASE):
+        tables.update(name for name in match.groups() if name)
+    return re.sub(r"(?<![\w.\"])([\w\"]+)\.(?=[\w\"])", lambda m: "" if m.group(1) in tables else m.group(0), text)
 
 
 def table_statements(index, row, digested, condition, left_out):
@@ -207,7 +216,7 @@ def _database(system, cluster, label, database, rules):
             kind = KINDS[row["kind"]]
             item = items[subject] = dict(inside, kind=kind, owner=row["owner"], acl=_acl(row["acl"]))
             if row["definition"]:
-                item["definition"] = _digests.definition(row["definition"])
+                item["definition"] = _digests.definition(unqualified(row["definition"]))
             if row["kind"] in ("r", "p", "m"):
                 item["structure"] = _digests.short(json.dumps([row["columns"], row["constraints"], row["indexes"]]))
             index = len(tables)

@@ -1,0 +1,208 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Sites: what every virtual host answers from its own listening addresses, over IPv4 and IPv6, seen as a visitor would."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import re
+
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _http, _vhosts
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
+
+SECTION = "sites"
+WORKERS = 4
+# Files in or above a document root (or by site's name) that name an application's database.
+APPLICATIONS = ("{root}/wp-config.php", "{root}/../wp-config.php", "/etc/wordpress/config-{name}.php", "/etc/wordpress/config-default.php", "{root}/LocalSettings.php",
+                "{root}/configuration.php", "{root}/config/config.php", "{root}/sites/default/settings.php", "{root}/.env", "{root}/../.env")
+DATABASE = re.compile(r"""(?:DB_NAME['"]?\s*,\s*|wgDBname\s*=\s*|['"]?(?:dbname|database)['"]?\s*=>?\s*|\$db\s*=\s*|^DB_DATABASE=)['"]?([\w$-]+)""", re.MULTILINE)
+
+
+def capture(system):
+    """Items by site name. Options: paths {site: [path, ...]} asked besides /, normalise [{pattern, replace, reason}], names [more host names
+    for the catch-all], timeout (seconds for one answer), max_body (bytes)."""
+    sites = _vhosts.discover(system)
+    if sites is None:
+        return None
+    compiled = _http.rules(system.options.get("normalise", []))
+    extra = system.options.get("paths", {})
+    more = {"timeout": int(system.options.get("timeout", 20)), "limit": int(system.options.get("max_body", 4 * 2 ** 20))}
+    for name in system.options.get("names", []):
+        if name not in sites and sites:
+            like = sites.get("_") or next(iter(sites.values()))
+            sites[name] = dict(like)
+    jobs = []
+    for name, site in sorted(sites.items()):
+        for address, port, tls in site["listen"]:
+            for path in ["/"] + [p for p in extra.get(name, []) if p != "/"]:
+                jobs.append((name, address, port, tls, path))
+
+    def look(job):
+        name, address, port, tls, path = job
+        return _http.follow(system, _vhosts.local(address), port, tls, _vhosts.asked(name), path, compiled, **more)
+
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        answers = list(pool.map(look, jobs))
+        # a second look tells what a page shows differently each time: advertisements, counters, random testimonials
+        again = _second(pool, look, jobs)
+    items, total = {}, 0
+    for name, site in sites.items():
+        items[escape(name)] = {
+            "server": site["server"], "config": [escape(p) for p in site["config"]], "roots": [escape(p) for p in site["roots"]], "php": site["php"],
+            "listen": ["%s:%d" % ("[%s]" % a if ":" in a else a, p) for a, p, _tls in site["listen"]], "databases": _databases(system, name, site), "answers": {}}
+    for job, answer in zip(jobs, answers):
+        name, address, port, tls, path = job
+        other = again.get((name, port, tls, path))
+        if "lines" in answer:
+            lines = answer.pop("lines")
+            if other and other.get("text") != answer["text"]:
+                answer["stable"] = sorted(set(lines) & set(other.get("lines", [])))
+        items[escape(name)]["answers"][_label(address, port, tls, path, site_listen=sites[name]["listen"])] = answer
+        total += 1
+    return {"items": items, "summary": {"sites": len(items), "answers looked at": total}}
+
+
+def _second(pool, look, jobs):
+    chosen = {}
+    for job in jobs:
+        key = (job[0], job[2], job[3], job[4])
+        if key not in chosen or _vhosts.family(job[1]) == 4:
+            chosen[key] = job
+    return dict(zip(chosen, pool.map(look, chosen.values())))
+
+
+def _label(address, port, tls, path, site_listen):
+    scheme = "https" if tls else "http"
+    shown = scheme if port == (443 if tls else 80) else "%s:%d" % (scheme, port)
+    twins = [a for a, p, t in site_listen if p == port and t == tls and _vhosts.family(a) == _vhosts.family(address)]
+    where = "IPv%d" % _vhosts.family(address) if len(twins) == 1 else address
+    return "%s %s %s" % (shown, where, escape(path))
+
+
+def _databases(system, name, site):
+    """Names of databases that the site's application uses, as far as its configuration says: a lost database explains a broken site."""
+    found = set()
+    if not site["php"]:
+        return []
+    for root in site["roots"] or [""]:
+        for pattern in APPLICATIONS:
+            try:
+                text = (system.read(pattern.format(root=root, name=name), 65536) or b"").decode("utf-8", "replace")
+            except OSError:
+                continue
+            found.update(DATABASE.findall(text))
+    return sorted(found - {"database_name_here"})
+
+
+def compare(before, after):
+    """At most one finding for a site, the worst of what its answers say; the evidence lists which answers differ."""
+    out = []
+    old, new = before.get("items", {}), after.get("items", {})
+    for name in sorted(set(old) | set(new)):
+        if name not in new:
+            out.append(_finding("missing", "blocker", name, "the site is no longer configured", "it was served by %s from %s" % (old[name]["server"], ", ".join(old[name]["config"])),
+                                "missing", old[name], old[name], [], remedy="bring its configuration back"))
+        elif name not in old:
+            out.append(_finding("new", "warning", name, "a site that was not there before", "in %s" % ", ".join(new[name]["config"]), "new", new[name], new[name], [],
+                                remedy="find out who made it"))
+        else:
+            out += _site(name, old[name], new[name])
+    return out
+
+
+# worst first; (id, severity, title)
+KINDS = [
+    ("unanswered", "blocker", "the site does not answer"),
+    ("status.changed", "blocker", "the site answers with another status"),
+    ("body.changed", "blocker", "the site serves other content"),
+    ("redirect.changed", "blocker", "the site redirects elsewhere"),
+    ("ipv6.lost", "blocker", "the site does not answer over IPv6"),
+    ("type.changed", "warning", "the site answers with another content type"),
+    ("listen.changed", "warning", "the site is no longer configured on an address"),
+    ("recovered", "info", "the site answers where it did not before"),
+    ("markup.changed", "info", "the page's markup differs, its text does not"),
+]
+
+
+def _site(name, old, new):
+    seen = {}
+    for label in sorted(old["answers"]):
+        was, now = old["answers"][label], new["answers"].get(label)
+        kind, sentence = ("listen.changed", "no longer configured") if now is None else judge(was, now)
+        if kind:
+            seen.setdefault(kind, []).append((label, sentence))
+    lost = seen.get("unanswered", [])
+    if lost and all(" IPv6 " in label or "::" in label for label, _s in lost) and len(lost) < len(old["answers"]):
+        seen["ipv6.lost"] = seen.pop("unanswered")
+    for kind, severity, title in KINDS:
+        if kind in seen:
+            told = ["%s: %s" % pair for other, _sev, _t in KINDS for pair in seen.get(other, []) if other != "markup.changed" or kind == other]
+            evidence = "; ".join(told[:6]) + ("; and %d more" % (len(told) - 6) if len(told) > 6 else "")
+            return [_finding(kind, severity, name, title, evidence, "changed", old, new, seen[kind])]
+    return []
+
+
+def judge(was, now):
+    """(kind, sentence) for one answer, or (None, "") when it is the same to a visitor."""
+    if "error" in now:
+        return (None, "") if "error" in was else ("unanswered", "%s (was %s)" % (now["error"], shown(was)))
+    if "error" in was:
+        return "recovered", "was %s, is %s" % (was["error"], shown(now))
+    if was["status"] != now["status"]:
+        return "status.changed", "was %s, is %s" % (shown(was), shown(now))
+    if was.get("chain") != now.get("chain"):
+        return "redirect.changed", "was %s, is %s" % (" then ".join(was.get("chain", ["no redirect"])), " then ".join(now.get("chain", ["no redirect"])))
+    if was["text"] != now["text"]:
+        if "stable" not in was:
+            return "body.changed", "was %s, is %s" % (shown(was), shown(now))
+        kept = set(was["stable"])
+        # the page differs each time it is asked for: only what stood still before must still be there
+        gone = kept - set(now.get("stable", []))
+        if was["title"] != now["title"] or ("stable" not in now and kept) or len(gone) > len(kept) // 10:
+            return "body.changed", "was %s, is %s (a page with changing parts: %d of %d steady lines are gone)" % (shown(was), shown(now), len(gone), len(kept))
+        return None, ""
+    if was["type"] != now["type"]:
+        return "type.changed", "was %s, is %s" % (was["type"] or "none", now["type"] or "none")
+    if was["markup"] != now["markup"]:
+        return "markup.changed", "other markup around the same text"
+    return None, ""
+
+
+def shown(answer):
+    """An answer in a few words."""
+    if "error" in answer:
+        return answer["error"]
+    words = answer["title"] or answer["words"]
+    return "%d %s" % (answer["status"], "'%s'" % words if words else "(%s, no text)" % (answer["type"] or "no type"))
+
+
+def _finding(kind, severity, name, title, evidence, change, old, new, labels, remedy="compare the site's configuration, files and database with the backup"):
+    paths = sorted(set(old["config"] + new["config"] + old["roots"] + new["roots"]))
+    listen = old["listen"]
+    if labels:
+        # only the addresses where it went wrong: a lost IPv6 listener must not explain a broken page on IPv4
+        families = {"6" if " IPv6 " in label or "::" in label else "4" for label, _sentence in labels}
+        listen = [a for a in listen if ("6" if a.startswith("[") else "4") in families]
+    paths += ["socket:" + a for a in listen] + ["service:%s.service" % new["server"]]
+    if new["php"]:
+        paths.append("service:php-fpm")
+        if old["databases"]:
+            paths += ["service:mariadb.service", "service:mysql.service", "service:postgresql.service", "database:"]
+    paths += ["database:" + d for d in old["databases"]]
+    index = [{"section": "files", "path": root + "/" + file} for root in new["roots"] for file in ("index.html", "index.htm", "index.php")]
+    covers = [{"section": "files", "path": p} for p in sorted(set(old["config"] + new["config"]))] + index
+    if kind in ("unanswered", "missing"):
+        covers.append({"section": "tls", "path": "site:" + name})
+    shown_before = {label: old["answers"].get(label) for label, _sentence in labels} or None
+    shown_after = {label: new["answers"].get(label) for label, _sentence in labels} or None
+    return Finding(
+        id="sites." + kind, severity=severity, subject=name, title=title, evidence=evidence, remedy=remedy, check="QF11" if kind == "ipv6.lost" else "QF10",
+        details=_compare.details(change, kind, _brief(shown_before), _brief(shown_after), paths=paths), covers=covers)
+
+
+def _brief(answers):
+    return "; ".join("%s: %s" % (label, shown(a)) for label, a in sorted(answers.items()) if a) if answers else None
