@@ -21,7 +21,8 @@ class Context:
     """host: a _system.Host. plan: what upgrade_plan_info returned. baseline: the document captured just before.
 
     proofs: list of proof documents. options: the module's settings. cache: a private directory (0700) for
-    lists, downloads and the target root, never the host's own. clock: seconds.
+    lists, downloads and the target root, never the host's own. compare_disks: function (before, after) -> findings
+    over two disks sections of baselines. inventories: earlier disks items, newest first: [{from, taken, items}].
     """
 
     host: object
@@ -31,7 +32,8 @@ class Context:
     proofs: list = field(default_factory=list)
     options: dict = field(default_factory=dict)
     cache: str = "/var/lib/intact/cache"
-    clock: object = time
+    compare_disks: object = None
+    inventories: list = field(default_factory=list)
     _known: dict = field(default_factory=dict)
 
     def once(self, name, make):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import struct
 from dataclasses import dataclass
 
+from ansible_collections.intact.hosting.plugins.module_utils._files import write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 # struct flock of 64-bit Linux: type, whence, start, length, pid.
@@ -30,7 +32,7 @@ class Space:
 
 
 class Host(System):
-    """What a pre-flight check may see of the host. Nothing here changes it."""
+    """What a pre-flight check may see of the host. The last three methods write, and only below the check's own cache."""
 
     def lock_holder(self, path):
         """Pid of the process that holds a POSIX lock on a file, 0 when free or not there.
@@ -84,10 +86,6 @@ class Host(System):
                     found[target] = name
         return found
 
-    def resolve(self, path):
-        """A path with all links followed."""
-        return os.path.realpath(path)
-
     def kernel(self):
         """Release of the running kernel."""
         return os.uname().release
@@ -98,3 +96,16 @@ class Host(System):
             return self.read(path) or b""
         except OSError:
             return b""
+
+    def make_private(self, path):
+        """Make a directory 0700, and those above it that are not there."""
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        return path
+
+    def write_private(self, path, data):
+        """Write bytes to a file (0600) below the pre-flight's own cache."""
+        write_atomic(path, data)
+
+    def remove_tree(self, path):
+        """Remove a directory of the pre-flight's own cache; links in it are removed, never followed."""
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,56 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""All pre-flight checks, in the order in which they run: what everything else depends on comes first."""
+
+from __future__ import annotations
+
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
+    baseline, conffiles, configs, databases, disks, fingerprint, foreign, packages, proofs, release, removals, runtimes, services, sources, space,
+)
+from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Check
+
+CHECKS = (
+    Check("PF52", "an earlier result still holds", fingerprint.holds),
+    Check("PF51", "the baseline is complete", baseline.complete),
+    Check("PF01", "the pair of releases is one supported step", release.pair),
+    Check("PF08", "every source can be read", sources.parsed),
+    Check("PF12", "every source answers, signed and current", sources.reachable),
+    Check("PF10", "suites are the source release's own", sources.suites),
+    Check("PF09", "third-party sources have the target release", sources.third_party),
+    Check("PF02", "the source release is fully patched", release.patched),
+    Check("PF03", "the newest kernel runs, no reboot is due", release.reboot),
+    Check("PF04", "the package database is sound", packages.database),
+    Check("PF05", "no package manager is at work", packages.busy),
+    Check("PF06", "held and pinned packages are decided", packages.held),
+    Check("PF07", "every package comes from a source", foreign.foreign),
+    Check("PF31", "sshd takes connections throughout", foreign.minimum_versions),
+    Check("PF44", "nothing protected is removed", removals.removals),
+    Check("PF13", "room for the real transaction", space.transaction),
+    Check("PF14", "room in /boot", space.boot),
+    Check("PF15", "inodes", space.inodes),
+    Check("PF16", "nothing in /tmp has to survive", space.temporary),
+    Check("PF21", "fstab mounts again", disks.fstab),
+    Check("PF23", "these are the known disks", disks.identity),
+    Check("PF33", "the backup is proven", proofs.backup),
+    Check("PF34", "the panel's export is proven", proofs.panel),
+    Check("PF36", "databases are whole", databases.integrity),
+    Check("PF38", "databases will shut down cleanly", databases.shutdown),
+    Check("PF39", "runtimes exist at the target", runtimes.runtimes),
+    Check("PF40", "configurations are valid now", configs.valid_now),
+    Check("PF45", "configuration files are decided", conffiles.questions),
+    Check("PF48", "no failed units", services.failed),
+    Check("PF49", "nothing starts package work by itself", services.quiet),
+)
+
+
+def chosen(only=(), skip=()):
+    """The checks to run, by number. IntactError names a number that there is none of."""
+    known = {check.number for check in CHECKS}
+    for number in list(only or ()) + list(skip or ()):
+        if number not in known:
+            raise IntactError("there is no pre-flight check %s; there are %s" % (number, ", ".join(sorted(known))))
+    return [check for check in CHECKS if (not only or check.number in only) and check.number not in (skip or ())]

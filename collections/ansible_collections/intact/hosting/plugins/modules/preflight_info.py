@@ -1,0 +1,318 @@
+#!/usr/bin/python
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look forward: what would go wrong if this host were upgraded now."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_info
+short_description: Tell what would go wrong if this host were upgraded now
+version_added: 0.1.0
+description:
+  - Runs the checks that look forward, from the release path over sources, packages, room, disks, proofs, databases and configurations to the configuration that
+    the target release's daemons would read, and returns all findings at once, each with its remedy.
+  - Changes nothing on the host. Package lists, downloads and the throw-away root for the target's daemons go to O(cache_dir), are private to root, and may be removed at any time.
+  - Binds the result to the host, its boot, packages, sources and disks. With O(binding) it tells whether an earlier result still holds.
+extends_documentation_fragment:
+  - intact.hosting.info
+  - intact.hosting.info.findings
+attributes:
+  idempotent:
+    support: none
+    details: Each run looks anew and is bound to its own moment.
+author:
+  - Intact contributors (@intact-project)
+options:
+  release_path:
+    description: The release path's data, see the lookup P(intact.hosting.release_path#lookup).
+    type: dict
+    required: true
+  plan:
+    description: What M(intact.hosting.upgrade_plan_info) returned as RV(intact.hosting.upgrade_plan_info#module:plan). Empty when it could not be made, which is a finding.
+    type: dict
+    default: {}
+  baseline:
+    description: Path on the host of the baseline that was captured just before, see M(intact.hosting.baseline_info).
+    type: path
+  only:
+    description: Run only these checks, by number such as V(PF06). All when empty.
+    type: list
+    elements: str
+    default: []
+  skip:
+    description: Leave these checks out. Each is a finding.
+    type: list
+    elements: str
+    default: []
+  binding:
+    description: The binding of an earlier result, RV(binding). What no longer holds is a blocker.
+    type: dict
+    default: {}
+  expiry_hours:
+    description: For how many hours the result holds.
+    type: float
+    default: 4
+  proofs:
+    description:
+      - Proof documents, each with C(kind) (V(backup) or V(panel:NAME)), C(taken) (a date), C(host) (machine-id or host name), C(digest), and where known C(result) (V(proven)) and C(disks).
+      - Documents in O(proofs_dir) on the host are read as well.
+    type: list
+    elements: dict
+    default: []
+  proofs_dir:
+    description: Directory on the host with proof documents, one JSON file each.
+    type: path
+    default: /var/lib/intact/proofs
+  proof_max_hours:
+    description: How old a proof may be.
+    type: float
+    default: 24
+  expected_disks:
+    description: The disks this host must have, as the items of a baseline's disks section. Empty is the newest inventory on the host.
+    type: dict
+    default: {}
+  accepted_holds:
+    description: Decisions about held and pinned packages.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      package: {type: str, required: true, description: Package or shell pattern.}
+      decision: {type: str, required: true, choices: [keep, unhold-and-rehold], description: What the upgrade does with it.}
+      reason: {type: str, required: true, description: Why.}
+  accepted_packages:
+    description: Packages from no configured source that may stay.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      package: {type: str, required: true, description: Package or shell pattern.}
+      reason: {type: str, required: true, description: Why.}
+  accepted_removals:
+    description: Protected packages that the upgrade may remove.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      package: {type: str, required: true, description: Package or shell pattern.}
+      reason: {type: str, required: true, description: Why.}
+  accepted_units:
+    description: Units that may be in state failed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      unit: {type: str, required: true, description: Unit or shell pattern.}
+      reason: {type: str, required: true, description: Why.}
+  protected_packages:
+    description: More packages, as shell patterns, that must not be removed.
+    type: list
+    elements: str
+    default: []
+  source_map:
+    description: What becomes of sources of third parties at the target.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      match: {type: str, required: true, description: 'Shell pattern on the URI, or on "URI SUITE" when it holds a blank.'}
+      action: {type: str, required: true, choices: [rename, disable, keep], description: What the upgrade does.}
+      uri: {type: str, description: The URI at the target.}
+      suite: {type: str, description: The suite at the target.}
+      reason: {type: str, required: true, description: Why.}
+  conffiles:
+    description: Decisions about configuration files.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {type: str, required: true, description: Path or shell pattern.}
+      decision: {type: str, required: true, choices: [keep, replace, merge], description: What was decided.}
+      reason: {type: str, required: true, description: Why.}
+  conffile_default:
+    description: Policy for files that O(conffiles) does not name. Empty is no policy.
+    type: str
+    choices: ['', keep]
+    default: ''
+  target_files:
+    description: Directory on the host that holds the operator's configuration for the target release, with paths as below V(/).
+    type: path
+  mysql_defaults_file:
+    description: Option file with the login for MariaDB or MySQL. Without it the login of root over the local socket.
+    type: path
+  database_seconds:
+    description: How long the check of one database server may take, in seconds.
+    type: float
+    default: 600
+  cache_dir:
+    description: Private directory on the host for lists, downloads and the target root.
+    type: path
+    default: /var/lib/intact/cache
+  inventory_name:
+    description: The host's name in the inventory, which a proof may use.
+    type: str
+    default: ''
+seealso:
+  - module: intact.hosting.upgrade_plan_info
+  - module: intact.hosting.baseline_info
+  - module: intact.hosting.gate
+"""
+
+EXAMPLES = r"""
+- name: Tell what would go wrong
+  intact.hosting.preflight_info:
+    release_path: "{{ lookup('intact.hosting.release_path', 'debian-12-13') }}"
+    plan: "{{ planned['plan'] }}"
+    baseline: /var/lib/intact/checks/now/baseline-before.json.gz
+    accepted_holds:
+      - package: mycustomer-tool
+        decision: keep
+        reason: built for this customer, depends on nothing of Debian's
+  register: checked
+
+- name: Does the result of an hour ago still hold
+  intact.hosting.preflight_info:
+    release_path: "{{ lookup('intact.hosting.release_path', 'debian-12-13') }}"
+    only: [PF52]
+    binding: "{{ checked['binding'] }}"
+"""
+
+RETURN = r"""
+findings:
+  description: What was found, each with id, severity, subject, title, evidence, remedy and check.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+checks:
+  description: Each check that ran, its seconds, and how many findings it raised.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {check: PF04, title: the package database is sound, seconds: 0.4, findings: 0}
+binding:
+  description: What the result is bound to.
+  returned: success
+  type: dict
+  sample: {host_id: 4c4c4544, hostname: web1, boot: 8f0b/112, packages: 9f86d0, sources: 60303a, disks: fd61a0, made: "2026-11-30T01:00:00Z", expires: "2026-11-30T05:00:00Z"}
+disks:
+  description: The disks as they are, for the inventory that the next look compares with.
+  returned: success
+  type: dict
+  sample: {}
+"""
+
+import glob
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.intact.hosting.plugins.module_utils import _binding, _flight
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import disks as disks_probe
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Context, perform
+from ansible_collections.intact.hosting.plugins.module_utils._preflight._registry import chosen
+from ansible_collections.intact.hosting.plugins.module_utils._preflight._system import Host
+
+INVENTORY = "/var/lib/intact/disks.json"
+
+
+def _listed(required, **more):
+    options = dict((name, dict(type="str", required=True)) for name in required)
+    options.update(more)
+    return dict(type="list", elements="dict", default=[], options=options)
+
+
+def read_json(path, what):
+    """A JSON document of the host's, or IntactError that names it."""
+    try:
+        return read_document(path)
+    except (OSError, ValueError) as exc:
+        raise IntactError("%s %s cannot be read: %s" % (what, path, exc), path=path)
+
+
+def stored_proofs(directory):
+    """Proof documents that lie on the host."""
+    return [read_json(path, "proof") for path in sorted(glob.glob(os.path.join(directory, "*.json")))]
+
+
+def inventories(expected, proofs):
+    """Earlier inventories of disks, the one that counts first: [{from, taken, items}]."""
+    found = []
+    if expected:
+        return [{"from": "preflight_expected_disks", "taken": "as given", "items": expected}]
+    for proof in sorted((p for p in proofs if p.get("disks")), key=lambda p: str(p.get("taken")), reverse=True):
+        found.append({"from": "the proof of the %s" % proof.get("kind"), "taken": proof.get("taken"), "items": proof["disks"]})
+    if os.path.exists(INVENTORY):
+        known = read_json(INVENTORY, "inventory of disks")
+        found.append({"from": INVENTORY, "taken": known.get("taken", "at an unknown time"), "items": known.get("items") or {}})
+    earlier = glob.glob(os.path.join(_flight.FLIGHTS, "*", "baseline-after.json.gz"))
+    for path in sorted(earlier, key=os.path.getmtime, reverse=True)[:1]:
+        document = read_json(path, "baseline")
+        items = ((document.get("sections", {}).get("disks") or {}).get("data") or {}).get("items")
+        if items:
+            found.append({"from": path, "taken": document.get("taken"), "items": items})
+    return found
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            release_path=dict(type="dict", required=True),
+            plan=dict(type="dict", default={}),
+            baseline=dict(type="path"),
+            only=dict(type="list", elements="str", default=[]),
+            skip=dict(type="list", elements="str", default=[]),
+            binding=dict(type="dict", default={}),
+            expiry_hours=dict(type="float", default=4),
+            proofs=dict(type="list", elements="dict", default=[]),
+            proofs_dir=dict(type="path", default="/var/lib/intact/proofs"),
+            proof_max_hours=dict(type="float", default=24),
+            expected_disks=dict(type="dict", default={}),
+            accepted_holds=_listed(("package", "reason"), decision=dict(type="str", required=True, choices=["keep", "unhold-and-rehold"])),
+            accepted_packages=_listed(("package", "reason")),
+            accepted_removals=_listed(("package", "reason")),
+            accepted_units=_listed(("unit", "reason")),
+            protected_packages=dict(type="list", elements="str", default=[]),
+            source_map=_listed(("match", "reason"), action=dict(type="str", required=True, choices=["rename", "disable", "keep"]), uri=dict(type="str"), suite=dict(type="str")),
+            conffiles=_listed(("path", "reason"), decision=dict(type="str", required=True, choices=["keep", "replace", "merge"])),
+            conffile_default=dict(type="str", choices=["", "keep"], default=""),
+            target_files=dict(type="path"),
+            mysql_defaults_file=dict(type="path"),
+            database_seconds=dict(type="float", default=600),
+            cache_dir=dict(type="path", default="/var/lib/intact/cache"),
+            inventory_name=dict(type="str", default=""),
+        ),
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        checks = chosen(params["only"], params["skip"])
+        host = Host()
+        now = disks_probe.capture(Host())["items"]
+        proofs = params["proofs"] + stored_proofs(params["proofs_dir"])
+        baseline = read_json(params["baseline"], "baseline") if params["baseline"] else {"sections": {"disks": {"status": "ok", "data": {"items": now}}}}
+        context = Context(
+            host=host, release_path=params["release_path"], plan=params["plan"], baseline=baseline, proofs=proofs, options=params, cache=params["cache_dir"],
+            compare_disks=disks_probe.compare, inventories=inventories(params["expected_disks"], proofs),
+        )
+        host.make_private(params["cache_dir"])
+        findings, told = perform(checks, context)
+        binding = _binding.bind(_binding.current(host, now), params["expiry_hours"])
+    except IntactError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    except OSError as exc:
+        module.fail_json(msg="pre-flight could not look at this host: %s" % exc)
+    findings += [
+        Finding(id="preflight.skipped", severity="warning", subject=number, title="this check was left out", remedy="take it out of preflight_skip, or waive this")
+        for number in params["skip"]
+    ]
+    module.exit_json(changed=False, findings=[f.as_dict() for f in findings], checks=told, binding=binding, disks=now)
+
+
+if __name__ == "__main__":
+    main()
