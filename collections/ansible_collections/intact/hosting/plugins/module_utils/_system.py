@@ -13,7 +13,7 @@ import socket
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 
@@ -72,6 +72,22 @@ class System:
     def text(self, path):
         """Text of a file ("" when not there), undecodable bytes kept as surrogates."""
         return (self.read(path) or b"").decode("utf-8", "surrogateescape")
+
+    def secret(self, path, create=True):
+        """The host's own random key (32 bytes, 0600), made on first use; None when it is not there and must not or can't be made.
+
+        The only thing a capture may write.
+        """
+        key = read_if_exists(path)
+        if key or not create:
+            return key or None
+        key = os.urandom(32)
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            write_atomic(path, key, 0o600)
+        except OSError:
+            return None
+        return key
 
     def exists(self, path):
         """Whether a path is there, a dangling link included."""

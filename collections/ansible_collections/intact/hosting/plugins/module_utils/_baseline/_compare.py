@@ -138,20 +138,26 @@ def _rank(finding):
 
 
 def correlate(findings):
-    """Fold consequences under their causes: nothing is dropped, each folded finding is listed under one cause."""
+    """Fold consequences under their causes: nothing is dropped, each folded finding is listed once, under the first cause of its chain."""
     order = sorted(findings, key=_rank)
-    folded = set()
+    parent = {}
+
+    def root(index):
+        while index in parent:
+            index = parent[index]
+        return index
+
     for index, cause in enumerate(order):
-        if index in folded or not cause.covers:
+        if not cause.covers:
             continue
         for other, finding in enumerate(order):
-            if other == index or other in folded:
-                continue
-            if any(covered(entry, finding) for entry in cause.covers):
-                folded.add(other)
-                cause.consequences.append({k: v for k, v in finding.as_dict().items() if k != "consequences"})
-                cause.consequences += finding.consequences
-    return [finding for index, finding in enumerate(order) if index not in folded]
+            # root(index) != other: two that explain each other must not both vanish
+            if other not in parent and root(index) != other and any(covered(entry, finding) for entry in cause.covers):
+                parent[other] = index
+    for index in sorted(parent):
+        finding = order[index]
+        order[root(index)].consequences += [{k: v for k, v in finding.as_dict().items() if k != "consequences"}] + finding.consequences
+    return [finding for index, finding in enumerate(order) if index not in parent]
 
 
 def compare(before, after, probes, rules=()):

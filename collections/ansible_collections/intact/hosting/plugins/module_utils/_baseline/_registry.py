@@ -8,10 +8,18 @@
 from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import (
+    accounts,
+    databases,
     disks,
     mounts,
+    network,
+    packages,
+    resolver,
+    services,
+    sites,
+    sockets,
 )
 
 PROBES = {probe.SECTION: probe for probe in (
-    disks, mounts,
+    disks, mounts, network, resolver, accounts, packages, services, sockets, sites, databases,
 )}

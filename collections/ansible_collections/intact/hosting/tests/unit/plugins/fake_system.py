@@ -26,10 +26,11 @@ class FakeSystem(System):
     files: {path: bytes, text, None (not there) or exception}. Directories are there when a file is below them.
     stats: {path: {"mode": 0o755, "uid": 0, "gid": 0, "type": "d" | "f" | "l" | "b"}} for lstat().
     directories: more directories, empty ones too. links: {path: target} for readlink().
+    listeners: {(address, port): function that returns a socket} for dial(); everybody else refuses.
     calls: every argv that was run, for "nothing else was done" assertions.
     """
 
-    def __init__(self, commands=None, files=None, options=None, limits=None, stats=None, links=None, directories=(), clock=time.monotonic):
+    def __init__(self, commands=None, files=None, options=None, limits=None, stats=None, links=None, directories=(), clock=time.monotonic, listeners=None):
         super().__init__(options, limits, clock)
         self.commands = {tuple(k.split()) if isinstance(k, str) else tuple(k): v for k, v in (commands or {}).items()}
         self.files = {k: v for k, v in (files or {}).items() if v is not None}
@@ -41,6 +42,7 @@ class FakeSystem(System):
                 path = os.path.dirname(path)
                 self.directories.add(path)
         self.calls = []
+        self.listeners = dict(listeners or {})
 
     def which(self, program):
         return "/usr/bin/" + program if any(os.path.basename(key[0]) == os.path.basename(program) for key in self.commands) else None
@@ -80,6 +82,11 @@ class FakeSystem(System):
             raise value
         return _bytes(value)[:limit]
 
+    def secret(self, path, create=True):
+        if path not in self.files and create:
+            self.files[path] = b"k" * 32
+        return self.files.get(path)
+
     def _follow(self, path):
         for _hop in range(40):
             if path not in self.links:
@@ -113,6 +120,18 @@ class FakeSystem(System):
 
     def dial(self, address, port, timeout=10):
         raise ConnectionRefusedError(111, "Connection refused")
+
+    def realpath(self, path):
+        parts, done = [p for p in path.split("/") if p], ""
+        for part in parts:
+            done = self._follow(done + "/" + part)
+        return done or "/"
+
+    def dial(self, address, port, timeout=10):
+        answer = self.listeners.get((address, int(port)))
+        if answer is None:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return answer()
 
     def lstat(self, path):
         if not self.exists(path):

@@ -1,0 +1,28 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Which findings of other sections a stopped daemon explains: data, so that a new daemon is one line."""
+
+from __future__ import annotations
+
+import re
+
+# unit name pattern -> sections whose answers come from it
+ANSWERS_FOR = (
+    (r"(nginx|apache2|httpd|lighttpd|caddy|haproxy|lshttpd)\.service", ("sites", "tls")),
+    (r"(php[0-9.]*-fpm|uwsgi|gunicorn).*\.service", ("sites",)),
+    (r"(mariadb|mysql|mysqld)(@.*)?\.service", ("databases", "sites")),
+    (r"postgresql(@.*)?\.service", ("databases", "sites")),
+    (r"(postfix(@.*)?|exim4|sendmail)\.service", ("queue", "tls")),
+    (r"dovecot\.(service|socket)", ("mail", "tls")),
+    (r"(named|bind9|nsd|knot|pdns)\.service", ("dns",)),
+    (r"mailman3?(-web)?\.service", ("lists",)),
+)
+
+
+def dependants(unit):
+    """covers entries for what cannot answer while this unit is down."""
+    sections = next((sections for pattern, sections in ANSWERS_FOR if re.match("^(?:%s)$" % pattern, unit)), ())
+    return [{"section": section} for section in sections]
