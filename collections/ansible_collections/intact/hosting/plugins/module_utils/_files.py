@@ -10,7 +10,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import tempfile
+
+_PLAIN = re.compile(r"[^\\\x00-\x1f\x7f\udc80-\udcff]*\Z")
 
 
 def escape(name):
@@ -19,8 +22,11 @@ def escape(name):
     Backslash, control characters and bytes that are not UTF-8 become \xNN.
     """
     raw = os.fsencode(name) if isinstance(name, str) else name
+    text = raw.decode("utf-8", "surrogateescape")
+    if _PLAIN.match(text):
+        return text
     out = []
-    for char in raw.decode("utf-8", "surrogateescape"):
+    for char in text:
         code = ord(char)
         if 0xDC80 <= code <= 0xDCFF:
             out.append("\\x%02x" % (code - 0xDC00))

@@ -1,0 +1,74 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Where a file comes from, as dpkg and ucf know it: an unmodified conffile may change with its package, an edited one may not."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+LISTS = "/var/lib/dpkg/info/*.list"
+UCF = "/var/lib/ucf/hashfile"
+# What dpkg, ucf and needrestart leave beside a configuration file.
+LEFTOVER = re.compile(r"\.(dpkg|ucf)-(dist|new|old|tmp|bak|remove)$")
+
+
+def conffiles(system):
+    """{path: md5 of the version its package brought} for all conffiles of dpkg and files that ucf manages; {} without dpkg."""
+    if not system.which("dpkg-query"):
+        return {}
+    out = {}
+    for line in system.text(UCF).splitlines():
+        parts = line.split(None, 1)
+        if len(parts) == 2:
+            out[parts[1].strip()] = parts[0]
+    for line in system.run(["dpkg-query", "-W", "-f", "${Package}\n${Conffiles}\n"]).text.splitlines():
+        # " /etc/some file MD5 [obsolete]"; the path may hold blanks, the digest is 32 hex digits or "newconffile"
+        found = re.match(r" (/.*) ([0-9a-f]{32}|newconffile)( obsolete| remove-on-upgrade)*$", line)
+        if found:
+            out[found.group(1)] = found.group(2)
+    return out
+
+
+def owned(system, roots):
+    """Set of paths below roots that a package installed, as bytes."""
+    prefixes = tuple(root.rstrip(b"/") + b"/" for root in roots)
+    found = set()
+    for path in system.glob(LISTS):
+        for line in (system.read(path) or b"").split(b"\n"):
+            if line.startswith(prefixes):
+                found.add(line)
+    return found
+
+
+def classify(path, md5, known, packaged):
+    """conffile-unmodified | conffile-edited | package | leftover | local; md5: of the file's content, or None."""
+    if path in known:
+        return "conffile-unmodified" if md5 == known[path] else "conffile-edited"
+    if packaged:
+        return "package"
+    return "leftover" if LEFTOVER.search(path) else "local"
+
+
+def moved(before, after):
+    """details.origin of a change: the earlier origin where the later one is as harmless, else "before -> after".
+
+    So a rule for conffile-unmodified allows a new package version and the removal with the package, not an edit.
+    """
+    harmless = ("conffile-unmodified", "package")
+    if after is None or before == after or (before in harmless and after in harmless):
+        return before
+    if before is None:
+        return after
+    return "%s -> %s" % (before, after)
+
+
+def md5(content):
+    """Hex MD5 of bytes as dpkg keeps it, or None where the host forbids MD5 (FIPS)."""
+    try:
+        return hashlib.md5(content).hexdigest()
+    except ValueError:
+        return None

@@ -1,0 +1,352 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Walk trees that customers can write to, as root: by bytes, through held directory descriptors, never along a link.
+
+Besides _system.py the only file of the baseline that touches the file system: a manifest needs descriptors, not paths.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import grp
+import hashlib
+import os
+import pwd
+import stat
+import struct
+
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _attributes
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import OutOfTime
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+
+KINDS = {
+    stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket", stat.S_IFCHR: "char", stat.S_IFBLK: "block",
+}
+GETFLAGS = 0x80086601 if struct.calcsize("l") == 8 else 0x80046601  # FS_IOC_GETFLAGS
+FLAGS = ((0x10, "immutable"), (0x20, "append"))
+BLOCK = 1 << 20
+DEEPEST = 200
+SPARSE_FROM = 65536
+# Filesystems on disks of this host; others are named, not read.
+LOCAL = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs", "zfs", "bcachefs", "overlay"}
+VOLATILE = {"tmpfs", "ramfs", "proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "autofs", "mqueue", "securityfs", "debugfs", "tracefs"}
+
+
+class Walker:
+    """Fills items {escaped path: attributes} from roots.
+
+    excluded(path, name, kind, target): whether an entry is left out. md5_paths: paths (text) whose MD5 is
+    taken as well, into md5 {path: digest}. mounts: {path bytes: filesystem type}.
+    """
+
+    def __init__(self, system, excluded=None, md5_paths=(), mounts=None):
+        self.system, self.excluded, self.md5_paths = system, excluded or (lambda *_entry: False), md5_paths
+        self.mounts = mounts or {}
+        self.items, self.md5, self.roots = {}, {}, []
+        self.nested, self.unwalked = {}, []
+        self.owners, self.groups = {}, {}
+        self.unhashed, self.changing, self.sockets = [], [], 0
+        self.bytes = 0
+        self._inodes, self._directories = {}, {}
+        self._hashing, self._stopped = True, False
+        self._buffer = memoryview(bytearray(BLOCK))
+
+    def tree(self, root):
+        """Walk one root (bytes, absolute). A root that is not there gives no items; a root that is a link is followed once."""
+        real = os.path.realpath(root)
+        if real != root and os.path.islink(root):
+            self._record(root, os.lstat(root), {"target": escape(os.readlink(root))})
+        try:
+            fd = _open_directory(real)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        try:
+            if not self._seen(real, os.fstat(fd)):
+                self.roots.append(escape(real))
+                self._directory(fd, real, 0)
+        finally:
+            os.close(fd)
+
+    def finish(self):
+        """Name the hard link groups, once all trees are walked."""
+        for paths in self._inodes.values():
+            paths = [path for path in paths if path in self.items]
+            first = min(paths, default=None)
+            for path in paths:
+                if len(paths) > 1:
+                    self.items[path]["hardlink"] = first
+
+    def _seen(self, path, st):
+        """Whether this directory was walked under another name (bind mount, overlapping roots)."""
+        key = (st.st_dev, st.st_ino)
+        seen = key in self._directories
+        self._directories.setdefault(key, path)
+        return seen
+
+    def _directory(self, fd, path, depth):
+        self._record(path, os.fstat(fd), self._extended(fd))
+        if self._time_is_up() or depth > DEEPEST:
+            self.unwalked.append(escape(path))
+            return
+        with os.scandir(fd) as entries:
+            names = sorted(os.fsencode(entry.name) for entry in entries)
+        for name in names:
+            child = path.rstrip(b"/") + b"/" + name
+            try:
+                self._entry(fd, name, child, depth)
+            except FileNotFoundError:
+                continue  # gone between listing and looking: it is not there now
+            except OSError as exc:
+                self.items[escape(child)] = {"type": "unknown", "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)}
+
+    def _entry(self, parent, name, path, depth):
+        st = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        kind = KINDS.get(stat.S_IFMT(st.st_mode), "unknown")
+        target = os.readlink(name, dir_fd=parent) if kind == "link" else b""
+        if self.excluded(path, name, kind, target):
+            return
+        if kind == "dir":
+            self._child(parent, name, path, st, depth)
+        elif kind == "file":
+            self._file(parent, name, path, st)
+        elif kind == "socket":
+            self.sockets += 1  # made by whoever listens; the sockets section looks at listeners
+        elif kind == "link":
+            self._record(path, st, {"target": escape(target)})
+        else:
+            device = {"device": "%d:%d" % (os.major(st.st_rdev), os.minor(st.st_rdev))} if kind in ("char", "block") else {}
+            self._record(path, st, device)
+
+    def _child(self, parent, name, path, st, depth):
+        filesystem = self.mounts.get(path)
+        if filesystem:
+            self.nested[escape(path)] = filesystem
+            if filesystem not in LOCAL:
+                self._record(path, st, {})
+                if filesystem not in VOLATILE:
+                    self.system.skip(escape(path), "%s file system mounted inside a tree: not read from this host" % filesystem)
+                return
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            if self._seen(path, os.fstat(fd)):
+                self._record(path, os.fstat(fd), {"same_as": escape(self._directories[(st.st_dev, st.st_ino)])})
+            else:
+                self._directory(fd, path, depth + 1)
+        finally:
+            os.close(fd)
+
+    def _file(self, parent, name, path, st):
+        text = escape(path)
+        if st.st_nlink > 1:
+            known = self._inodes.setdefault((st.st_dev, st.st_ino), [])
+            known.append(text)
+            if len(known) > 1 and known[0] in self.items:
+                self.items[text] = dict(self.items[known[0]])
+                if known[0] in self.md5:
+                    self.md5[text] = self.md5[known[0]]
+                return
+        try:
+            fd = _open_file(name, parent)
+        except OSError as exc:
+            if exc.errno == errno.ENOENT:
+                raise
+            self._record(path, st, {"size": st.st_size, "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)})
+            return
+        try:
+            st = os.fstat(fd)
+            if not stat.S_ISREG(st.st_mode):
+                return  # replaced while we looked; the next capture sees what it became
+            extra = self._extended(fd)
+            st = self._content(fd, st, text, extra)
+            if st.st_nlink > 1:
+                extra["links"] = st.st_nlink
+            if st.st_size >= SPARSE_FROM and st.st_blocks * 512 < st.st_size // 2:
+                extra["sparse"] = True
+            self._record(path, st, extra)
+        finally:
+            os.close(fd)
+
+    def _content(self, fd, st, text, extra):
+        """Hash, looking again when the file changed meanwhile; returns the stat that the hash belongs to."""
+        extra["size"] = st.st_size
+        if not self._hashing or self._time_is_up() or not self.system.spend(st.st_size):
+            extra["state"] = "unhashed"
+            self.unhashed.append(text)
+            return st
+        for _attempt in range(3):
+            try:
+                digests = self._hash(fd, text in self.md5_paths)
+            except OSError as exc:
+                extra["state"] = "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)
+                return st
+            after = os.fstat(fd)
+            if _version(after) == _version(st):
+                extra["hash"] = digests[0].hexdigest()
+                if len(digests) > 1:
+                    self.md5[text] = digests[1].hexdigest()
+                self.bytes += st.st_size
+                return st
+            st = after
+            extra["size"] = st.st_size
+            os.lseek(fd, 0, os.SEEK_SET)
+        extra["state"] = "changing"
+        self.changing.append(text)
+        return st
+
+    def _hash(self, fd, md5):
+        digests = [hashlib.sha256()] + (_md5() if md5 else [])
+        while True:
+            count = os.readv(fd, [self._buffer])
+            if not count:
+                return digests
+            for digest in digests:
+                digest.update(self._buffer[:count])
+
+    def _extended(self, fd):
+        """ACLs, capability, user attributes and the immutable and append flags of an open file or directory."""
+        out = {}
+        try:
+            names = os.listxattr(fd)
+        except OSError:
+            names = []
+        for name in names:
+            try:
+                value = os.getxattr(fd, name)
+            except OSError:
+                continue
+            if name == "system.posix_acl_access":
+                out["acl"] = _attributes.acl(value)
+            elif name == "system.posix_acl_default":
+                out["default_acl"] = _attributes.acl(value)
+            elif name == "security.capability":
+                out["capability"] = _attributes.capability(value)
+            elif name.startswith("user."):
+                shown = escape(value) if len(value) <= 64 else "sha256:" + hashlib.sha256(value).hexdigest()
+                out.setdefault("xattr", {})[escape(name)] = shown
+        try:
+            bits = struct.unpack("=I", fcntl.ioctl(fd, GETFLAGS, b"\0" * 8)[:4])[0]
+            flags = [word for bit, word in FLAGS if bits & bit]
+            if flags:
+                out["flags"] = ",".join(flags)
+        except OSError:
+            pass  # this filesystem has no flags
+        return out
+
+    def _record(self, path, st, extra):
+        if str(st.st_uid) not in self.owners:
+            self.owners[str(st.st_uid)] = _account(st.st_uid)
+        if str(st.st_gid) not in self.groups:
+            self.groups[str(st.st_gid)] = _group(st.st_gid)
+        item = {"type": KINDS.get(stat.S_IFMT(st.st_mode), "unknown"), "uid": st.st_uid, "gid": st.st_gid}
+        if item["type"] != "link":
+            item["mode"] = "%04o" % stat.S_IMODE(st.st_mode)
+        self.items[escape(path)] = dict(item, **extra)
+
+    def _time_is_up(self):
+        """Hashing stops with a quarter of the seconds left, so that names and owners of the rest are still seen."""
+        if self._stopped:
+            return True
+        try:
+            left = self.system.remaining()
+        except OutOfTime:
+            self._stopped = True
+            return True
+        if left is not None and left < self.system.limits["seconds"] / 4:
+            self._hashing = False
+        return False
+
+    def privileged(self, root):
+        """Record only files that carry set-id bits or a capability: for the system's own program directories."""
+        root = os.path.realpath(root)
+        try:
+            fd = _open_directory(root)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        try:
+            if self._seen(root, os.fstat(fd)):
+                return  # /bin is /usr/bin on a merged system
+            for folder, folders, names, at in os.fwalk(b".", dir_fd=fd):
+                folders.sort()
+                for name in names:
+                    try:
+                        st = os.stat(name, dir_fd=at, follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    path = os.path.normpath(os.path.join(root, folder, name))
+                    if not stat.S_ISREG(st.st_mode) or not st.st_mode & 0o111 or escape(path) in self.items:
+                        continue
+                    extra = {}
+                    try:
+                        held = b"/proc/self/fd/%d/%s" % (at, name)
+                        extra["capability"] = _attributes.capability(os.getxattr(held, "security.capability", follow_symlinks=False))
+                    except OSError:
+                        pass
+                    if extra or st.st_mode & 0o6000:
+                        self._record(path, st, extra)
+        finally:
+            os.close(fd)
+
+
+def _md5():
+    try:
+        return [hashlib.md5()]
+    except ValueError:
+        return []  # a FIPS host has no MD5: its conffiles then count as edited, the careful side
+
+
+def _version(st):
+    return st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino
+
+
+def _open_directory(path):
+    """Descriptor of an absolute path without links, each component opened without following one."""
+    fd = os.open(b"/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in path.split(b"/"):
+        if part:
+            try:
+                deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            finally:
+                os.close(fd)
+            fd = deeper
+    return fd
+
+
+def _open_file(name, parent):
+    """O_NONBLOCK: a FIFO put in its place must not hang us; O_NOATIME: looking leaves no trace."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(name, flags | os.O_NOATIME, dir_fd=parent)
+    except PermissionError:
+        return os.open(name, flags, dir_fd=parent)
+
+
+def _account(number):
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return None
+
+
+def _group(number):
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return None
+
+
+def mounts(system):
+    """{mount point as bytes: filesystem type} from /proc/self/mountinfo."""
+    out = {}
+    for line in (system.read("/proc/self/mountinfo") or b"").splitlines():
+        parts = line.split(b" ")
+        if b"-" in parts[6:]:
+            point = parts[4]
+            for code, char in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+                point = point.replace(code, char)
+            out[point] = parts[parts.index(b"-", 6) + 1].decode()
+    return out

@@ -1,0 +1,102 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Files: a manifest of the trees that hold customers' data and the administrator's configuration, content and metadata.
+
+Options: trees (list, instead of the default), more_trees, exclude ([{patterns, reason}], besides the default),
+default_excludes (bool), privileged (list of program directories), together (how many like changes below one directory are told as one).
+"""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _manifest, _origin, _tree, _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+
+SECTION = "files"
+
+
+def capture(system):
+    """Items are entries by escaped path: type, uid, gid, mode, and what applies of size, hash (sha256), target, acl,
+    default_acl, capability, xattr, flags, sparse, hardlink (first path of the group), links, device, origin, state.
+
+    owners and groups: {number: name or null}. unwalked: directories that a limit kept closed.
+    """
+    options = system.options
+    trees = _paths(list(options.get("trees") or _trees_data.TREES) + list(options.get("more_trees") or []))
+    rules = (list(_trees_data.EXCLUDED) if options.get("default_excludes", True) else []) + list(options.get("exclude") or [])
+    for rule in rules:
+        if not rule.get("patterns") or not rule.get("reason"):
+            raise IntactError("files: an entry of exclude needs patterns and a reason: %s" % rule)
+    known = _origin.conffiles(system)
+    walker = _tree.Walker(system, _trees_data.matcher(rules), {escape(path) for path in known}, _tree.mounts(system))
+    for tree in trees:
+        walker.tree(tree)
+    for tree in _paths(options.get("privileged", _trees_data.PRIVILEGED)):
+        walker.privileged(tree)
+    walker.finish()
+    _set_origins(system, walker, known)
+    _say_what_was_left(system, walker)
+    return {
+        "items": walker.items, "summary": _summary(walker), "trees": [escape(tree) for tree in trees], "hash": "sha256",
+        "owners": walker.owners, "groups": walker.groups, "mounts": walker.nested, "unwalked": walker.unwalked,
+        "excluded": [dict(rule) for rule in rules], "together": int(options.get("together", _manifest.TOGETHER)),
+    }
+
+
+def compare(before, after):
+    """Findings for two manifests (see _manifest)."""
+    return _manifest.compare(before, after)
+
+
+def _paths(texts):
+    out = []
+    for text in texts:
+        path = os.fsencode(text)
+        if not path.startswith(b"/"):
+            raise IntactError("files: %s is not an absolute path" % text)
+        out.append(os.path.normpath(path))
+    return out
+
+
+def _set_origins(system, walker, known):
+    """Origin for everything that packages also write to; customers' trees carry none."""
+    shared = [b"/etc", b"/opt", b"/usr", b"/bin", b"/sbin", b"/lib", b"/var/lib"]
+    packaged = _origin.owned(system, shared) if known else set()
+    known = {escape(path): md5 for path, md5 in known.items()}
+    prefixes = tuple(os.fsdecode(root) + "/" for root in shared)
+    for path, item in walker.items.items():
+        if path.startswith(prefixes) and item["type"] != "dir":
+            # dpkg may know a program by its name before the merge of /bin into /usr/bin
+            raw = unescape(path) if "\\" in path else path.encode("utf-8")
+            of_package = raw in packaged or (raw.startswith(b"/usr/") and raw[4:] in packaged)
+            item["origin"] = _origin.classify(path, walker.md5.get(path), known, of_package)
+
+
+def _say_what_was_left(system, walker):
+    for paths, why in (
+        (walker.unhashed, "a limit of this section was reached: only their size, owner and mode were compared"),
+        (walker.changing, "being written while it was read, three times: content not compared"),
+        (walker.unwalked, "a limit of this section was reached: nothing below was looked at"),
+    ):
+        if len(paths) > 3:
+            system.skip("%d paths: %s, ..." % (len(paths), ", ".join(paths[:3])), why)
+        else:
+            for path in paths:
+                system.skip(path, why)
+
+
+def _summary(walker):
+    out = {"entries": len(walker.items), "files": 0, "bytes": walker.bytes}
+    for path, item in walker.items.items():
+        if item["type"] == "file":
+            out["files"] += 1
+            place = _trees_data.place(path) + " files"
+            out[place] = out.get(place, 0) + 1
+    if walker.sockets:
+        out["sockets (left out)"] = walker.sockets
+    return out
