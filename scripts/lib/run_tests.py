@@ -23,7 +23,7 @@ import steps
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / "build" / "log"
 SCRIPTS = ROOT / "scripts"
-TAIL = 80
+TAIL = 120
 
 
 @dataclass
