@@ -142,15 +142,25 @@ def _lost_trees(old, new, missing):
         size = sum(old[path].get("size", 0) for path in files)
         stale = sum(1 for path in new if path.startswith(subject + "/") and path not in old)
         evidence = "%d entries with %d bytes were there before (%s%s)" % (
-            number, size, ", ".join(p[len(subject) + 1:] for p in files[:3]), ", ..." if len(files) > 3 else "")
+            number,
+            size,
+            ", ".join(p[len(subject) + 1 :] for p in files[:3]),
+            ", ..." if len(files) > 3 else "",
+        )
         if stale:
             evidence += "; %d other entries are there now" % stale
-        out.append(Finding(
-            id="files.tree.missing" if gone else "files.tree.emptied", severity="blocker", subject=subject,
-            title="the whole tree is gone" if gone else "nothing of what was in it is there any more", evidence=evidence,
-            remedy="find out whether its disk is mounted; then restore the tree from the backup",
-            details=details("missing", "tree", number, stale, paths=[subject], count=number), covers=[{"section": "*", "path": top}],
-        ))
+        out.append(
+            Finding(
+                id="files.tree.missing" if gone else "files.tree.emptied",
+                severity="blocker",
+                subject=subject,
+                title="the whole tree is gone" if gone else "nothing of what was in it is there any more",
+                evidence=evidence,
+                remedy="find out whether its disk is mounted; then restore the tree from the backup",
+                details=details("missing", "tree", number, stale, paths=[subject], count=number),
+                covers=[{"section": "*", "path": top}],
+            )
+        )
     return out
 
 
@@ -189,7 +199,7 @@ def _split_links(old, new):
         kept = max(parts.values(), key=lambda part: (len(part), all(old[p].get("hash") == new[p].get("hash") for p in part), part))
         for part in parts.values():
             if part is not kept:
-                out.update({path: kept[0] for path in part})
+                out.update(dict.fromkeys(part, kept[0]))
     return out
 
 
@@ -211,7 +221,9 @@ def _changed(path, a, b, names, strangers, was_with=None):
     for key, word in (("uid", "account"), ("gid", "group")):
         name = names.drift(key, a, b)
         if name is not None:
-            strangers.setdefault((word, name), []).append((path, "%s %s" % (names.name(key, a[key], 0), a[key]), "%s %s" % (names.name(key, b[key], 1), b[key])))
+            strangers.setdefault((word, name), []).append(
+                (path, "%s %s" % (names.name(key, a[key], 0), a[key]), "%s %s" % (names.name(key, b[key], 1), b[key]))
+            )
     if not seen:
         return None
     order = list(KINDS)
@@ -283,7 +295,14 @@ def _new(path, item, docroot):
     file = item.get("type") == "file"
     origin = item.get("origin")
     if file and (mode & 0o6000 or item.get("capability")) and origin != "package":
-        return _Change("new", path, origin, "%s; it gives whoever runs it other rights%s" % (_describe(item), " (%s)" % item["capability"] if item.get("capability") else ""), None, item)
+        return _Change(
+            "new",
+            path,
+            origin,
+            "%s; it gives whoever runs it other rights%s" % (_describe(item), " (%s)" % item["capability"] if item.get("capability") else ""),
+            None,
+            item,
+        )
     if file and docroot and mode & 0o111:
         return _Change("new", path, origin, "%s: a program in a directory that is served" % _describe(item), None, item)
     if path.startswith("/etc/") and item.get("type") != "dir" and origin in ("local", "leftover"):
@@ -299,7 +318,10 @@ def _identity(key, entries):
     tops = [path for path in paths if not any(parent in have for parent in _parents(path))][:500]
     shown = sorted({"%s before, %s now" % (was, now) for _path, was, now in entries})
     return Finding(
-        id="files.owner.identity", severity="blocker", subject="%s %s" % (word, name), title="files belong to another %s number or name than before" % word,
+        id="files.owner.identity",
+        severity="blocker",
+        subject="%s %s" % (word, name),
+        title="files belong to another %s number or name than before" % word,
         evidence="%d entries: %s (%s%s)" % (len(paths), "; ".join(shown[:4]), ", ".join(tops[:3]), ", ..." if len(tops) > 3 else ""),
         remedy="give the %s its number back, or chown the files" % word,
         details=details("changed", "identity", shown[0].split(" before")[0], None, paths=tops, account=name, count=len(paths)),
@@ -337,18 +359,33 @@ def _one(change):
     severity, title, _many_title = KINDS[change.kind]
     if change.kind == "missing" and change.before and change.before.get("type") == "dir":
         title = "the directory is gone"
-    more = details(_word(change.kind), ",".join(kind.split(".")[0] for kind in change.kinds), _short(change.before), _short(change.after), paths=[change.path], origin=change.origin)
+    more = details(
+        _word(change.kind),
+        ",".join(kind.split(".")[0] for kind in change.kinds),
+        _short(change.before),
+        _short(change.after),
+        paths=[change.path],
+        origin=change.origin,
+    )
     return Finding(
-        id="files." + change.kind, severity=severity, subject=change.path, title=title, evidence=change.evidence,
-        remedy=REMEDIES.get(change.kind, "compare it with the backup and put back what is right"), details=more,
+        id="files." + change.kind,
+        severity=severity,
+        subject=change.path,
+        title=title,
+        evidence=change.evidence,
+        remedy=REMEDIES.get(change.kind, "compare it with the backup and put back what is right"),
+        details=more,
     )
 
 
 def _many(kind, origin, directory, some):
     severity, _title, title = KINDS[kind]
     return Finding(
-        id="files." + kind, severity=severity, subject=directory, title="%d %s" % (len(some), title),
-        evidence="%s, ... (first: %s)" % (", ".join(change.path[len(directory.rstrip("/")) + 1:] for change in some[:5]), some[0].evidence),
+        id="files." + kind,
+        severity=severity,
+        subject=directory,
+        title="%d %s" % (len(some), title),
+        evidence="%s, ... (first: %s)" % (", ".join(change.path[len(directory.rstrip("/")) + 1 :] for change in some[:5]), some[0].evidence),
         remedy=REMEDIES.get(kind, "compare them with the backup and put back what is right"),
         details=details(_word(kind), kind.split(".")[0], None, None, paths=[directory], origin=origin, count=len(some)),
     )
@@ -364,6 +401,10 @@ def _short(value):
 
 def _tree_not_compared(tree, before):
     return Finding(
-        id="files.unlooked", severity="warning", subject=tree, title="looked at only %s: not compared" % ("before" if before else "after"),
-        remedy="give both captures the same trees", details=details("unlooked", paths=[tree]),
+        id="files.unlooked",
+        severity="warning",
+        subject=tree,
+        title="looked at only %s: not compared" % ("before" if before else "after"),
+        remedy="give both captures the same trees",
+        details=details("unlooked", paths=[tree]),
     )

@@ -28,7 +28,7 @@ def nft(document):
     """{"chains": {"inet filter input": {type, hook, priority, policy}}, "rules": [(chain, text)], "sets": {name: {...}}} of nft -j list ruleset."""
     chains, rules, sets = {}, [], {}
     for entry in document.get("nftables", []):
-        (kind, body), = entry.items()
+        ((kind, body),) = entry.items()
         if kind == "metainfo" or ENGINE_TABLES.match(str(body.get("table") or body.get("name"))):
             continue
         if kind == "chain":
@@ -42,7 +42,9 @@ def nft(document):
             flags = body.get("flags") or []
             living = "dynamic" in flags or "timeout" in flags
             sets["%s %s set %s" % (body["family"], body["table"], body["name"])] = {
-                "type": _value(body.get("type")), "elements": None if living else sorted(_element(e) for e in body.get("elem", []))}
+                "type": _value(body.get("type")),
+                "elements": None if living else sorted(_element(e) for e in body.get("elem", [])),
+            }
     return {"chains": chains, "rules": rules, "sets": sets}
 
 
@@ -69,7 +71,7 @@ def _statement(part):
     """One statement of a rule as text; counters and the like are nothing."""
     if isinstance(part, str):
         return part
-    (kind, body), = part.items()
+    ((kind, body),) = part.items()
     if kind in NOISE:
         return ""
     if kind == "match":
@@ -108,7 +110,7 @@ def _value(value):
     if not isinstance(value, dict):
         return str(value).lower() if isinstance(value, bool) else str(value)
     if len(value) == 1:
-        (kind, body), = value.items()
+        ((kind, body),) = value.items()
         if kind == "payload" and "field" in body:
             return "%s %s" % (body["protocol"], body["field"])
         if kind in ("meta", "ct"):
@@ -137,12 +139,14 @@ def _value(value):
 
 def _flags(values):
     """Alternatives in one order: how they are nested and sorted is the version's choice, their meaning is not."""
+
     def flat(parts):
         for part in parts:
             if isinstance(part, dict) and set(part) == {"|"}:
                 yield from flat(part["|"])
             else:
                 yield _value(part)
+
     return "(%s)" % " | ".join(sorted(flat(values)))
 
 

@@ -11,10 +11,26 @@ import re
 
 # Customers' data and the administrator's hand. Trees that do not exist are simply not there.
 TREES = (
-    "/home", "/srv", "/var/www", "/etc", "/root", "/usr/local", "/opt", "/usr/lib/cgi-bin", "/var/spool/cron",
+    "/home",
+    "/srv",
+    "/var/www",
+    "/etc",
+    "/root",
+    "/usr/local",
+    "/opt",
+    "/usr/lib/cgi-bin",
+    "/var/spool/cron",
     # state of web applications as Debian packages them; other sections do not read these
-    "/var/lib/dokuwiki", "/var/lib/wordpress", "/var/lib/mediawiki", "/var/lib/roundcube", "/var/lib/nextcloud", "/var/lib/phpmyadmin",
-    "/var/lib/dehydrated", "/var/lib/acme", "/var/lib/sieve", "/var/lib/bind",
+    "/var/lib/dokuwiki",
+    "/var/lib/wordpress",
+    "/var/lib/mediawiki",
+    "/var/lib/roundcube",
+    "/var/lib/nextcloud",
+    "/var/lib/phpmyadmin",
+    "/var/lib/dehydrated",
+    "/var/lib/acme",
+    "/var/lib/sieve",
+    "/var/lib/bind",
 )
 
 # Programs of the system: only set-id bits and capabilities are recorded.
@@ -26,32 +42,108 @@ DOCROOTS = ("public_html", "htdocs", "httpdocs", "docroot", "webroot", "www", "w
 # Pattern without a slash: the name alone. With one: the whole path; * stays within a component, ** does not.
 # target: only links that point there.
 EXCLUDED = (
-    {"patterns": ["Maildir", "mdbox", "sdbox", "dovecot*.index*", "/var/vmail", "/home/*/mail", "/home/vmail"], "reason": "a mail store: the mail section reads every message"},
+    {
+        "patterns": ["Maildir", "mdbox", "sdbox", "dovecot*.index*", "/var/vmail", "/home/*/mail", "/home/vmail"],
+        "reason": "a mail store: the mail section reads every message",
+    },
     {"patterns": ["sess_*", "/**/storage/framework/sessions", "/**/var/sessions"], "reason": "sessions of visitors come and go"},
-    {"patterns": [
-        ".cache", ".npm", "/**/wp-content/cache", "/**/data/cache", "/**/storage/framework/cache", "/**/storage/framework/views", "/**/var/cache",
-        "/var/lib/dokuwiki/**/cache", "/var/lib/dokuwiki/**/locks", "/var/lib/dokuwiki/**/tmp", "/**/data/locks", "/**/data/tmp", "/var/lib/wordpress/**/cache",
-        "/var/lib/mediawiki/**/cache", "__pycache__",
-    ], "reason": "caches that the application makes again"},
+    {
+        "patterns": [
+            ".cache",
+            ".npm",
+            "/**/wp-content/cache",
+            "/**/data/cache",
+            "/**/storage/framework/cache",
+            "/**/storage/framework/views",
+            "/**/var/cache",
+            "/var/lib/dokuwiki/**/cache",
+            "/var/lib/dokuwiki/**/locks",
+            "/var/lib/dokuwiki/**/tmp",
+            "/**/data/locks",
+            "/**/data/tmp",
+            "/var/lib/wordpress/**/cache",
+            "/var/lib/mediawiki/**/cache",
+            "__pycache__",
+        ],
+        "reason": "caches that the application makes again",
+    },
     {"patterns": ["*.log", "*.log.[0-9]*", "*.log-[0-9]*", "error_log", "error_log[.-]*", "access_log", "access_log[.-]*"], "reason": "logs grow and rotate"},
-    {"patterns": ["*-wal", "*-shm", "*.db-journal", "*.sqlite-journal", "*.sqlite3-journal", "*.pid", ".~lock*", ".*.swp"], "reason": "there only while a program works on its file"},
-    {"patterns": [
-        ".bash_history", ".zsh_history", ".sh_history", ".python_history", ".mysql_history", ".mariadb_history", ".psql_history", ".sqlite_history", ".lesshst",
-        ".viminfo", ".wget-hsts", "/home/*/.ansible", "/root/.ansible", "/home/*/.ssh/agent", "/home/*/.local/state", "/root/.local/state",
-    ], "reason": "written by every login"},
+    {
+        "patterns": ["*-wal", "*-shm", "*.db-journal", "*.sqlite-journal", "*.sqlite3-journal", "*.pid", ".~lock*", ".*.swp"],
+        "reason": "there only while a program works on its file",
+    },
+    {
+        "patterns": [
+            ".bash_history",
+            ".zsh_history",
+            ".sh_history",
+            ".python_history",
+            ".mysql_history",
+            ".mariadb_history",
+            ".psql_history",
+            ".sqlite_history",
+            ".lesshst",
+            ".viminfo",
+            ".wget-hsts",
+            "/home/*/.ansible",
+            "/root/.ansible",
+            "/home/*/.ssh/agent",
+            "/home/*/.local/state",
+            "/root/.local/state",
+        ],
+        "reason": "written by every login",
+    },
     {"patterns": ["aquota.user", "aquota.group", "lost+found", ".quota.user", ".quota.group"], "reason": "kept by the file system"},
-    {"patterns": ["/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock"], "reason": "the previous version of an account file, left by the account tools"},
-    {"patterns": [
-        "/etc/ld.so.cache", "/etc/.updated", "/etc/adjtime", "/etc/mtab", "/etc/blkid.tab*", "/etc/udev/hwdb.bin", "/etc/lvm/archive", "/etc/lvm/backup",
-        "/etc/lvm/cache", "/etc/network/run", "/etc/network/ifstate*", "/etc/console-setup/cached_*", "/etc/cups/subscriptions.conf*", "/etc/vim/undo", "/etc/.java",
-    ], "reason": "written again by the system itself"},
-    {"patterns": ["/etc/systemd/system/*.wants", "/etc/systemd/system/*.requires", "/etc/systemd/system/*.upholds", "/etc/systemd/user/*.wants", "/etc/rc[0-9S].d"],
-     "reason": "what starts at boot is told by the services section"},
+    {
+        "patterns": ["/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock"],
+        "reason": "the previous version of an account file, left by the account tools",
+    },
+    {
+        "patterns": [
+            "/etc/ld.so.cache",
+            "/etc/.updated",
+            "/etc/adjtime",
+            "/etc/mtab",
+            "/etc/blkid.tab*",
+            "/etc/udev/hwdb.bin",
+            "/etc/lvm/archive",
+            "/etc/lvm/backup",
+            "/etc/lvm/cache",
+            "/etc/network/run",
+            "/etc/network/ifstate*",
+            "/etc/console-setup/cached_*",
+            "/etc/cups/subscriptions.conf*",
+            "/etc/vim/undo",
+            "/etc/.java",
+        ],
+        "reason": "written again by the system itself",
+    },
+    {
+        "patterns": [
+            "/etc/systemd/system/*.wants",
+            "/etc/systemd/system/*.requires",
+            "/etc/systemd/system/*.upholds",
+            "/etc/systemd/user/*.wants",
+            "/etc/rc[0-9S].d",
+        ],
+        "reason": "what starts at boot is told by the services section",
+    },
     {"patterns": ["/etc/ssl/certs/????????.[0-9]", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/java"], "reason": "made by update-ca-certificates"},
     {"patterns": ["/etc/ssl/certs/*"], "target": "/usr/share/ca-certificates/*", "reason": "made by update-ca-certificates"},
     {"patterns": ["/var/spool/cron/atjobs/.SEQ", "/var/spool/cron/atspool"], "reason": "a counter and the output of running jobs"},
-    {"patterns": ["/var/lib/bind/**.jnl", "/var/lib/bind/**.jbk", "/var/lib/bind/**.signed", "/var/lib/bind/**.state", "/etc/bind/**.jnl", "/etc/bind/**.jbk",
-                  "/etc/bind/**.signed", "/etc/bind/**.state"], "reason": "rewritten by named while it signs; the dns section asks the server"},
+    {
+        "patterns": [
+            "/var/lib/bind/**.jnl",
+            "/var/lib/bind/**.jbk",
+            "/var/lib/bind/**.signed",
+            "/var/lib/bind/**.state",
+            "/etc/bind/**.jnl",
+            "/etc/bind/**.jbk",
+            "/etc/bind/**.signed",
+            "/etc/bind/**.state",
+        ],
+        "reason": "rewritten by named while it signs; the dns section asks the server",
+    },
 )
 
 
@@ -90,9 +182,9 @@ def _translate(pattern):
         elif pattern[index] == "?":
             out.append("[^/]")
             index += 1
-        elif pattern[index] == "[" and "]" in pattern[index + 2:]:
+        elif pattern[index] == "[" and "]" in pattern[index + 2 :]:
             end = pattern.index("]", index + 2)
-            out.append(pattern[index:end + 1])
+            out.append(pattern[index : end + 1])
             index = end + 1
         else:
             out.append(re.escape(pattern[index]))

@@ -45,8 +45,14 @@ def capture(system):
             items[subject]["count"] += 1
             continue
         items[subject] = {
-            "kind": kind, "user": escape(job["user"]), "schedule": job["schedule"], "command": escape(job["command"]), "file": escape(path), "count": 1,
-            "settings": {escape(k): escape(v) for k, v in job["settings"].items()}, "runs": _runs(system, job),
+            "kind": kind,
+            "user": escape(job["user"]),
+            "schedule": job["schedule"],
+            "command": escape(job["command"]),
+            "file": escape(path),
+            "count": 1,
+            "settings": {escape(k): escape(v) for k, v in job["settings"].items()},
+            "runs": _runs(system, job),
         }
         if path.startswith("/etc/"):
             items[subject]["origin"] = _origin_of(system, path, known)
@@ -80,7 +86,7 @@ def _origin_of(system, path, known):
 
 
 def _runs(system, job):
-    """"yes", "unknown", "PROGRAM is not there" or "PROGRAM needs INTERPRETER, which is not there"."""
+    """ "yes", "unknown", "PROGRAM is not there" or "PROGRAM needs INTERPRETER, which is not there"."""
     name = _schedule.program(job["command"])
     if not name or name.startswith(("~", ".")):
         return "unknown"
@@ -121,10 +127,17 @@ def _timers(system):
         path = unit.get("FragmentPath", "")
         if not path or (path.startswith(VENDOR) and not unit.get("DropInPaths")) or path.startswith("/run/"):
             continue
-        yield "timer " + escape(unit["Id"]), {
-            "kind": "timer", "schedule": sorted(unit.get("TimersCalendar", []) + unit.get("TimersMonotonic", [])), "unit": escape(unit.get("Triggers", "")),
-            "enabled": unit.get("UnitFileState", ""), "armed": unit.get("ActiveState") == "active", "file": escape(path),
-        }
+        yield (
+            "timer " + escape(unit["Id"]),
+            {
+                "kind": "timer",
+                "schedule": sorted(unit.get("TimersCalendar", []) + unit.get("TimersMonotonic", [])),
+                "unit": escape(unit.get("Triggers", "")),
+                "enabled": unit.get("UnitFileState", ""),
+                "armed": unit.get("ActiveState") == "active",
+                "file": escape(path),
+            },
+        )
 
 
 def _at_jobs(system):
@@ -134,7 +147,10 @@ def _at_jobs(system):
         job = _schedule.at_job(name, system.text(path)) if st is not None and (st.st_mode & 0o170000) == 0o100000 else None
         if job:
             due = datetime.datetime.fromtimestamp(job["due"], datetime.timezone.utc).strftime("%Y-%m-%d %H:%MZ")
-            yield escape("at job %d of uid %d, due %s: %s" % (job["number"], st.st_uid, due, job["command"])), {"kind": "at", "due": job["due"] // 60, "file": escape(path)}
+            yield (
+                escape("at job %d of uid %d, due %s: %s" % (job["number"], st.st_uid, due, job["command"])),
+                {"kind": "at", "due": job["due"] // 60, "file": escape(path)},
+            )
 
 
 def compare(before, after):
@@ -149,14 +165,39 @@ def compare(before, after):
             missing.remove(subject)
             added.remove(twin)
             what = "schedule" if old[subject]["schedule"] != new[twin]["schedule"] else "command"
-            out.append(_finding("cron.job.changed", "blocker", subject, "the job's %s is not what it was" % what, "%s before, %s now" % (
-                old[subject][what], new[twin][what]), old[subject], "changed", what, old[subject][what], new[twin][what]))
+            out.append(
+                _finding(
+                    "cron.job.changed",
+                    "blocker",
+                    subject,
+                    "the job's %s is not what it was" % what,
+                    "%s before, %s now" % (old[subject][what], new[twin][what]),
+                    old[subject],
+                    "changed",
+                    what,
+                    old[subject][what],
+                    new[twin][what],
+                )
+            )
     out += [f for f in (_missing(subject, old[subject], after.get("clock")) for subject in missing) if f]
     for subject in added:
         item = new[subject]
         kind = "timer" if item["kind"] == "timer" else "job"
-        out.append(_finding("cron.%s.new" % kind, "warning", subject, "was not there before", "it is in %s" % item["file"], item, "new", "", None, subject,
-                            remedy="find out who made it; allow it with a reason or remove it"))
+        out.append(
+            _finding(
+                "cron.%s.new" % kind,
+                "warning",
+                subject,
+                "was not there before",
+                "it is in %s" % item["file"],
+                item,
+                "new",
+                "",
+                None,
+                subject,
+                remedy="find out who made it; allow it with a reason or remove it",
+            )
+        )
     for subject in sorted(set(old) & set(new)):
         out += _changed(subject, old[subject], new[subject])
     return out
@@ -166,7 +207,9 @@ def _same_job(a, b):
     """Whether two jobs are one whose schedule or command was edited: same user and file, and one of the two kept."""
     if a["kind"] in ("timer", "at") or any(a.get(k) != b.get(k) for k in ("kind", "user", "file")):
         return False
-    return a["command"] == b["command"] or (a["schedule"] == b["schedule"] and a["kind"] != "part" and _schedule.program(a["command"]) == _schedule.program(b["command"]))
+    return a["command"] == b["command"] or (
+        a["schedule"] == b["schedule"] and a["kind"] != "part" and _schedule.program(a["command"]) == _schedule.program(b["command"])
+    )
 
 
 def _missing(subject, item, clock):
@@ -175,31 +218,99 @@ def _missing(subject, item, clock):
             return None  # it was due and has run
         return _finding("cron.at.missing", "blocker", subject, "the at job is gone before its time", "", item, "missing", "", subject, None)
     if item["kind"] == "timer":
-        return _finding("cron.timer.missing", "blocker", subject, "the timer is gone", "%s started %s" % (", ".join(item["schedule"]), item["unit"]), item, "missing", "", subject, None)
+        return _finding(
+            "cron.timer.missing",
+            "blocker",
+            subject,
+            "the timer is gone",
+            "%s started %s" % (", ".join(item["schedule"]), item["unit"]),
+            item,
+            "missing",
+            "",
+            subject,
+            None,
+        )
     return _finding("cron.job.missing", "blocker", subject, "the job is gone", "it was in %s" % item["file"], item, "missing", "", subject, None)
 
 
 def _changed(subject, a, b):
     """Findings for one job's or timer's attributes; the file it moved to within the system is no loss."""
     if a["kind"] == "timer":
-        for key, title in (("schedule", "the timer runs at other times"), ("unit", "the timer starts another unit"), ("enabled", "the timer is not enabled as it was"), ("armed", "the timer does not run as it did")):
+        for key, title in (
+            ("schedule", "the timer runs at other times"),
+            ("unit", "the timer starts another unit"),
+            ("enabled", "the timer is not enabled as it was"),
+            ("armed", "the timer does not run as it did"),
+        ):
             if a[key] != b[key]:
-                yield _finding("cron.timer.changed", "blocker", subject, title, "%s: %s before, %s now" % (key, a[key], b[key]), a, "changed", key, a[key], b[key])
+                yield _finding(
+                    "cron.timer.changed", "blocker", subject, title, "%s: %s before, %s now" % (key, a[key], b[key]), a, "changed", key, a[key], b[key]
+                )
                 return
         return
     if a.get("runs") != b.get("runs") and b.get("runs") not in ("yes", "unknown"):
-        yield _finding("cron.program.missing", "blocker", subject, "the job cannot run any more", b["runs"], a, "changed", "runs", a.get("runs"), b["runs"],
-                       remedy="install what it needs, or tell the customer what replaces it")
+        yield _finding(
+            "cron.program.missing",
+            "blocker",
+            subject,
+            "the job cannot run any more",
+            b["runs"],
+            a,
+            "changed",
+            "runs",
+            a.get("runs"),
+            b["runs"],
+            remedy="install what it needs, or tell the customer what replaces it",
+        )
     if a.get("count") != b.get("count"):
-        yield _finding("cron.job.changed", "warning" if b["count"] > a["count"] else "blocker", subject, "the job is listed another number of times", "%s before, %s now" % (a["count"], b["count"]), a, "changed", "count", a["count"], b["count"])
+        yield _finding(
+            "cron.job.changed",
+            "warning" if b["count"] > a["count"] else "blocker",
+            subject,
+            "the job is listed another number of times",
+            "%s before, %s now" % (a["count"], b["count"]),
+            a,
+            "changed",
+            "count",
+            a["count"],
+            b["count"],
+        )
     if a.get("settings") != b.get("settings"):
-        yield _finding("cron.settings.changed", "blocker", subject, "the job runs with other settings (MAILTO, PATH, ...)", "%s before, %s now" % (a["settings"], b["settings"]), a, "changed", "settings", None, None)
+        yield _finding(
+            "cron.settings.changed",
+            "blocker",
+            subject,
+            "the job runs with other settings (MAILTO, PATH, ...)",
+            "%s before, %s now" % (a["settings"], b["settings"]),
+            a,
+            "changed",
+            "settings",
+            None,
+            None,
+        )
 
 
-def _finding(finding, severity, subject, title, evidence, item, change, attribute, was, now, remedy="put the entry back from the backup, or allow the change with a reason"):
+def _finding(
+    finding,
+    severity,
+    subject,
+    title,
+    evidence,
+    item,
+    change,
+    attribute,
+    was,
+    now,
+    remedy="put the entry back from the backup, or allow the change with a reason",
+):
     paths = [path for path in (item.get("file"),) if path]
     return Finding(
-        id=finding, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy,
+        id=finding,
+        severity=severity,
+        subject=subject,
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
         details=details(change, attribute, was, now, paths=paths, file=item.get("file"), origin=item.get("origin"), user=item.get("user")),
         covers=[{"section": "files", "path": path} for path in paths],
     )

@@ -42,9 +42,16 @@ def capture(system):
     _set_origins(system, walker, known)
     _say_what_was_left(system, walker)
     return {
-        "items": walker.items, "summary": _summary(walker), "trees": [escape(tree) for tree in trees], "hash": "sha256",
-        "owners": walker.owners, "groups": walker.groups, "mounts": walker.nested, "unwalked": walker.unwalked,
-        "excluded": [dict(rule) for rule in rules], "together": int(options.get("together", _manifest.TOGETHER)),
+        "items": walker.items,
+        "summary": _summary(walker),
+        "trees": [escape(tree) for tree in trees],
+        "hash": "sha256",
+        "owners": walker.owners,
+        "groups": walker.groups,
+        "mounts": walker.nested,
+        "unwalked": walker.unwalked,
+        "excluded": [dict(rule) for rule in rules],
+        "together": int(options.get("together", _manifest.TOGETHER)),
     }
 
 

@@ -16,7 +16,19 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 
 SECTION = "firewall"
 # Where rules are kept: a changed rule explains the changed file.
-KEPT_IN = ("/etc/nftables.conf", "/etc/nftables.d", "/etc/nftables", "/etc/iptables", "/etc/ipset.conf", "/etc/ufw", "/etc/firewalld", "/etc/shorewall", "/etc/ferm", "/etc/csf", "/etc/fail2ban")
+KEPT_IN = (
+    "/etc/nftables.conf",
+    "/etc/nftables.d",
+    "/etc/nftables",
+    "/etc/iptables",
+    "/etc/ipset.conf",
+    "/etc/ufw",
+    "/etc/firewalld",
+    "/etc/shorewall",
+    "/etc/ferm",
+    "/etc/csf",
+    "/etc/fail2ban",
+)
 
 
 def capture(system):
@@ -61,14 +73,16 @@ def _listed(system):
     try:
         return json.loads(result.text or "{}")
     except ValueError:
-        raise IntactError("nft -j list ruleset gave no JSON: %s" % result.text[:200])
+        raise IntactError("nft -j list ruleset gave no JSON: %s" % result.text[:200]) from None
 
 
 def _without(document, listed):
     """The ruleset without the tables that iptables-save listed: nft cannot tell what their extensions match."""
+
     def ours(entry):
         body = next(iter(entry.values()))
         return (body.get("family"), body.get("table") or body.get("name")) not in listed
+
     return {"nftables": [entry for entry in document.get("nftables", []) if ours(entry)]}
 
 
@@ -108,9 +122,20 @@ def compare(before, after):
     old, new = before.get("items", {}), after.get("items", {})
     rules_before = [subject for subject, item in old.items() if item["kind"] in ("rule", "chain")]
     if rules_before and not any(item["kind"] in ("rule", "chain") for item in new.values()):
-        return [_finding("firewall.empty", "blocker", "firewall", "no rule is loaded any more: every port is open to everybody",
-                         "%d rules and chains before, none now" % len(rules_before), "missing", "", len(rules_before), 0,
-                         remedy="start the service that loads the rules (systemctl status nftables) and look into its journal")]
+        return [
+            _finding(
+                "firewall.empty",
+                "blocker",
+                "firewall",
+                "no rule is loaded any more: every port is open to everybody",
+                "%d rules and chains before, none now" % len(rules_before),
+                "missing",
+                "",
+                len(rules_before),
+                0,
+                remedy="start the service that loads the rules (systemctl status nftables) and look into its journal",
+            )
+        ]
     lost_chains = {subject for subject, item in old.items() if item["kind"] == "chain" and subject not in new}
     out = [_lost_chain(chain, old) for chain in sorted(lost_chains)]
     for subject, change, attribute, was, now in differences(old, new):
@@ -125,34 +150,91 @@ def compare(before, after):
 
 def _lost_chain(chain, old):
     held = [subject for subject, item in old.items() if item.get("chain") == chain]
-    return _finding("firewall.chain.missing", "blocker", chain, "the chain is gone with all its rules",
-                    "%d rules before%s" % (len(held), (": " + "; ".join(s.split(": ", 1)[1] for s in held[:3])) if held else ""), "missing", "", old[chain], None)
+    return _finding(
+        "firewall.chain.missing",
+        "blocker",
+        chain,
+        "the chain is gone with all its rules",
+        "%d rules before%s" % (len(held), (": " + "; ".join(s.split(": ", 1)[1] for s in held[:3])) if held else ""),
+        "missing",
+        "",
+        old[chain],
+        None,
+    )
 
 
 def _missing(subject, item, _attribute, was, _now):
     if item["kind"] == "jail":
-        return _finding("firewall.jail.missing", "blocker", subject, "fail2ban no longer watches this", "the jail was there before", "missing", "", was, None,
-                        remedy="look into fail2ban-client status and the jail's log path and backend")
+        return _finding(
+            "firewall.jail.missing",
+            "blocker",
+            subject,
+            "fail2ban no longer watches this",
+            "the jail was there before",
+            "missing",
+            "",
+            was,
+            None,
+            remedy="look into fail2ban-client status and the jail's log path and backend",
+        )
     word = {"rule": "the rule is gone", "set": "the set is gone"}[item["kind"]]
     return _finding("firewall.%s.missing" % item["kind"], "blocker", subject, word, "it was loaded before", "missing", "", was, None)
 
 
 def _added(subject, item, _attribute, _was, now):
-    return _finding("firewall.%s.new" % item["kind"], "warning", subject, "was not loaded before", "", "new", "", None, now,
-                    remedy="find out who added it; allow it with a reason or remove it")
+    return _finding(
+        "firewall.%s.new" % item["kind"],
+        "warning",
+        subject,
+        "was not loaded before",
+        "",
+        "new",
+        "",
+        None,
+        now,
+        remedy="find out who added it; allow it with a reason or remove it",
+    )
 
 
 def _changed(subject, item, attribute, was, now):
     if attribute == "policy":
         weaker = str(was).lower() == "drop"
-        return _finding("firewall.policy.changed", "blocker", subject, "what no rule names is let in now" if weaker else "what no rule names is treated differently now",
-                        "policy %s before, %s now" % (was, now), "changed", attribute, was, now)
+        return _finding(
+            "firewall.policy.changed",
+            "blocker",
+            subject,
+            "what no rule names is let in now" if weaker else "what no rule names is treated differently now",
+            "policy %s before, %s now" % (was, now),
+            "changed",
+            attribute,
+            was,
+            now,
+        )
     if attribute == "elements" and was is not None and now is not None:
         lost, more = [e for e in was if e not in now], [e for e in now if e not in was]
-        return _finding("firewall.set.changed", "blocker" if lost else "warning", subject, "the set holds other elements",
-                        "%d lost%s, %d new%s" % (len(lost), _few(lost), len(more), _few(more)), "changed", attribute, len(was), len(now))
+        return _finding(
+            "firewall.set.changed",
+            "blocker" if lost else "warning",
+            subject,
+            "the set holds other elements",
+            "%d lost%s, %d new%s" % (len(lost), _few(lost), len(more), _few(more)),
+            "changed",
+            attribute,
+            len(was),
+            len(now),
+        )
     severity = "warning" if attribute == "count" else "blocker"
-    return _finding("firewall.%s.changed" % item["kind"], severity, subject, "%s is not what it was" % attribute, "%s before, %s now" % (was, now), "changed", attribute, was, now)
+    return _finding(
+        "firewall.%s.changed" % item["kind"],
+        severity,
+        subject,
+        "%s is not what it was" % attribute,
+        "%s before, %s now" % (was, now),
+        "changed",
+        attribute,
+        was,
+        now,
+    )
 
 
 def _few(elements):
@@ -172,6 +254,12 @@ def _reordered(before, after):
 
 def _finding(finding, severity, subject, title, evidence, change, attribute, was, now, remedy="load the rules again from their configuration, or restore it"):
     return Finding(
-        id=finding, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy,
-        details=details(change, attribute, was, now), covers=[{"section": "files", "path": path} for path in KEPT_IN],
+        id=finding,
+        severity=severity,
+        subject=subject,
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
+        details=details(change, attribute, was, now),
+        covers=[{"section": "files", "path": path} for path in KEPT_IN],
     )

@@ -12,10 +12,10 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
 SECTION = "resources"
-FULL = 95       # percent used
-GROWN = 5       # percentage points more than before
+FULL = 95  # percent used
+GROWN = 5  # percentage points more than before
 AVAILABLE = 10  # percent of memory
-BUSY = 4        # load per processor, over 15 minutes
+BUSY = 4  # load per processor, over 15 minutes
 LEFT_OUT = {"tmpfs", "devtmpfs", "squashfs", "iso9660", "overlay", "efivarfs", "udf", "fuse.lxcfs"}
 
 
@@ -25,8 +25,11 @@ def capture(system):
     memory = _meminfo(system.text("/proc/meminfo"))
     load = system.text("/proc/loadavg").split()
     items = {
-        "memory": {"total_mb": memory.get("MemTotal", 0) // 1024, "available_mb": memory.get("MemAvailable", 0) // 1024,
-                   "swap_used_mb": (memory.get("SwapTotal", 0) - memory.get("SwapFree", 0)) // 1024},
+        "memory": {
+            "total_mb": memory.get("MemTotal", 0) // 1024,
+            "available_mb": memory.get("MemAvailable", 0) // 1024,
+            "swap_used_mb": (memory.get("SwapTotal", 0) - memory.get("SwapFree", 0)) // 1024,
+        },
         "load": {"fifteen": float(load[2]) if len(load) > 2 else 0.0, "processors": system.text("/proc/cpuinfo").count("processor\t:")},
         "processes": {"count": int(load[3].partition("/")[2]) if len(load) > 3 else 0},
     }
@@ -73,24 +76,66 @@ def compare(before, after):
     if a and b:
         total = b["total_mb"]
         if total and b["available_mb"] * 100 < total * AVAILABLE and b["available_mb"] * 2 < a["available_mb"]:
-            out.append(_finding("resources.memory.low", "memory", "little memory is left", "%d MB of %d available, %d before" % (b["available_mb"], total, a["available_mb"]),
-                                "available_mb", a["available_mb"], b["available_mb"], "look at what grew: ps -eo rss,args --sort=-rss"))
+            out.append(
+                _finding(
+                    "resources.memory.low",
+                    "memory",
+                    "little memory is left",
+                    "%d MB of %d available, %d before" % (b["available_mb"], total, a["available_mb"]),
+                    "available_mb",
+                    a["available_mb"],
+                    b["available_mb"],
+                    "look at what grew: ps -eo rss,args --sort=-rss",
+                )
+            )
         if total * 10 < a["total_mb"] * 9:
-            out.append(_finding("resources.memory.smaller", "memory", "the host has less memory than before", "%d MB before, %d now" % (a["total_mb"], total),
-                                "total_mb", a["total_mb"], total, "look at the machine's memory and at the kernel's boot messages"))
+            out.append(
+                _finding(
+                    "resources.memory.smaller",
+                    "memory",
+                    "the host has less memory than before",
+                    "%d MB before, %d now" % (a["total_mb"], total),
+                    "total_mb",
+                    a["total_mb"],
+                    total,
+                    "look at the machine's memory and at the kernel's boot messages",
+                )
+            )
     a, b = old.get("load"), new.get("load")
     if a and b and b["processors"] and b["fifteen"] > BUSY * b["processors"] and b["fifteen"] > 2 * a["fifteen"]:
-        out.append(_finding("resources.load.high", "load", "the host is busier than before", "%s over 15 minutes on %d processors, %s before" % (b["fifteen"], b["processors"], a["fifteen"]),
-                            "fifteen", a["fifteen"], b["fifteen"], "look at what runs: top"))
+        out.append(
+            _finding(
+                "resources.load.high",
+                "load",
+                "the host is busier than before",
+                "%s over 15 minutes on %d processors, %s before" % (b["fifteen"], b["processors"], a["fifteen"]),
+                "fifteen",
+                a["fifteen"],
+                b["fifteen"],
+                "look at what runs: top",
+            )
+        )
     for name in sorted(set(old) & set(new)):
         if name.startswith(("space ", "inodes ")):
             was, now = old[name]["used_percent"], new[name]["used_percent"]
             if now >= FULL and now >= was + GROWN:
                 word = "space" if name.startswith("space ") else "inodes"
-                out.append(_finding("resources.%s.full" % word, name, "the file system is nearly full", "%d %% used, %d %% before" % (now, was), "used_percent", was, now,
-                                    "apt-get clean, then look with du -x -d1 what grew"))
+                out.append(
+                    _finding(
+                        "resources.%s.full" % word,
+                        name,
+                        "the file system is nearly full",
+                        "%d %% used, %d %% before" % (now, was),
+                        "used_percent",
+                        was,
+                        now,
+                        "apt-get clean, then look with du -x -d1 what grew",
+                    )
+                )
     return out
 
 
 def _finding(finding, subject, title, evidence, attribute, was, now, remedy):
-    return Finding(id=finding, severity="warning", subject=subject, title=title, evidence=evidence, remedy=remedy, details=details("changed", attribute, was, now))
+    return Finding(
+        id=finding, severity="warning", subject=subject, title=title, evidence=evidence, remedy=remedy, details=details("changed", attribute, was, now)
+    )

@@ -20,12 +20,38 @@ OLD_FILE = "/etc/sysctl.conf"
 
 # Looked at on every host: a change here is felt by customers or is a door opened. Values that follow the memory's size are left out.
 RELEVANT = (
-    "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6", "net.ipv6.bindv6only",
-    "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_port_range", "net.ipv4.ping_group_range", "net.ipv4.tcp_syncookies", "net.ipv4.conf.all.rp_filter",
-    "net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.all.accept_source_route", "net.core.somaxconn", "net.ipv4.ip_nonlocal_bind", "net.ipv6.ip_nonlocal_bind",
-    "vm.swappiness", "vm.overcommit_memory", "vm.overcommit_ratio", "vm.max_map_count", "vm.nr_hugepages",
-    "fs.suid_dumpable", "fs.protected_symlinks", "fs.protected_hardlinks", "fs.protected_fifos", "fs.protected_regular", "kernel.unprivileged_userns_clone",
-    "kernel.unprivileged_bpf_disabled", "kernel.kptr_restrict", "kernel.dmesg_restrict", "kernel.yama.ptrace_scope", "kernel.randomize_va_space", "kernel.sysrq",
+    "net.ipv4.ip_forward",
+    "net.ipv6.conf.all.forwarding",
+    "net.ipv6.conf.all.disable_ipv6",
+    "net.ipv6.conf.default.disable_ipv6",
+    "net.ipv6.bindv6only",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.conf.all.accept_redirects",
+    "net.ipv4.conf.all.accept_source_route",
+    "net.core.somaxconn",
+    "net.ipv4.ip_nonlocal_bind",
+    "net.ipv6.ip_nonlocal_bind",
+    "vm.swappiness",
+    "vm.overcommit_memory",
+    "vm.overcommit_ratio",
+    "vm.max_map_count",
+    "vm.nr_hugepages",
+    "fs.suid_dumpable",
+    "fs.protected_symlinks",
+    "fs.protected_hardlinks",
+    "fs.protected_fifos",
+    "fs.protected_regular",
+    "kernel.unprivileged_userns_clone",
+    "kernel.unprivileged_bpf_disabled",
+    "kernel.kptr_restrict",
+    "kernel.dmesg_restrict",
+    "kernel.yama.ptrace_scope",
+    "kernel.randomize_va_space",
+    "kernel.sysrq",
 )
 # Follow the hardware, the moment or the host's name: not settings.
 VOLATILE = re.compile(
@@ -79,7 +105,7 @@ def _path(key):
 def _expand(system, key):
     if "*" not in key:
         return [key]
-    return [path[len("/proc/sys/"):].translate(str.maketrans("./", "/.")) for path in system.glob(_path(key))]
+    return [path[len("/proc/sys/") :].translate(str.maketrans("./", "/.")) for path in system.glob(_path(key))]
 
 
 def _value(system, key):
@@ -112,7 +138,9 @@ def compare(before, after):
         if now is None:
             if not _by_hand(old.get("set_in")):
                 continue  # this kernel has no such setting any more, and nobody here asked for it
-            out.append(_finding("sysctl.missing", key, "the kernel has no such setting any more", "%s before, set in %s" % (old["value"], old["set_in"]), old, None))
+            out.append(
+                _finding("sysctl.missing", key, "the kernel has no such setting any more", "%s before, set in %s" % (old["value"], old["set_in"]), old, None)
+            )
         elif now["value"] != old["value"]:
             why = "set in %s before" % old["set_in"] if old.get("set_in") else "the system's own value before"
             remedy = "set it in /etc/sysctl.d/local.conf and run sysctl --system"
@@ -121,7 +149,9 @@ def compare(before, after):
                 remedy = "move the line to a file in /etc/sysctl.d and run sysctl --system"
             elif now.get("set_in"):
                 why += ", set in %s now" % now["set_in"]
-            out.append(_finding("sysctl.changed", key, "another value is in force", "%s before, %s now; %s" % (old["value"], now["value"], why), old, now, remedy))
+            out.append(
+                _finding("sysctl.changed", key, "another value is in force", "%s before, %s now; %s" % (old["value"], now["value"], why), old, now, remedy)
+            )
     return out
 
 
@@ -131,7 +161,14 @@ def _by_hand(path):
 
 def _finding(finding, key, title, evidence, old, now, remedy="look for what replaces it in this kernel"):
     return Finding(
-        id=finding, severity="blocker" if _by_hand(old.get("set_in")) else "warning", subject=key, title=title, evidence=evidence, remedy=remedy,
-        details=details("changed" if now else "missing", "value", old["value"], now and now["value"], set_in=old.get("set_in"), set_in_after=now and now.get("set_in")),
+        id=finding,
+        severity="blocker" if _by_hand(old.get("set_in")) else "warning",
+        subject=key,
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
+        details=details(
+            "changed" if now else "missing", "value", old["value"], now and now["value"], set_in=old.get("set_in"), set_in_after=now and now.get("set_in")
+        ),
         covers=[{"section": "files", "path": path} for path in sorted({p for p in (old.get("set_in"), now and now.get("set_in")) if p})],
     )
