@@ -150,3 +150,23 @@ def wait(what: str, test, seconds: float = 30.0) -> None:
         if time.monotonic() > end:
             sys.exit(f"waited {seconds:.0f} s in vain for {what}")
         time.sleep(0.2)
+
+
+def edit(path: str, *changes: tuple[str, str]) -> bool:
+    """Edit a shipped file in place, as administrators do: each pair is a line that is there and what replaces it.
+
+    A pair whose new text is in the file and whose old one is not is done. Leaves the script when neither is there.
+    True when edited.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    before = text
+    for old, new in changes:
+        if new in text and (old in new or old not in text):
+            continue
+        if old not in text:
+            sys.exit(f"{path}: the line to edit is not there: {old!r}")
+        text = text.replace(old, new, 1)
+    if text == before:
+        return False
+    info = os.stat(path)
+    return put(path, text, info.st_mode & 0o7777, f"{info.st_uid}:{info.st_gid}")
