@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import (
     accounts,
+    cron,
     databases,
     disks,
+    files,
+    firewall,
     mounts,
     network,
     packages,
     resolver,
+    resources,
     services,
     sites,
     sockets,
+    sysctl,
 )
 
 PROBES = {probe.SECTION: probe for probe in (
-    disks, mounts, network, resolver, accounts, packages, services, sockets, sites, databases,
+    disks, mounts, network, resolver, accounts, packages, services, sockets, sites, databases, cron, firewall, sysctl, files, resources,
 )}

@@ -36,7 +36,7 @@ def nft(document):
                 chains["%s %s %s" % (body["family"], body["table"], body["name"])] = _plain({k: body.get(k) for k in ("type", "hook", "prio", "policy")})
         elif kind == "rule":
             text = " ".join(filter(None, (_statement(part) for part in body.get("expr", []))))
-            if not engine_rule(body["chain"], text):
+            if text and not engine_rule(body["chain"], text):  # a rule that only counts does nothing
                 rules.append(("%s %s %s" % (body["family"], body["table"], body["chain"]), text))
         elif kind in ("set", "map") and not BANS.match(body["name"]):
             flags = body.get("flags") or []

@@ -62,7 +62,9 @@ def _df(system, argv):
         if len(words) == 7 and words[2].isdigit() and words[3].isdigit():
             point, total, used, free = words[6], int(words[2]), int(words[3]), int(words[4]) if words[4].isdigit() else 0
             percent = round(100.0 * used / (used + free)) if used + free else 0
-            # files bound into a container stand for their device, not for a place
+            st = system.lstat(point)
+            if st is not None and (st.st_mode & 0o170000) != 0o040000:
+                continue  # a file bound into a container: no place where anything grows
             if words[0] not in rows or len(point) < len(rows[words[0]][0]):
                 rows[words[0]] = (point, words[1], total, percent)
     return sorted(rows.values())
