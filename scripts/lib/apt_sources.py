@@ -83,11 +83,24 @@ def is_debian_release(text: str) -> bool:
     return bool(re.search(r"^Origin:\s*Debian\s*$", text, re.MULTILINE))
 
 
+def proxies(options: Iterable[str]) -> dict[str, str]:
+    """Proxies of apt options in apt.conf form, by scheme; those that apt is told to do without (DIRECT) are left out."""
+    found = {}
+    for line in options:
+        match = re.match(r'Acquire::(https?)::Proxy "(.+)";', line)
+        if match and match.group(2) != "DIRECT":
+            found[match.group(1)] = match.group(2)
+    return found
+
+
 def fetch_release(uri: str, suite: str, timeout: float = 20.0) -> str:
     """Release file of one suite, or an empty string when this mirror does not carry it."""
+    # apt's proxy wins over the environment's, as it does for apt itself.
+    given = proxies(shared_options())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({**urllib.request.getproxies(), **given}))
     for name in ("InRelease", "Release"):
         try:
-            with urllib.request.urlopen(f"{uri}/dists/{suite}/{name}", timeout=timeout) as answer:
+            with opener.open(f"{uri}/dists/{suite}/{name}", timeout=timeout) as answer:
                 return answer.read(65536).decode("utf-8", "replace")
         except (urllib.error.URLError, OSError, ValueError):
             continue

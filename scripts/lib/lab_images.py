@@ -117,7 +117,7 @@ def build_from_image(recipe: recipes.Recipe, parent_tag: str, tag: str, label: s
         log,
     )
     try:
-        inside("package lists", POLICY_ON + " && apt-get -q update")
+        inside("package lists", POLICY_ON + " && apt-get -q -o APT::Update::Error-Mode=any update")
         if recipe.debconf:
             answers = "\n".join(recipe.debconf) + "\n"
             inside("debconf answers", f"printf %s {shlex.quote(answers)} | debconf-set-selections")

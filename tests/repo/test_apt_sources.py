@@ -71,3 +71,8 @@ def test_each_suite_comes_from_the_first_mirror_that_is_debian_and_has_it():
 def test_release_without_its_updates_is_still_usable_and_one_without_itself_is_not():
     assert apt_sources.source_lines("buster", [MAIN], fetch=lambda _uri, suite: DEBIAN if suite == "buster" else "") == [f"deb {MAIN} buster main"]
     assert apt_sources.source_lines("buster", [MAIN], fetch=lambda _uri, suite: DEBIAN if suite != "buster" else "") == []
+
+
+def test_proxies_are_apts_own():
+    options = ['Acquire::http::Proxy "http://cache.example.com:3142";', 'Acquire::https::Proxy "DIRECT";', 'Acquire::Check-Date "false";']
+    assert apt_sources.proxies(options) == {"http": "http://cache.example.com:3142"}
