@@ -1,0 +1,175 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Databases across the upgrade: a clean shutdown proved before the binary changes, and the new version's own upgrade afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ansible_collections.intact.hosting.plugins.module_utils._command import which
+from ansible_collections.intact.hosting.plugins.module_utils._files import write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade._host import StageFailure
+
+SLOW = b"# written by the upgrade, removed at its end: every shutdown writes everything back, so that the next version can read it\n[mysqld]\ninnodb_fast_shutdown = 0\n"
+DIRECTORIES = ("/etc/mysql/mariadb.conf.d", "/etc/mysql/mysql.conf.d", "/etc/mysql/conf.d")
+NAME = "zz-intact-upgrade.cnf"
+
+
+def mysql_unit(host):
+    """The unit of the running MySQL or MariaDB server, or None."""
+    for unit in ("mariadb.service", "mysql.service"):
+        if host.unit_state(unit) == "active":
+            return unit
+    return None
+
+
+def mysql(host, statement):
+    """Run one statement as root over the socket; returns its text."""
+    program = which("mariadb") or which("mysql")
+    defaults = ["--defaults-file=/etc/mysql/debian.cnf"] if os.path.exists("/etc/mysql/debian.cnf") else []
+    for words in ([], defaults):
+        result = host.run([program] + words + ["--batch", "--skip-column-names", "-e", statement], timeout=300, check=False)
+        if result.rc == 0:
+            return result.text
+    raise IntactError("the database server does not let root in over its socket: %s" % (result.error.splitlines()[-1:] or [""])[0])
+
+
+def clean_stop(log):
+    """Whether a server's log ends with a whole shutdown: InnoDB's end and the server's. Pure."""
+    tail = log[-20000:]
+    ended = [m.start() for m in re.finditer(r"Shutdown complete", tail)]
+    begun = [m.start() for m in re.finditer(r"(ready for connections|starting as process)", tail)]
+    return bool(ended) and "InnoDB: Shutdown completed" in tail and (not begun or ended[-1] > begun[-1])
+
+
+def stop_cleanly(host):
+    """Stop the server slowly once, prove it from its log, start it again with slow shutdown still on; returns a sentence.
+
+    The package stops it again just before its binary changes: with nothing left to write, and slowly as well.
+    """
+    unit = mysql_unit(host)
+    stopped = host.memory.recall("database_stopped")
+    if not unit and stopped:
+        # A cut came between our stop and our start.
+        host.systemctl("start", stopped, timeout=900)
+        unit = mysql_unit(host)
+    if not unit:
+        return ""
+    prepared = mysql(host, "XA RECOVER").strip()
+    if prepared:
+        raise StageFailure("the database holds %d prepared XA transactions, which a new version may not take over" % len(prepared.splitlines()), "commit or roll them back (XA RECOVER; XA COMMIT ...), then start the upgrade again")
+    directory = next((d for d in DIRECTORIES if os.path.isdir(d)), None)
+    if directory:
+        write_atomic(os.path.join(directory, NAME), SLOW, 0o644)
+    mysql(host, "SET GLOBAL innodb_fast_shutdown = 0")
+    error_log = mysql(host, "SELECT @@global.log_error").strip()
+    since = host.run(["date", "+%s"]).text.strip()
+    offset = os.path.getsize(error_log) if error_log.startswith("/") and os.path.exists(error_log) else 0
+    host.memory.remember("database_stopped", unit)
+    host.memory.progress(0, 0, "", "shutting %s down slowly" % unit)
+    host.systemctl("stop", unit, timeout=7200)
+    try:
+        log = host.run(["journalctl", "-q", "--no-pager", "-o", "cat", "-u", unit, "--since", "@" + since], check=False).text
+        if error_log.startswith("/") and os.path.exists(error_log):
+            with open(error_log, "rb") as handle:
+                handle.seek(offset)
+                log += handle.read().decode("utf-8", "replace")
+        clean = clean_stop(log)
+    finally:
+        host.systemctl("start", unit, timeout=900)
+    if not clean:
+        raise StageFailure("%s did not say that it shut down cleanly" % unit, "look into its log, see to a clean stop, then start the upgrade again")
+    return "%s shut down cleanly" % unit
+
+
+def speed_up(host):
+    """Remove the slow-shutdown setting."""
+    for directory in DIRECTORIES:
+        path = os.path.join(directory, NAME)
+        if os.path.exists(path):
+            os.unlink(path)
+            if mysql_unit(host):
+                mysql(host, "SET GLOBAL innodb_fast_shutdown = 1")
+
+
+def upgrade_mysql(host):
+    """Bring system tables to the running version when that is needed; returns a sentence."""
+    unit = mysql_unit(host)
+    if not unit:
+        if host.package_version("mariadb-server") or host.package_version("mysql-server"):
+            unit = "mariadb.service" if host.package_version("mariadb-server") else "mysql.service"
+            host.systemctl("start", unit, timeout=900)
+        else:
+            return ""
+    program = which("mariadb-upgrade") or which("mysql_upgrade")
+    if not program:
+        return "%s upgrades itself" % unit
+    for _attempt in range(2):
+        # Status 0: needed, 1: not needed.
+        needed = host.run([program, "--check-if-upgrade-is-needed"], timeout=600, check=False)
+        if needed.rc != 0:
+            return "%s: system tables are %s's" % (unit, mysql(host, "SELECT VERSION()").strip())
+        host.note("%s" % program)
+        result = host.run([program], timeout=86400, check=False)
+        host.note(result.text[-4000:] + result.error)
+    raise StageFailure("%s still says that its tables need an upgrade" % program, "run %s by hand and read what it says, then start the upgrade again" % program)
+
+
+def clusters(text):
+    """[{version, name, port, status, owner, data}] from pg_lsclusters -h. Pure."""
+    out = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) >= 6:
+            out.append(dict(zip(("version", "name", "port", "status", "owner", "data"), words)))
+    return out
+
+
+def postgresql(host, policy, reindex):
+    """After the packages: upgrade clusters or keep them, and repair indexes whose order the new C library changed; returns a sentence."""
+    if not which("pg_lsclusters"):
+        return ""
+    said, found = [], clusters(host.run(["pg_lsclusters", "-h"], check=False).text)
+    versions = sorted({name for name in os.listdir("/usr/lib/postgresql") if name.isdigit() and os.path.exists("/usr/lib/postgresql/%s/bin/postgres" % name)}, key=int)
+    newest = versions[-1] if versions else ""
+    for cluster in found:
+        label = "%s/%s" % (cluster["version"], cluster["name"])
+        if policy == "upgrade" and newest and int(cluster["version"]) < int(newest):
+            if not any(c["version"] == newest and c["name"] == cluster["name"] for c in found):
+                host.memory.progress(0, 0, "", "upgrading cluster %s to %s" % (label, newest))
+                host.run(["pg_upgradecluster", "-v", newest, cluster["version"], cluster["name"]], timeout=86400 * 2)
+                said.append("PostgreSQL cluster %s upgraded to %s; the old one is stopped and kept" % (label, newest))
+            continue
+        if not cluster["status"].startswith("online"):
+            continue
+        said.append("PostgreSQL cluster %s stays on version %s" % (label, cluster["version"]))
+        if reindex:
+            said += _reindex(host, cluster)
+    return "; ".join(said)
+
+
+def _psql(host, cluster, database, statement):
+    argv = ["runuser", "-u", cluster["owner"], "--", "psql", "-X", "-A", "-t", "-q", "-p", cluster["port"], "-c", statement]
+    # By environment: as an argument, a name with = in it would be taken for connection settings.
+    return host.run(argv, timeout=86400, env={"PGDATABASE": database}).text
+
+
+def _reindex(host, cluster):
+    """Rebuild the indexes of databases whose collation version is not the C library's any more (PostgreSQL 15 and later know)."""
+    if int(cluster["version"]) < 15:
+        stale = [n for n in _psql(host, cluster, "postgres", "SELECT datname FROM pg_database WHERE datallowconn").splitlines() if n]
+    else:
+        query = "SELECT datname FROM pg_database WHERE datallowconn AND datcollversion IS DISTINCT FROM pg_database_collation_actual_version(oid)"
+        stale = [n for n in _psql(host, cluster, "postgres", query).splitlines() if n]
+    for name in stale:
+        quoted = '"%s"' % name.replace('"', '""')
+        host.memory.progress(0, 0, "", "rebuilding the indexes of PostgreSQL database %s" % name)
+        _psql(host, cluster, name, "REINDEX DATABASE %s" % quoted)
+        if int(cluster["version"]) >= 15:
+            _psql(host, cluster, name, "ALTER DATABASE %s REFRESH COLLATION VERSION" % quoted)
+    return ["indexes of %s rebuilt for the new C library's sort order" % ", ".join(stale)] if stale else []

@@ -1,0 +1,276 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Debian's engine: how each stage of _stages is done with apt and dpkg, in the order of the release notes."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ansible_collections.intact.hosting.plugins.module_utils import _binding, _flight
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic, write_document
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
+    _carry, _configuration, _databases, _heal, _host, _plan, _private_apt, _quiet, _simulate,
+)
+
+AGAIN = "start the upgrade again: it goes on where it stopped"
+
+
+class Debian:
+    """One flight's upgrade of a Debian host. A method per stage, its name with _ for -; each returns a sentence, "" for nothing to do.
+
+    Every one may be cut anywhere and is then run again from its beginning.
+    """
+
+    def __init__(self, host, job):
+        self.host = host
+        self.flight = job["flight"]
+        self.plan = job["plan"]
+        self.path = job["release_path"]
+        self.settings = job["settings"]
+        self.binding = job.get("binding") or {}
+        self.staged = _private_apt.PrivateApt(os.path.join(host.directory, "apt"), "/var/cache/apt/archives")
+
+    # Names apt is asked for beside full-upgrade, see _plan.wanted_replacements().
+    @property
+    def extra(self):
+        """Replacements that apt must be asked for."""
+        return list(self.plan["replacements"])
+
+    def _target(self):
+        """Options that make apt use the staged sources; the live configuration stays in force."""
+        root = self.staged.root
+        return [
+            "Dir::State::lists=" + root + "/lists", "Dir::Etc::sourcelist=" + root + "/etc/sources.list",
+            "Dir::Etc::sourceparts=" + root + "/etc/sources.list.d", "Dir::Cache::pkgcache=" + root + "/cache/live-pkgcache.bin",
+            "Dir::Cache::srcpkgcache=" + root + "/cache/live-srcpkgcache.bin",
+        ]
+
+    def _apt(self, words, total=0, target=True, refusal=""):
+        """Run apt-get until it succeeds; heal in between; the third failure of the same package stops."""
+        options = [word for option in _host.OPTIONS + (self._target() if target else []) for word in ("-o", option)]
+        while True:
+            _heal.heal(self.host)
+            start = self.host.log_size()
+            rc = self.host.packages(["apt-get", "-y", "-q"] + options + words, total)
+            if rc == 0:
+                return
+            log = self.host.log_since(start)
+            said = "; ".join(_simulate.problems(log)[:3]) or "status %d" % rc
+            _heal.judge(self.host, log, refusal or "apt-get %s: %s" % (words[0], said))
+            time.sleep(5)
+
+    def _intention(self):
+        """What apt would do now in a full upgrade (see _simulate.transaction)."""
+        return _simulate.transaction(self.staged.simulate("full-upgrade", *self.extra))
+
+    def bind(self):
+        """Host, plan and pre-flight result belong together, or nothing starts."""
+        _plan.check(self.plan)
+        system = System()
+        if self.binding and self.binding.get("host_id") != system.text("/etc/machine-id").strip():
+            raise _host.StageFailure("the pre-flight result was made on another host", "run the pre-flight on this host")
+        if self.plan["packages_hash"] != _binding.packages_digest(system):
+            raise _host.StageFailure("the set of installed packages changed since the plan was made", "run the pre-flight again")
+        if self.binding and self.binding.get("sources") != _binding.sources_digest(system):
+            raise _host.StageFailure("apt's sources or preferences changed since the pre-flight", "run the pre-flight again")
+        return "plan %s" % self.plan["hash"][:12]
+
+    def quiesce(self):
+        """Nobody else manages packages, and services that would choke on their old configuration wait."""
+        for path in ("/var/lib/dpkg/status", "/var/lib/apt/extended_states"):
+            self.host.keep(path, "before")
+        self.host.keep("/etc/apt", "before")
+        fragile = _quiet.fragile(self.path, self.settings, self.host.package_version)
+        self.host.memory.remember("fragile", fragile)
+        return _quiet.quiet(self.host, self.flight, fragile)
+
+    def patch_source(self):
+        """Today's release up to date, and at least the versions that the release path names."""
+        self._apt(["update"], target=False)
+        if self.plan["patch"]:
+            self._apt(["upgrade", "--with-new-pkgs"], len(self.plan["patch"]), target=False)
+        for name, rule in (self.path.get("minimum_versions") or {}).items():
+            version = self.host.package_version(name)
+            if version and self.host.older(version, rule["version"]):
+                raise _host.StageFailure("%s is %s, and at least %s is needed: %s" % (name, version, rule["version"], rule["reason"]), "bring it up to date (is a security source missing?), then start the upgrade again")
+        return "%d packages brought up to date" % len(self.plan["patch"])
+
+    def stage_sources(self):
+        """The target's sources beside the live ones, and their lists. Live sources stay as they are until commit-sources."""
+        texts, _changes = _private_apt.staged_sources(self.path["suites"], self.settings["source_map"], self.path.get("components") or [])
+        self.staged.prepare(texts)
+        self.host.memory.remember("staged", [path for path, _text in texts])
+        said = self.staged.update()
+        if said:
+            raise _host.StageFailure("not every source answers for %s: %s" % (self.path["target"]["codename"], "; ".join(said[:3])), "repair the mirror or name the source in distro_upgrade_source_map, then start the upgrade again")
+        return "%d source files" % len(texts)
+
+    def download(self):
+        """Everything is on the disk before anything changes: from here no network is needed until the sources are committed."""
+        needed, free = self.plan["download_bytes"], self.host.free("/var/cache/apt")
+        if free < needed:
+            raise _host.StageFailure("/var/cache/apt has %d MB free and the download needs %d MB" % (free // 10**6, needed // 10**6), "make room, then start the upgrade again")
+        self._apt(["full-upgrade", "--download-only"] + self.extra)
+        return "%.0f MB planned" % (needed / 1e6)
+
+    def simulate(self):
+        """What apt would do now is what the plan says, and there is room for it."""
+        off = _plan.deviations(self.plan, self._intention(), self.settings["protected"])
+        if off:
+            raise _host.StageFailure("apt would not do what the plan says: %s" % "; ".join(off[:5]), "run the pre-flight again and look at the removals")
+        for mount, numbers in self.plan["disk"].items():
+            free = self.host.free(mount)
+            if free < numbers["needed"] - numbers["archives"]:
+                raise _host.StageFailure("%s has %d MB free and the upgrade needs %d MB" % (mount, free // 10**6, (numbers["needed"] - numbers["archives"]) // 10**6), "make room, then start the upgrade again")
+        return "as planned"
+
+    def point_of_no_return(self):
+        """From here on there is only forward, or the restore that was decided before."""
+        self.host.memory.journal("decision", what="point of no return passed", who="upgrade runner", why="downloads complete, simulation as planned")
+        return "only forward from here"
+
+    def database_stop(self):
+        """A clean shutdown, proved, while the old binary is still there."""
+        return _databases.stop_cleanly(self.host)
+
+    def bootstrap(self):
+        """The package manager, the C library and sshd first, as long as that takes nothing away but what the plan takes away too."""
+        names, left = [], []
+        for name in self.path.get("bootstrap") or []:
+            if not self.host.package_version(name):
+                continue
+            would = _simulate.transaction(self.staged.simulate("install", "--only-upgrade", *(names + [name])))
+            arriving = {e["name"] for e in would["upgrade"] + would["install"]}
+            lost = [e["name"] for e in would["remove"] if e["name"] + "t64" not in arriving and self._replaced(e["name"]) not in arriving]
+            (left if lost else names).append(name)
+        if names:
+            self._apt(["install", "--only-upgrade"] + names)
+        return ", ".join(names) + ("; later: " + ", ".join(left) if left else "")
+
+    def _replaced(self, name):
+        """What takes a package's place by the plan, or ""."""
+        return next((e["replacement"] for e in self.plan["remove"] if e["name"] == name), "")
+
+    def carry(self):
+        """Configuration of versioned paths to where the new version looks."""
+        made = _carry.carry(self.host, self.path.get("carry") or [], {e["name"] for e in self.plan["remove"]})
+        for target in made:
+            self.host.memory.journal("note", text="carried over: %s" % target)
+        return "%d files" % len(made) if made else ""
+
+    def minimal(self):
+        """What can be upgraded without new packages or removals."""
+        count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "minimal")
+        self._apt(["upgrade", "--without-new-pkgs"], count)
+        return "%d packages" % count
+
+    def full(self):
+        """Everything else, once more only as planned."""
+        off = _plan.deviations(self.plan, self._intention(), self.settings["protected"]) if not _heal.look(self.host) else []
+        if off:
+            raise _host.StageFailure("apt would now do what the plan does not say: %s" % "; ".join(off[:5]), "look at the removals; when they are right, name them in distro_upgrade_accepted_removals and start the upgrade again")
+        count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "full") + len(self.plan["install"]) + len(self.plan["remove"])
+        self._apt(["full-upgrade"] + self.extra, count)
+        for rule in self.path.get("settle") or []:
+            self._settle(rule)
+        return "%d packages" % count
+
+    def _settle(self, rule):
+        """A service whose unit changed its name under it: end the old instance, start the new one."""
+        if not self.host.package_version(rule["package"]) or self.host.unit_state(rule["instance"]) not in ("active", "failed", "activating", "deactivating"):
+            return
+        self.host.systemctl("daemon-reload", check=False)
+        for words in (("stop", rule["instance"]), ("reset-failed", rule["instance"]), ("restart", rule["service"])):
+            self.host.systemctl(*words, check=False, timeout=300)
+
+    def target_files(self):
+        """The operator's configuration for the target's daemons, each daemon's own check, then the start of what was kept still."""
+        staging, covered = os.path.join(self.host.directory, "target-files"), []
+        said = ""
+        if os.path.isdir(staging):
+            installed, removed = _configuration.install(self.host, staging, self.settings["target_absent"])
+            covered = [path for path, _staged in _configuration.below(staging)] + removed
+            said = "%d files installed, %d set aside" % (len(installed), len(removed))
+        _quiet.lift_policy(self.host)
+        _heal.heal(self.host)
+        _configuration.check(self.host, self.path.get("target_checks") or [], covered)
+        for service in self.host.memory.recall("fragile", []):
+            self.host.systemctl("reset-failed", service, check=False)
+            self.host.systemctl("restart", service, timeout=900)
+        return said
+
+    def database_upgrade(self):
+        """Databases at the new version."""
+        said = [_databases.upgrade_mysql(self.host), _databases.postgresql(self.host, self.settings["postgresql"], self.settings["postgresql_reindex"])]
+        _databases.speed_up(self.host)
+        return "; ".join(s for s in said if s)
+
+    def commit_sources(self):
+        """The staged sources become the host's, each file replaced at once, the old ones kept."""
+        for path in self.host.memory.recall("staged", []):
+            new = read_if_exists(os.path.join(self.staged.root, "etc", path[len("/etc/apt/"):]))
+            old = read_if_exists(path)
+            before = read_if_exists(os.path.join(self.host.backups, "before", path.lstrip("/")))
+            if old == new:
+                continue
+            if old != before:
+                raise _host.StageFailure("%s was changed by somebody else during the upgrade" % path, "put it in order for %s by hand, then start the upgrade again" % self.path["target"]["codename"])
+            write_atomic(path, new, os.stat(path).st_mode & 0o777)
+        self._apt(["update"], target=False)
+        return "backups in %s" % os.path.join(self.host.backups, "before/etc/apt")
+
+    def residue(self):
+        """What packages left beside changed configuration files: listed, and replaced where that was decided."""
+        decisions = {entry["path"]: entry["decision"] for entry in self.settings["conffiles"]}
+        left = _configuration.decide(self.host, decisions, self.settings["conffile_default"])
+        write_document(os.path.join(self.host.directory, "residue.json"), left)
+        return "%d files left beside changed ones, %d replaced" % (len(left), sum(1 for e in left if e["decision"] == "replace"))
+
+    def autoremove(self):
+        """Only what the plan named, what apt still finds unneeded, and never a protected package or a database's old version. Never purged."""
+        if not self.settings["autoremove"]:
+            return ""
+        now = {e["name"] for e in _simulate.transaction(self.staged.simulate("autoremove"))["remove"]}
+        planned = {e["name"] for e in self.plan["autoremove"]}
+        names = sorted(n for n in now & planned if not _plan.matches(n, self.settings["protected"]) and not n.startswith("postgresql-"))
+        if not names:
+            return ""
+        would = _simulate.transaction(self.staged.simulate("remove", *names))
+        more = [e["name"] for e in would["remove"] if e["name"] not in names]
+        if more:
+            return "left alone: it would take %s along" % ", ".join(more[:5])
+        self._apt(["remove"] + names, len(names), target=False)
+        return "%d packages" % len(names)
+
+    def reboot(self):
+        """Start the new system; the timer brings the runner back, and the boot must be another one."""
+        if not self.settings["reboot"]:
+            return ""
+        before = self.host.memory.state.get("waiting_boot")
+        if before and before != _flight.boot_id():
+            self.host.memory.save(waiting_boot="")
+            running = self.host.systemctl("is-system-running", "--wait", check=False, timeout=900).text.strip()
+            failed = self.host.systemctl("--failed", "--plain", "--no-legend", check=False).text.split("\n")
+            names = [line.split()[0] for line in failed if line.strip()]
+            return "system is %s%s" % (running, (": " + ", ".join(names)) if names else "")
+        self.host.memory.save(status="waiting-reboot", waiting_boot=_flight.boot_id(), message="rebooting")
+        self.host.run(["sync"], check=False)
+        self.host.systemctl("reboot")
+        # Until init ends this process. Not ended: the next start of the runner tries again.
+        time.sleep(600)
+        raise IntactError("the host did not reboot within 600 s; %s" % AGAIN)
+
+    def unquiesce(self):
+        """Timers and other package managers as they were."""
+        return _quiet.loud(self.host)
+
+    def cleanup(self):
+        """Room that the runner took; evidence and backups stay."""
+        self.host.run(["rm", "-rf", "--", self.staged.root, os.path.join(self.host.directory, "status-fd")], check=False)
+        return ""

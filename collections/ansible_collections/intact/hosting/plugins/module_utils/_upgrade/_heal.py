@@ -1,0 +1,114 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Bring dpkg back to a sound state before each package stage: what a kill, a power cut or a full disk left. Nothing is deleted, only set aside."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _stages
+
+DPKG = "/var/lib/dpkg"
+AGAIN = "repair it by hand (the log is %s), then start the upgrade again: it goes on where it stopped"
+
+
+def needed(audit, updates, status):
+    """Why dpkg needs healing, as a list of sentences; [] when it is sound. Pure.
+
+    audit: output of dpkg --audit. updates: names in dpkg's updates directory. status: text of db:Status-Abbrev per package.
+    """
+    why = []
+    if audit.strip():
+        why.append("dpkg --audit: " + audit.strip().splitlines()[0])
+    left = [name for name in updates if name.isdigit()]
+    if left:
+        why.append("%d unfinished entries in %s/updates" % (len(left), DPKG))
+    broken = [line.split()[0] for line in status.splitlines() if len(line.split()) > 1 and (line.split()[1][1:2] in "UFHWt" or line.split()[1][2:3] == "R")]
+    if broken:
+        why.append("not configured: " + ", ".join(broken[:8]))
+    return why
+
+
+def parsable(data):
+    """Whether a file of dpkg's updates directory can be a list of fields: dpkg refuses everything when one is not. Pure."""
+    if b"\0" in data or not data.endswith(b"\n"):
+        return False
+    lines = data.split(b"\n")
+    return lines[0].startswith(b"Package:") and all(not line or line[:1] in b" \t" or re.match(rb"^[!-9;-~]+:", line) for line in lines)
+
+
+def failed_packages(log):
+    """Names of packages that dpkg could not process, by its own words. Pure."""
+    found = re.findall(r"dpkg: error processing (?:package|archive) (\S+)", log)
+    return sorted({re.sub(r"_[^/]*$", "", name.rsplit("/", 1)[-1]).split(":")[0] for name in found})
+
+
+def disk_full(log):
+    """Whether the log says that a filesystem was full. Pure."""
+    return "No space left on device" in log
+
+
+def heal(host):
+    """Heal when needed; returns what was wrong ([] when nothing). Raises StageFailure when the same package fails a third time."""
+    host.wait_for_dpkg()
+    why = look(host)
+    if not why:
+        return []
+    host.note("healing: " + "; ".join(why))
+    host.memory.journal("note", text="healing dpkg: " + "; ".join(why))
+    _set_aside(host)
+    start = host.log_size()
+    for attempt in range(3):
+        rc = host.packages(["dpkg", "--configure", "-a"] + _host.CONFFILES, status=False)
+        words = [word for option in _host.OPTIONS for word in ("-o", option)]
+        rc = host.packages(["apt-get", "-y", "-q"] + words + ["-f", "install"]) or rc
+        still = look(host)
+        if not still:
+            return why
+        judge(host, host.log_since(start), "dpkg is still not sound: " + "; ".join(still))
+        start = host.log_size()
+        time.sleep(1 + attempt)
+    raise _host.StageFailure("dpkg is still not sound: " + "; ".join(look(host)), AGAIN % host.log)
+
+
+def look(host):
+    """Why dpkg needs healing now."""
+    updates = os.listdir(DPKG + "/updates") if os.path.isdir(DPKG + "/updates") else []
+    audit = host.run(["dpkg", "--audit"], check=False)
+    status = host.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n"], check=False)
+    why = needed(audit.text, updates, status.text)
+    if status.rc != 0:
+        why.append("dpkg cannot read its state: %s" % (status.error.splitlines() or ["status %d" % status.rc])[-1])
+    return why
+
+
+def judge(host, log, sentence):
+    """Count the failures of each package that the log names; raises StageFailure on the third of the same one, or on a full disk."""
+    if disk_full(log):
+        raise _host.StageFailure("a filesystem is full: %s" % sentence, "make room (df -h), then start the upgrade again: it goes on where it stopped")
+    names = failed_packages(log) or ["apt"]
+    attempts, given_up = _stages.after_failures(host.memory.state["attempts"], names)
+    host.memory.save(attempts=attempts)
+    if given_up:
+        said = [line for line in log.splitlines() if any(name in line for name in given_up)][-3:]
+        raise _host.StageFailure("%s failed three times: %s" % (", ".join(given_up), " | ".join(said) or sentence), AGAIN % host.log)
+
+
+def _set_aside(host):
+    """Back up dpkg's database once per stage and move entries that cannot be read out of its way."""
+    host.keep(DPKG, "heal-%d" % int(time.time()))
+    updates = DPKG + "/updates"
+    for name in sorted(os.listdir(updates)) if os.path.isdir(updates) else []:
+        path = os.path.join(updates, name)
+        with open(path, "rb") as handle:
+            data = handle.read()
+        if name.isdigit() and not parsable(data):
+            aside = os.path.join(host.backups, "unreadable-updates")
+            os.makedirs(aside, mode=0o700, exist_ok=True)
+            host.run(["mv", "--", path, os.path.join(aside, "%s-%d" % (name, int(time.time())))])
+            host.memory.journal("note", text="set aside unreadable %s" % path)

@@ -1,0 +1,200 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""What the runner's stages may do to the host: run commands, run package commands with progress, keep backups. The only file of the runner that starts programs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import subprocess
+import time
+
+from ansible_collections.intact.hosting.plugins.module_utils import _command
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+
+ENVIRONMENT = {
+    "DEBIAN_FRONTEND": "noninteractive", "DEBIAN_PRIORITY": "critical", "APT_LISTCHANGES_FRONTEND": "none", "APT_LISTBUGS_FRONTEND": "none",
+    "UCF_FORCE_CONFFOLD": "1", "NEEDRESTART_SUSPEND": "1", "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "HOME": "/root", "PATH": _command.SBIN,
+}
+CONFFILES = ["--force-confdef", "--force-confold"]
+OPTIONS = ["Dpkg::Use-Pty=0", "DPkg::Lock::Timeout=600", "Acquire::Retries=3"] + ["Dpkg::Options::=" + word for word in CONFFILES]
+LOCK = "/var/lib/dpkg/lock-frontend"
+
+
+class StageFailure(IntactError):
+    """A stage cannot go on. next: what the operator does, one sentence."""
+
+    def __init__(self, message, next="", **details):  # pylint: disable=redefined-builtin
+        super().__init__(message, **details)
+        self.next = next
+
+
+class Host:
+    """The host as the stages see it. directory: the runner's for this flight. memory: _state.Memory."""
+
+    def __init__(self, directory, flight_directory, memory):
+        self.directory = directory
+        self.memory = memory
+        self.log = os.path.join(flight_directory, "apt.log")
+        self.backups = os.path.join(directory, "backup")
+
+    def run(self, argv, timeout=600, check=True, stdin=b"", env=None):
+        """Run a short command (see _command.run) in the runner's environment."""
+        return _command.run(argv, timeout=timeout, check=check, stdin=stdin, env=dict(ENVIRONMENT, **(env or {})))
+
+    def systemctl(self, *words, **more):
+        """Run systemctl; it may fail for some seconds while its libraries are replaced, so it is tried for half a minute."""
+        deadline, check = time.monotonic() + 30, more.pop("check", True)
+        while True:
+            result = self.run(["systemctl"] + list(words), check=False, **more)
+            if result.rc == 0 or b"error while loading shared libraries" not in result.err + result.out or time.monotonic() > deadline:
+                break
+            time.sleep(1)
+        if check and result.rc != 0:
+            raise IntactError("systemctl %s ended with status %d: %s" % (" ".join(words), result.rc, result.error.splitlines()[-1:] or ""))
+        return result
+
+    def unit_state(self, unit, what="ActiveState"):
+        """A property of a unit, e.g. active, or masked for UnitFileState; "" when systemd does not know the unit."""
+        result = self.systemctl("show", "-p", "LoadState", "-p", what, "--", unit, check=False)
+        facts = dict(line.split("=", 1) for line in result.text.splitlines() if "=" in line)
+        return "" if facts.get("LoadState") == "not-found" else facts.get(what, "")
+
+    def package_version(self, name):
+        """Version of an installed package, or None."""
+        result = self.run(["dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Version}\n", name], check=False)
+        for line in result.text.splitlines():
+            status, _space, version = line.partition(" ")
+            if status[1:2] not in ("n", "c", ""):
+                return version.strip()
+        return None
+
+    def older(self, version, wanted):
+        """Whether a Debian version is lower than another."""
+        return self.run(["dpkg", "--compare-versions", version, "lt", wanted], check=False).rc == 0
+
+    def keep(self, path, group):
+        """Copy a file or directory below the backup directory once, links and owners kept; returns the copy's path or None when path is not there."""
+        target = os.path.join(self.backups, group, path.lstrip("/"))
+        if not os.path.lexists(path):
+            return None
+        if not os.path.lexists(target):
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+            self.run(["cp", "-a", "--", path, target], timeout=3600)
+        return target
+
+    def free(self, path):
+        """Free bytes for root on the filesystem of a path."""
+        status = os.statvfs(path)
+        return status.f_bavail * status.f_frsize
+
+    def lock_holder(self):
+        """Process id that holds dpkg's front-end lock, 0 when nobody does."""
+        try:
+            with open(LOCK, "rb+") as handle:
+                query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                answer = struct.unpack("hhqqi4x", fcntl.fcntl(handle, fcntl.F_GETLK, query))
+        except OSError:
+            return 0
+        return answer[4] or -1 if answer[0] != fcntl.F_UNLCK else 0
+
+    def wait_for_dpkg(self):
+        """Wait until no package manager works: one that outlived a killed runner is left to end its work. Never kills it."""
+        while True:
+            holder = self.lock_holder()
+            if not holder:
+                return
+            name = _name_of(holder)
+            self.memory.progress(0, 0, "", "waiting for %s (process %d), which has dpkg's lock" % (name, holder), self.tail())
+            time.sleep(2)
+
+    def log_size(self):
+        """Bytes in the log so far."""
+        return os.path.getsize(self.log) if os.path.exists(self.log) else 0
+
+    def log_since(self, offset):
+        """Text of the log from an offset."""
+        if not os.path.exists(self.log):
+            return ""
+        with open(self.log, "rb") as handle:
+            handle.seek(offset)
+            return handle.read().decode("utf-8", "replace")
+
+    def tail(self, count=8):
+        """The log's last lines."""
+        size = self.log_size()
+        return [line for line in self.log_since(max(0, size - 8192)).splitlines() if line.strip()][-count:]
+
+    def note(self, text):
+        """Write a line of our own into the log."""
+        with open(self.log, "a", encoding="utf-8", errors="backslashreplace") as handle:
+            os.fchmod(handle.fileno(), 0o600)
+            handle.write("--- %s\n" % text)
+
+    def packages(self, argv, total=0, status=True):
+        """Run a package command to its end, however long it takes; returns its exit status.
+
+        Its output goes straight into the log, and its progress into a file that is read here: neither is a pipe, so that the
+        command ends its work even when this runner is killed.
+        """
+        progress = os.path.join(self.directory, "status-fd")
+        self.note(" ".join(argv))
+        with open(self.log, "ab") as log, open(progress, "wb") as pipe:
+            argv = list(argv)
+            if status:
+                argv[1:1] = ["-o", "APT::Status-Fd=%d" % pipe.fileno()]
+            process = subprocess.Popen(  # pylint: disable=consider-using-with
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT, pass_fds=[pipe.fileno()] if status else [],
+                start_new_session=True, cwd="/",
+            )
+        reader = Progress(total)
+        with open(progress, "rb") as handle:
+            while True:
+                rc = process.poll()
+                reader.feed(handle.read().decode("utf-8", "replace"))
+                self.memory.progress(reader.done, max(total, reader.done), "packages", reader.message, self.tail(4))
+                if rc is not None:
+                    return rc
+                time.sleep(0.5)
+
+
+def _name_of(process):
+    try:
+        with open("/proc/%d/comm" % process, encoding="ascii", errors="replace") as handle:
+            return handle.read().strip()
+    except OSError:
+        return "a package manager"
+
+
+class Progress:
+    """Packages done, told from apt's status lines (apt's README.progress-reporting): pmstatus:PACKAGE:PERCENT:TEXT. Pure."""
+
+    def __init__(self, total):
+        self.total = total
+        self.finished = set()
+        self.message = ""
+        self._rest = ""
+
+    @property
+    def done(self):
+        """How many packages are installed or removed."""
+        return min(len(self.finished), self.total) if self.total else len(self.finished)
+
+    def feed(self, text):
+        """Take more of the file; a line that is not yet whole waits."""
+        lines = (self._rest + text).split("\n")
+        self._rest = lines.pop()
+        for line in lines:
+            parts = line.split(":", 3)
+            if len(parts) == 4 and parts[0] in ("pmstatus", "dlstatus"):
+                # A package with an architecture has one colon more.
+                rest = parts[3].split(":", 1)[-1] if parts[2] and not parts[2].replace(".", "").isdigit() else parts[3]
+                self.message = rest.strip()
+                if rest.startswith(("Installed ", "Removed ", "Completely removed ")):
+                    self.finished.add(parts[1])
+
+

@@ -1,0 +1,183 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Put the runner on the host and start it: its own sources, its job, its unit and timer."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils._command import run
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_document, read_if_exists, write_atomic, write_document
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _runner, _stages, _state
+
+PACKAGE = "ansible_collections.intact.hosting.plugins.module_utils"
+# Everything the runner imports, and nothing else; a test runs it from a directory that holds only these.
+PARTS = (
+    "_findings", "_files", "_command", "_flight", "_system", "_binding", "_apt_sources", "_upgrade", "_upgrade._stages", "_upgrade._state", "_upgrade._host",
+    "_upgrade._heal", "_upgrade._quiet", "_upgrade._databases", "_upgrade._carry", "_upgrade._conffiles", "_upgrade._configuration", "_upgrade._debian",
+    "_upgrade._private_apt", "_upgrade._suites", "_upgrade._simulate", "_upgrade._plan", "_upgrade._runner",
+)
+MAIN = """import os, sys
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from %s._upgrade import _runner
+sys.exit(_runner.main(sys.argv[1]))
+""" % PACKAGE
+
+SERVICE = """[Unit]
+Description=Upgrade of flight {flight}
+Documentation=man:systemctl(1)
+After=local-fs.target network.target
+StartLimitIntervalSec=0
+# Stopping it would cut dpkg. Ask for a stop between two stages instead: intact.hosting.upgrade_runner, state stopped.
+RefuseManualStop=yes
+
+[Service]
+Type=exec
+# When a cut left Python unusable, dpkg is configured without it first.
+ExecStartPre=-/bin/sh -c '/usr/bin/python3 -I -c "import json, subprocess, fcntl, tarfile" || DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 dpkg --configure -a --force-confdef --force-confold </dev/null'
+ExecStart=/usr/bin/python3 -I -B {directory}/runner/__main__.py {directory}
+# Package managers that it started go on when it is killed, and are waited for by the next start.
+KillMode=process
+OOMScoreAdjust=-900
+TimeoutStartSec=infinity
+Restart=no
+StandardOutput=append:{directory}/runner.log
+StandardError=append:{directory}/runner.log
+"""
+
+TIMER = """[Unit]
+Description=Go on with the upgrade of flight {flight} after a cut or a reboot
+
+[Timer]
+OnActiveSec=10s
+OnUnitInactiveSec=30s
+AccuracySec=1s
+Unit=intact-upgrade.service
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def source(name):
+    """Source text of one of our modules, from wherever it was imported (a directory, or Ansible's zip)."""
+    full = PACKAGE + "." + name
+    __import__(full)
+    loader = sys.modules[full].__loader__
+    text = loader.get_source(full)
+    if text is None:
+        raise IntactError("the source of %s cannot be read: the runner cannot be installed" % full)
+    return text
+
+
+def files():
+    """{relative path: text} of the runner's program."""
+    out = {"__main__.py": MAIN}
+    parts = PACKAGE.split(".")
+    for depth in range(1, len(parts) + 1):
+        out["/".join(parts[:depth]) + "/__init__.py"] = ""
+    for name in PARTS:
+        path = "/".join(parts + name.split("."))
+        out[path + ("/__init__.py" if name == "_upgrade" else ".py")] = source(name)
+    return out
+
+
+def unfinished(flight, root=_state.ROOT):
+    """The id of another flight whose upgrade is under way on this host, or None."""
+    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+        path = os.path.join(root, name, "state.json")
+        if name != flight and os.path.exists(path):
+            try:
+                state = read_document(path)
+            except ValueError:
+                continue
+            if state["status"] in ("running", "waiting-reboot") or (state["point_of_no_return"] and state["status"] != "done"):
+                return name
+    return None
+
+
+def codename():
+    """VERSION_CODENAME of the running system, or ""."""
+    for line in (read_if_exists("/etc/os-release") or b"").decode("utf-8", "replace").splitlines():
+        if line.startswith("VERSION_CODENAME="):
+            return line.split("=", 1)[1].strip().strip('"')
+    return ""
+
+
+def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):
+    """What starting would mean now: (attach | continue | nothing | start, state or None). Reads only."""
+    other = unfinished(flight, root)
+    if other:
+        raise IntactError("the upgrade of flight %s is not finished on this host: continue that one" % other)
+    state = _state.load(flight, root, flights)
+    if state:
+        if state["status"] == "done":
+            return "nothing", state
+        return ("attach" if state["status"] in ("running", "waiting-reboot") else "continue"), state
+    if codename() == target["codename"]:
+        return "nothing", None
+    return "start", None
+
+
+def install(job, root=_state.ROOT):
+    """Write the program, the job and the units; returns the directory. A job past its point of no return keeps its plan."""
+    directory = _state.directory(job["flight"], root)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.chmod(root, 0o711)
+    os.chmod(directory, 0o711)
+    for relative, text in files().items():
+        path = os.path.join(directory, "runner", relative)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        write_atomic(path, text.encode())
+    write_document(os.path.join(directory, "job.json"), job)
+    fsync_directory(directory)
+    for suffix, text in ((".service", SERVICE), (".timer", TIMER)):
+        path = os.path.join(_runner.UNITS, _runner.UNIT + suffix)
+        write_atomic(path, text.format(flight=job["flight"], directory=directory).encode(), 0o644)
+    return directory
+
+
+def start():
+    """Enable the timer first, so that a cut from here on is recovered from, then start without waiting."""
+    run(["systemctl", "daemon-reload"])
+    run(["systemctl", "reset-failed", _runner.UNIT + ".service"], check=False)
+    run(["systemctl", "enable", _runner.UNIT + ".timer"])
+    run(["systemctl", "restart", _runner.UNIT + ".timer"])
+    run(["systemctl", "start", "--no-block", _runner.UNIT + ".service"])
+
+
+def renew(state, root=_state.ROOT):
+    """Let a failed or stopped flight run again: the count of failures starts anew."""
+    memory = _state.Memory(state, root)
+    for name in _stages.ORDER:
+        if state["stages"][name]["status"] == "failed":
+            state["stages"][name].update(status="", note="", began="")
+    stop = os.path.join(_state.directory(state["flight"], root), "stop")
+    if os.path.exists(stop):
+        os.unlink(stop)
+    memory.save(status="running", attempts={}, next="", message="starting again")
+
+
+def ask_to_stop(flight, root=_state.ROOT):
+    """Ask the runner to rest before its next stage."""
+    write_atomic(os.path.join(_state.directory(flight, root), "stop"), b"")
+
+
+def read_job(flight, root=_state.ROOT):
+    """The job that was written for a flight."""
+    try:
+        return read_document(os.path.join(_state.directory(flight, root), "job.json"))
+    except (OSError, ValueError) as exc:
+        raise IntactError("the job of flight %s cannot be read (%s): copy it back from the backup of /var/lib/intact" % (flight, exc))
+
+
+def active():
+    """Whether the runner's unit or its timer works, so that it needs no start."""
+    states = run(["systemctl", "is-active", _runner.UNIT + ".service", _runner.UNIT + ".timer"], check=False).text.split()
+    return "active" in states or "activating" in states

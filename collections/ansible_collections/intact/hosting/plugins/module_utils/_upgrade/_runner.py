@@ -1,0 +1,155 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""The runner: goes through the stages on the host, alone. Started by systemd, again after every cut; its Python is replaced under it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _heal, _host, _quiet, _stages, _state
+
+ENGINES = {"debian": _debian.Debian}
+UNIT = "intact-upgrade"
+UNITS = "/etc/systemd/system"
+# Modules that the standard library imports only when it needs them; by then their files may be another version's.
+LATE = (
+    "_strptime", "base64", "bz2", "codecs", "contextlib", "copy", "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape",
+    "encodings.utf_8", "fnmatch", "grp", "gzip", "heapq", "linecache", "locale", "lzma", "ntpath", "pwd", "selectors", "shlex", "signal",
+    "stringprep", "struct", "subprocess", "tarfile", "tempfile", "tokenize", "unicodedata", "warnings", "zipfile", "zlib",
+)
+
+
+def preload():
+    """Import everything that may be needed later, and use what loads on its first use."""
+    for name in LATE:
+        importlib.import_module(name)
+    _flight.seconds_between(_flight.now(), _flight.now())
+    _host.Host("/", "/", None).run(["true"])
+    try:
+        raise ValueError("warm up")
+    except ValueError:
+        traceback.format_exc()
+
+
+class Runner:
+    """Runs the stages of one flight."""
+
+    def __init__(self, directory, root=_state.ROOT, flights=_flight.FLIGHTS):
+        self.directory = directory
+        self.job = read_document(os.path.join(directory, "job.json"))
+        flight = self.job["flight"]
+        self.memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
+        self.host = _host.Host(directory, _flight.ensure(flight, flights), self.memory)
+        self.engine = ENGINES[self.job["release_path"]["target"]["id"]](self.host, self.job)
+
+    def asked_to_stop(self):
+        """Whether somebody asked for a stop before the next stage."""
+        return os.path.exists(os.path.join(self.directory, "stop"))
+
+    def go(self):
+        """Do what is left; returns the status at the end."""
+        state = self.memory.state
+        if state["status"] in ("done", "failed", "stopped"):
+            self._rest()
+            return state["status"]
+        while True:
+            stage = _stages.following(state["stages"])
+            if stage is None:
+                break
+            if self.asked_to_stop():
+                return self._stop(stage)
+            if not self._stage(stage):
+                return state["status"]
+        self.memory.save(status="done", stage="", message="the upgrade is done", done=0, total=0, next="")
+        self._remove_units()
+        return "done"
+
+    def _stage(self, stage):
+        """Do one stage; False when the flight failed in it."""
+        self.memory.begin(stage)
+        try:
+            healed = _heal.heal(self.host) if _stages.changes_packages(stage) else []
+            note = getattr(self.engine, stage.replace("-", "_"))()
+        except IntactError as exc:
+            self._fail(stage, str(exc), getattr(exc, "next", "") or "see to it, then start the upgrade again: it goes on where it stopped")
+            return False
+        except Exception as exc:  # pylint: disable=broad-except
+            sys.stderr.write(traceback.format_exc())
+            sys.stderr.flush()
+            self._fail(stage, "unexpected %s: %s" % (type(exc).__name__, exc), "start the upgrade again; when it fails here again, send %s/runner.log with a report" % self.directory)
+            return False
+        self.memory.end(stage, "ok" if note else "skipped", note or "nothing to do")
+        if healed:
+            self.memory.journal("note", text="before %s: %s" % (stage, "; ".join(healed)))
+        self.memory.save(attempts={})
+        return True
+
+    def _fail(self, stage, message, following):
+        """Stop for a person. Before the point of no return the host gets everything back."""
+        lines = self.host.tail()
+        self.memory.end(stage, "failed", message)
+        if not _stages.passed(self.memory.state["stages"]):
+            self._back_out()
+        self.memory.save(status="failed", stage=stage, message=message, next=following, last_lines=lines)
+        self._rest()
+
+    def _back_out(self):
+        """Undo what was done before the point of no return: nothing of the target release was installed."""
+        try:
+            _quiet.loud(self.host)
+        except IntactError as exc:
+            self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
+        for entry in self.memory.state["stages"].values():
+            if entry["status"] != "failed":
+                entry.update(status="", seconds=None, note="", began="")
+        self.memory.save(memory={})
+
+    def _stop(self, stage):
+        """Rest before a stage because somebody asked for it."""
+        os.unlink(os.path.join(self.directory, "stop"))
+        if not _stages.passed(self.memory.state["stages"]):
+            self._back_out()
+        self.memory.save(status="stopped", stage=stage, message="stopped before %s, as asked" % stage, next="start the upgrade again: it goes on here")
+        self._rest()
+        return "stopped"
+
+    def _rest(self):
+        """Keep the timer from starting the runner again: a stop must not become a loop."""
+        self.host.systemctl("disable", "--now", UNIT + ".timer", check=False)
+
+    def _remove_units(self):
+        """The runner leaves no unit behind."""
+        self._rest()
+        for suffix in (".timer", ".service"):
+            path = os.path.join(UNITS, UNIT + suffix)
+            if os.path.exists(path):
+                os.unlink(path)
+        self.host.systemctl("daemon-reload", check=False)
+
+
+def main(directory, root=_state.ROOT, flights=_flight.FLIGHTS):
+    """Entry of the installed runner: exit status 0 also for a failed flight, whose state tells; 75 when another runner works."""
+    preload()
+    lock = _state.lock(root)
+    if lock is None:
+        sys.stderr.write("another runner works on this host\n")
+        return 75
+    try:
+        os.umask(0o022)
+        Runner(directory, root, flights).go()
+    except Exception as exc:  # pylint: disable=broad-except
+        write_atomic(os.path.join(directory, "crash.txt"), traceback.format_exc().encode("utf-8", "backslashreplace"))
+        sys.stderr.write("the runner cannot work: %s\n" % exc)
+        return 1
+    finally:
+        lock.close()
+    return 0

@@ -1,0 +1,137 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""The runner's memory on disk: state.json by write, fsync, rename; the flight's journal; one lock for the host."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+
+from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
+
+ROOT = "/var/lib/intact/upgrade"
+FIELDS = {
+    "status": "running", "stage": "", "done": 0, "total": 0, "unit": "", "percent": 0.0, "message": "", "next": "", "point_of_no_return": False,
+    "attempts": {}, "memory": {}, "pid": 0, "boot": "", "last_lines": [], "waiting_boot": "",
+}
+
+
+def directory(flight, root=ROOT):
+    """Where the runner keeps what belongs to a flight."""
+    return os.path.join(root, _flight.check_id(flight))
+
+
+def fresh(flight):
+    """A state in which nothing was done."""
+    now = _flight.now()
+    stages = {name: {"status": "", "seconds": None, "note": ""} for name in _stages.ORDER}
+    return dict(json.loads(json.dumps(FIELDS)), flight=flight, order=list(_stages.ORDER), stages=stages, started=now, updated=now)
+
+
+def from_journal(flight, events):
+    """A state told from the journal, for when state.json is lost: what ended well is finished. Pure."""
+    state = fresh(flight)
+    for entry in _flight.stages(events):
+        if entry["stage"] in state["stages"] and entry["result"] in _stages.RESULTS:
+            state["stages"][entry["stage"]].update(status=entry["result"], seconds=entry["seconds"], note=entry["note"])
+    state["point_of_no_return"] = _stages.passed(state["stages"])
+    return state
+
+
+def load(flight, root=ROOT, flights=_flight.FLIGHTS):
+    """The state of a flight: from state.json, else from the journal, else None when the runner never started."""
+    data = read_if_exists(os.path.join(directory(flight, root), "state.json"))
+    if data:
+        try:
+            state = json.loads(data)
+            if state.get("flight") == flight and isinstance(state.get("stages"), dict):
+                return state
+        except ValueError:
+            pass
+    events, _torn = _flight.read(flight, flights)
+    if data is not None or any(e["event"] == "stage.start" and e.get("stage") == "bind" for e in events):
+        return from_journal(flight, events)
+    return None
+
+
+class Memory:
+    """The state of the running flight, saved at each step."""
+
+    def __init__(self, state, root=ROOT, flights=_flight.FLIGHTS):
+        self.state = state
+        self.path = os.path.join(directory(state["flight"], root), "state.json")
+        self.flights = flights
+        self._saved = 0.0
+        self._noted = 0.0
+
+    def save(self, **fields):
+        """Change fields and write the state durably."""
+        self.state.update(fields)
+        stages = self.state["stages"]
+        fraction = self.state["done"] / float(self.state["total"]) if self.state["total"] else 0.0
+        self.state.update(
+            updated=_flight.now(), pid=os.getpid(), boot=_flight.boot_id(), percent=_stages.percent(stages, fraction),
+            point_of_no_return=_stages.passed(stages),
+        )
+        write_atomic(self.path, json.dumps(self.state, sort_keys=True, indent=1).encode("utf-8", "backslashreplace"))
+        self._saved = time.monotonic()
+
+    def journal(self, event, **fields):
+        """Append an event to the flight's journal."""
+        _flight.append(self.state["flight"], event, root=self.flights, **fields)
+
+    def progress(self, done, total, unit, message="", lines=()):
+        """Tell how far the running stage is: in the state at most every 2 s, in the journal every 30 s."""
+        now = time.monotonic()
+        changed = {"done": done, "total": total, "unit": unit, "message": message, "last_lines": list(lines)}
+        if now - self._saved < 2:
+            self.state.update(changed)
+            return
+        self.save(**changed)
+        if now - self._noted >= 30:
+            self._noted = now
+            self.journal("stage.progress", stage=self.state["stage"], done=done, total=total, unit=unit, note=message)
+
+    def begin(self, stage):
+        """Write down that a stage starts."""
+        self._noted = time.monotonic()
+        self.journal("stage.start", stage=stage)
+        entry = self.state["stages"][stage]
+        entry.update(status="running", note="", began=entry.get("began") or _flight.now())
+        self.save(status="running", stage=stage, done=0, total=0, unit="", message=_stages.STAGES[stage][2], next="", last_lines=[])
+
+    def end(self, stage, result, note=""):
+        """Write down how a stage ended: ok, skipped or failed. The state first: the journal is only evidence."""
+        entry = self.state["stages"][stage]
+        seconds = _flight.seconds_between(entry.get("began") or _flight.now(), _flight.now())
+        entry.update(status=result, seconds=seconds, note=note)
+        self.save(message=note or self.state["message"])
+        self.journal("stage.end", stage=stage, result=result, seconds=seconds, note=note)
+
+    def remember(self, key, value):
+        """Keep a fact for a later stage, a reboot included."""
+        self.state["memory"][key] = value
+        self.save()
+
+    def recall(self, key, default=None):
+        """A fact that remember() kept."""
+        return self.state["memory"].get(key, default)
+
+
+def lock(root=ROOT):
+    """The host's one lock as an open file, or None when another runner has it."""
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    handle = open(os.path.join(root, "lock"), "a", encoding="ascii")  # pylint: disable=consider-using-with
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        return None
+    return handle

@@ -1,0 +1,253 @@
+#!/usr/bin/python
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Install the resident runner with its plan and start it, or attach to the one that works."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: upgrade_runner
+short_description: Start the upgrade that the host does by itself
+version_added: 0.1.0
+description:
+  - Writes the runner, its job and a systemd unit and timer, checks that the pre-flight result still holds, and starts the unit without waiting.
+  - From then on the host does the work. A lost connection, a reboot or a killed process does not end it, the timer starts the runner again and it goes on.
+  - An upgrade that runs is attached to, one that failed or was stopped is continued, one that is done is left alone.
+options:
+  flight_id:
+    description: The flight.
+    type: str
+    required: true
+  state:
+    description:
+      - V(started) starts, attaches or continues.
+      - V(stopped) asks the runner to rest before its next stage. Before the point of no return it gives everything back.
+    type: str
+    choices: [started, stopped]
+    default: started
+  plan:
+    description: The plan that M(intact.hosting.upgrade_plan_info) made. Needed for a start, ignored after the point of no return.
+    type: dict
+  release_path:
+    description: The release path that the plan was made with.
+    type: dict
+  binding:
+    description: What the pre-flight result is bound to, as M(intact.hosting.preflight_info) returned it. Every difference is a refusal.
+    type: dict
+  disks_options:
+    description: The options of the baseline's section C(disks) with which the pre-flight looked.
+    type: dict
+    default: {}
+  settings:
+    description: How the stages behave.
+    type: dict
+    default: {}
+    suboptions:
+      protected:
+        description: Shell patterns of packages that must not be removed without something in their place.
+        type: list
+        elements: str
+        default: []
+      source_map:
+        description: As in M(intact.hosting.upgrade_plan_info).
+        type: list
+        elements: dict
+        default: []
+      conffiles:
+        description: As in M(intact.hosting.upgrade_plan_info).
+        type: list
+        elements: dict
+        default: []
+      conffile_default:
+        description: As in M(intact.hosting.upgrade_plan_info).
+        type: str
+        default: ''
+      target_files_cover:
+        description: Paths that the target files, which are staged in the runner's directory, will have.
+        type: list
+        elements: str
+        default: []
+      target_absent:
+        description: Shell patterns of files that must be gone when the target files are installed. They are kept in the backup.
+        type: list
+        elements: str
+        default: []
+      postgresql:
+        description: Keep clusters on their old version, or upgrade them.
+        type: str
+        choices: [keep, upgrade]
+        default: keep
+      postgresql_reindex:
+        description: Rebuild the indexes of kept clusters when the C library's sort order changed.
+        type: bool
+        default: true
+      autoremove:
+        description: Remove what the plan says that nothing needs any more.
+        type: bool
+        default: true
+      reboot:
+        description: Reboot at the end.
+        type: bool
+        default: true
+attributes:
+  check_mode:
+    description: Can run in check mode and tell whether it would start, without writing anything.
+    support: full
+  diff_mode:
+    description: Shows the plan.
+    support: full
+seealso:
+  - module: intact.hosting.upgrade_plan_info
+  - module: intact.hosting.upgrade_watch
+author: Intact contributors (@intact-project)
+"""
+
+EXAMPLES = r"""
+- name: Let the host upgrade itself
+  intact.hosting.upgrade_runner:
+    flight_id: "{{ flight_id }}"
+    plan: "{{ __plan.plan }}"
+    release_path: "{{ lookup('intact.hosting.release_path', 'debian-12-13') }}"
+    binding: "{{ preflight_binding }}"
+    settings:
+      protected: [openssh-server, "nginx*"]
+
+- name: Ask for a rest before the next stage
+  intact.hosting.upgrade_runner:
+    flight_id: "{{ flight_id }}"
+    state: stopped
+"""
+
+RETURN = r"""
+action:
+  description: What was done, or would be, V(start), V(attach), V(continue), V(stop) or V(nothing).
+  returned: always
+  type: str
+  sample: start
+state:
+  description: The runner's state as it was found, empty before a first start.
+  returned: always
+  type: dict
+directory:
+  description: Where the runner keeps its state.
+  returned: always
+  type: str
+  sample: /var/lib/intact/upgrade/web1-20261122-1900
+reason:
+  description: Why there is nothing to do, else empty.
+  returned: always
+  type: str
+findings:
+  description: How the pre-flight result no longer holds. When there are any, the module fails.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.intact.hosting.plugins.module_utils import _binding
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import disks
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _plan, _state
+
+SETTINGS = {
+    "protected": {"type": "list", "elements": "str", "default": []},
+    "source_map": {"type": "list", "elements": "dict", "default": []},
+    "conffiles": {"type": "list", "elements": "dict", "default": []},
+    "conffile_default": {"type": "str", "default": ""},
+    "target_files_cover": {"type": "list", "elements": "str", "default": []},
+    "target_absent": {"type": "list", "elements": "str", "default": []},
+    "postgresql": {"type": "str", "choices": ["keep", "upgrade"], "default": "keep"},
+    "postgresql_reindex": {"type": "bool", "default": True},
+    "autoremove": {"type": "bool", "default": True},
+    "reboot": {"type": "bool", "default": True},
+}
+SPEC = {
+    "flight_id": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
+    "plan": {"type": "dict"},
+    "release_path": {"type": "dict"},
+    "binding": {"type": "dict"},
+    "disks_options": {"type": "dict", "default": {}},
+    "settings": {"type": "dict", "default": {}, "options": SETTINGS, "apply_defaults": True},
+}
+
+
+def refusals(binding, disks_options):
+    """Findings for what changed since the pre-flight."""
+    items = (disks.capture(System(disks_options)) or {}).get("items", {})
+    return _binding.differences(binding, _binding.current(System(), items))
+
+
+def job_of(params, state):
+    """The job to write. After the point of no return its plan and release path stay what they were."""
+    job = {key: params[key] for key in ("plan", "release_path", "settings")}
+    job.update(flight=params["flight_id"], binding=params["binding"] or {})
+    if state and state["point_of_no_return"]:
+        old = _install.read_job(params["flight_id"])
+        job.update(plan=old["plan"], release_path=old["release_path"], binding=old["binding"])
+    if not job["plan"] or not job["release_path"]:
+        raise IntactError("plan and release_path are needed to start the upgrade")
+    _plan.check(job["plan"])
+    return job
+
+
+def begin(module, result):
+    """Start, attach or continue; fills the result."""
+    params = module.params
+    if not params["release_path"]:
+        raise IntactError("release_path is needed to start the upgrade")
+    action, state = _install.intent(params["flight_id"], params["release_path"]["target"])
+    result.update(action=action, state=state or {})
+    if action == "nothing":
+        result["reason"] = "the upgrade is done" if state else "this host is already on %s" % params["release_path"]["target"]["codename"]
+        return
+    if action == "attach" and _install.active():
+        return
+    job = job_of(params, state)
+    before_return = not (state and state["point_of_no_return"])
+    # A runner that a cut is keeping away may have changed packages: then its own checks decide, not the pre-flight's.
+    if before_return and action == "start" or action == "continue" and before_return:
+        if not params["binding"]:
+            raise IntactError("binding is needed: nothing starts without a pre-flight result")
+        result["findings"] = [finding.as_dict() for finding in refusals(params["binding"], params["disks_options"])]
+        if result["findings"]:
+            sentences = ["%s (%s). %s" % (f["title"], f["evidence"], f["remedy"]) for f in result["findings"]]
+            raise IntactError("the pre-flight result no longer holds: " + "; ".join(sentences), **result)
+    result["changed"] = True
+    if module._diff:
+        result["diff"] = {"before_header": "today", "after_header": "upgrade", "before": "", "after": "".join(line + "\n" for line in _plan.lines(job["plan"]))}
+    if module.check_mode:
+        return
+    if action == "continue":
+        _install.renew(state)
+    _install.install(job)
+    _install.start()
+
+
+def main():
+    """Read, decide, act, tell."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    params = module.params
+    result = {"changed": False, "action": "", "state": {}, "reason": "", "findings": []}
+    try:
+        result["directory"] = _state.directory(params["flight_id"])
+        if params["state"] == "started":
+            begin(module, result)
+        else:
+            state = _state.load(params["flight_id"])
+            result.update(action="nothing", state=state or {}, reason="it does not run")
+            if state and state["status"] in ("running", "waiting-reboot"):
+                result.update(action="stop", changed=True, reason="")
+                if not module.check_mode:
+                    _install.ask_to_stop(params["flight_id"])
+    except IntactError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
