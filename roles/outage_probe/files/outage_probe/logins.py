@@ -37,8 +37,8 @@ def native_password(password, salt):
     """Answer of mysql_native_password: SHA1(p) xor SHA1(salt + SHA1(SHA1(p)))."""
     if not password:
         return b""
-    first = hashlib.sha1(password.encode("utf-8")).digest()  # noqa: S324 the protocol's choice
-    mask = hashlib.sha1(salt + hashlib.sha1(first).digest()).digest()  # noqa: S324 the protocol's choice
+    first = hashlib.sha1(password.encode("utf-8")).digest()
+    mask = hashlib.sha1(salt + hashlib.sha1(first).digest()).digest()
     return bytes(a ^ b for a, b in zip(first, mask))
 
 
@@ -159,8 +159,8 @@ async def postgresql(reader, writer, account):
         if method == 3:
             writer.write(_frame(b"p", account["password"].encode("utf-8") + b"\0"))
         elif method == 5:
-            inner = hashlib.md5((account["password"] + user).encode("utf-8")).hexdigest()  # noqa: S324 the protocol's choice
-            writer.write(_frame(b"p", b"md5" + hashlib.md5(inner.encode() + payload[4:8]).hexdigest().encode() + b"\0"))  # noqa: S324 the protocol's choice
+            inner = hashlib.md5((account["password"] + user).encode("utf-8")).hexdigest()
+            writer.write(_frame(b"p", b"md5" + hashlib.md5(inner.encode() + payload[4:8]).hexdigest().encode() + b"\0"))
         elif method == 10:
             _nonce, bare = scram_first()
             first = b"n,," + bare.encode()

@@ -169,7 +169,10 @@ async def run(config, credentials, record):
     targets = load(config, credentials)
     watches = [Watch(target) for target in targets]
     record.add(
-        "start", version=VERSION, flight=config.get("flight", ""), targets=[{k: t[k] for k in ("name", "kind", "address", "port", "interval")} for t in targets]
+        "start",
+        version=VERSION,
+        flight=config.get("flight", ""),
+        targets=[{k: t[k] for k in ("name", "kind", "address", "port", "interval", "optional") if k in t} for t in targets],
     )
     record.flush()
     loop, stopping = asyncio.get_event_loop(), asyncio.Event()

@@ -84,7 +84,7 @@ def summarise(records, torn=0, since=None, until=None):
     {schema, from, to, torn_lines, targets: [{name, kind, interval, outages: [{start, end, seconds, reason, reasons, maintenance, open,
     uncertain}], total_seconds, longest, maintenance_seconds, polls, failures, slowest_ms, unobserved_seconds, never_up}]}.
     since, until: stamps that cut the view. An outage that lasts when the record ends is open; one that the observer did
-    not watch through is uncertain. maintenance: every poll of it got a maintenance page.
+    not watch through is uncertain. Optional targets that never answered are left out. maintenance: every poll of it got a maintenance page.
     """
     targets, gaps, last, begun = {}, [], None, None
     for entry in records:
@@ -95,7 +95,7 @@ def summarise(records, torn=0, since=None, until=None):
             begun = moment if begun is None else begun
             for target in entry["targets"]:
                 known = targets.setdefault(target["name"], {"outages": [], "unseen": [], "polls": 0, "failures": 0, "slowest_ms": 0, "up": 0, "first": moment})
-                known.update(kind=target["kind"], interval=target["interval"])
+                known.update(kind=target["kind"], interval=target["interval"], optional=bool(target.get("optional")))
         elif entry["r"] in ("down", "maintenance", "reason") and entry["target"] in targets:
             outages = targets[entry["target"]]["outages"]
             if not outages or outages[-1]["end"] is not None:
@@ -126,7 +126,7 @@ def summarise(records, torn=0, since=None, until=None):
         "from": stamp(first),
         "to": stamp(max(first, end)),
         "torn_lines": torn,
-        "targets": [_target(name, known, gaps, first, max(first, end)) for name, known in targets.items()],
+        "targets": [_target(name, known, gaps, first, max(first, end)) for name, known in targets.items() if known["up"] or not known["optional"]],
     }
 
 

@@ -117,6 +117,7 @@ import re
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -155,8 +156,16 @@ def open_flight(params, check):
         _flight.ensure(name, root)
         _flight.set_current(name, root)
         opening = _flight.append(
-            name, "flight.open", root, host=params["host"], kind=params["kind"], source=params["source"], target=params["target"],
-            window={"start": _flight.now(), "budget_seconds": params["budget_seconds"]}, budgets=params["budgets"], note=params["note"],
+            name,
+            "flight.open",
+            root,
+            host=params["host"],
+            kind=params["kind"],
+            source=params["source"],
+            target=params["target"],
+            window={"start": _flight.now(), "budget_seconds": params["budget_seconds"]},
+            budgets=params["budgets"],
+            note=params["note"],
         )
         return dict(changed=True, flight_id=name, directory=_flight.directory(name, root), resumed=resumed, opened=opening["time"])
     if resumed and not check:

@@ -1,0 +1,218 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""The report as data (report.json): pure, from what _load.load() read. Page and text are drawn from this and nothing else."""
+
+from __future__ import annotations
+
+from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils._report import _verdict
+from ansible_collections.intact.hosting.plugins.module_utils._report._words import moment
+
+SCHEMA = 1
+
+
+def build(sources, flight, made):
+    """The model. flight: id; made: stamp of the drawing.
+
+    Keys: schema, made, flight, verdict, lost, caveats, outages, stages, gates, decisions, proofs, notes, findings {preflight,
+    postflight}, waivers, sections, unread, residue, environment, files, journal, torn_lines.
+    """
+    events = sources["events"]
+    opening, closed, stages = _flight.opening(events), _flight.closing(events), _flight.stages(events)
+    begun, ended = _span(events, opening, closed)
+    window, budgets = (opening or {}).get("window") or {}, (opening or {}).get("budgets") or {}
+    budget = _seconds(window.get("budget_seconds"))
+    seconds = max(0.0, _flight.seconds_between(begun, ended)) if begun and ended else None
+    model = {
+        "schema": SCHEMA,
+        "made": made,
+        "flight": {
+            "id": flight,
+            "host": (opening or {}).get("host", ""),
+            "kind": (opening or {}).get("kind", ""),
+            "source": (opening or {}).get("source", ""),
+            "target": (opening or {}).get("target", ""),
+            "opened": begun,
+            "ended": ended,
+            "closed": bool(closed),
+            "seconds": seconds,
+            "budget_seconds": budget,
+            "over_budget": bool(budget and seconds and seconds > budget),
+        },
+        "verdict": _verdict.decide(sources, opening, closed, stages),
+        "lost": _verdict.lost(sources.get("postflight"), sources.get("comparison")),
+        "compared": bool(sources.get("comparison")),
+        "outages": outages(sources.get("outages")),
+        "stages": [stage(entry, budgets, events, ended) for entry in stages],
+        "gates": _named(events, "gate", ("name", "go", "counts")),
+        "decisions": _named(events, "decision", ("what", "who", "why")),
+        "proofs": proofs(sources),
+        "notes": _named(events, "note", ("text",)),
+        "findings": {name: (sources.get(name) or {}).get("findings", []) for name in ("preflight", "postflight")},
+        "checks": {name: (sources.get(name) or {}).get("checks") or [] for name in ("preflight", "postflight")},
+        "sections": sections(sources),
+        "renamed": (sources.get("comparison") or {}).get("renamed") or [],
+        "unread": _verdict.unread(sources.get("baseline-before"), sources.get("baseline-after")),
+        "environment": environment(sources),
+        "files": sources["files"],
+        "unreadable": sources["unreadable"],
+        "journal": events,
+        "torn_lines": sources["torn"],
+    }
+    model["waivers"] = [
+        dict(f["waiver"], status=f["status"], gate=name, title=f.get("title", ""), finding_subject=f.get("subject", ""))
+        for name, found in sorted(model["findings"].items())
+        for f in found
+        if f.get("waiver")
+    ]
+    model["residue"] = [f for f in model["findings"]["postflight"] if f.get("check") == "QF32" or "conffile" in f.get("id", "") or "residue" in f.get("id", "")]
+    model["caveats"] = caveats(model, sources)
+    return model
+
+
+def _seconds(value):
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _span(events, opening, closed):
+    """First and last moment of the flight as stamps; while it is open its end is the last thing known."""
+    times = [e["time"] for e in events if moment(e.get("time"))]
+    first = opening["time"] if opening and moment(opening.get("time")) else (min(times) if times else "")
+    last = closed["time"] if closed and moment(closed.get("time")) else (max(times) if times else "")
+    return first, last
+
+
+def _named(events, name, keys):
+    return [dict({key: e.get(key) for key in keys}, time=e.get("time", "")) for e in events if e["event"] == name]
+
+
+def stage(entry, budgets, events, now):
+    """A stage with its budget and how far it came: over tells that it took, or is taking, longer than planned."""
+    budget = _seconds(budgets.get(entry["stage"]))
+    spent = entry["seconds"] if entry["seconds"] is not None else (_flight.seconds_between(entry["start"], now) if now else None)
+    progress = [e for e in events if e["event"] == "stage.progress" and e.get("stage") == entry["stage"]]
+    return dict(
+        entry,
+        budget=budget,
+        spent=spent,
+        over=bool(budget and spent is not None and spent > budget),
+        running=entry["end"] is None,
+        done=progress[-1].get("done") if progress else None,
+        total=progress[-1].get("total") if progress else None,
+        unit=progress[-1].get("unit") if progress else "",
+    )
+
+
+def outages(document):
+    """What the observer saw, worst first; observed False when nobody looked. never_up targets are told apart: their silence is not this work's."""
+    if not document:
+        return {"observed": False, "targets": [], "silent": [], "from": "", "to": ""}
+    targets = sorted(document.get("targets") or [], key=lambda t: (-(t.get("total_seconds") or 0), t.get("name", "")))
+    return {
+        "observed": bool(targets),
+        "from": document.get("from", ""),
+        "to": document.get("to", ""),
+        "torn_lines": document.get("torn_lines", 0),
+        "targets": [t for t in targets if not t.get("never_up")],
+        "silent": [t for t in targets if t.get("never_up")],
+    }
+
+
+def proofs(sources):
+    """What can be checked afterwards: proofs of the journal, and the digests of the flight's own files."""
+    out = [dict(entry, kind="proof") for entry in _named(sources["events"], "proof", ("name", "digest", "taken", "note"))]
+    for name, label in (("baseline-before", "look before"), ("baseline-after", "look after")):
+        look, file = sources.get(name), sources["files"].get(name + ".json.gz")
+        if look:
+            out.append(
+                {
+                    "kind": "file",
+                    "name": label,
+                    "digest": "sha256:" + file["sha256"] if file else "",
+                    "taken": look["taken"],
+                    "note": "%s.json.gz" % name,
+                    "time": look["taken"],
+                }
+            )
+    return out
+
+
+def sections(sources):
+    """Before and after per section: the comparison's rows with what belongs to each, allowed changes grouped by reason."""
+    comparison = sources.get("comparison") or {}
+    rows = []
+    for row in comparison.get("sections") or []:
+        name, groups = row["section"], {}
+        for entry in comparison.get("allowed") or []:
+            finding = entry.get("finding") or {}
+            if str(finding.get("id", "")).split(".", 1)[0] == name:
+                groups.setdefault(entry.get("reason", ""), []).append({"subject": finding.get("subject", ""), "title": finding.get("title", "")})
+        rows.append(
+            {
+                "section": name,
+                "before": row.get("before") or {},
+                "after": row.get("after") or {},
+                "status": row.get("status", "missing"),
+                "changes": row.get("changes", 0),
+                "allowed": row.get("allowed", 0),
+                "reasons": [{"reason": r, "count": len(e), "subjects": e} for r, e in sorted(groups.items(), key=lambda g: (-len(g[1]), g[0]))],
+                "findings": [f for f in comparison.get("findings") or [] if str(f.get("id", "")).split(".", 1)[0] == name],
+                "renamed": [r for r in comparison.get("renamed") or [] if r.get("section") == name],
+            }
+        )
+    return rows
+
+
+def environment(sources):
+    """Versions before and after: [{name, before, after}]."""
+    before = (sources.get("baseline-before") or {}).get("versions", {})
+    after = (sources.get("baseline-after") or {}).get("versions", {})
+    return [{"name": name, "before": before.get(name, ""), "after": after.get(name, "")} for name in sorted(set(before) | set(after))]
+
+
+def caveats(model, sources):
+    """What a reader of the first screen must know besides the verdict: sentences."""
+    out = []
+    if model["torn_lines"]:
+        out.append(
+            "The journal has %d unreadable line%s: a power cut or a full disk tore it, so an event may be missing."
+            % (model["torn_lines"], "" if model["torn_lines"] == 1 else "s")
+        )
+    for entry in model["unreadable"]:
+        out.append("%s cannot be read: %s" % (entry["file"], entry["why"]))
+    skipped = {}
+    for entry in model["unread"]:
+        skipped.setdefault((entry["status"], entry["section"]), []).append(entry)
+    says = {
+        "off": "is switched off: nothing in it was compared",
+        "failed": "could not be read",
+        "missing": "is missing",
+        "partial": "was not looked at completely",
+    }
+    for (status, name), entries in sorted(skipped.items()):
+        reasons = sorted({e["reason"] for e in entries if e["reason"] and status != "off"})
+        moments = " and ".join(e["moment"] for e in entries)
+        out.append("Section %s %s (%s)%s" % (name, says[status], moments, ": " + "; ".join(reasons) if reasons else "."))
+    if not model["outages"]["observed"]:
+        out.append("Outages were not observed: nobody watched the services from outside.")
+    for target in model["outages"]["silent"]:
+        out.append("%s never answered the observer, before nor after: its outage is not known." % target.get("name", "?"))
+    blind = [t for t in model["outages"]["targets"] if (t.get("unobserved_seconds") or 0) >= 1]
+    if blind:
+        worst = max(t["unobserved_seconds"] for t in blind)
+        out.append("The observer itself did not get to look for up to %.0f s at %d service%s." % (worst, len(blind), "" if len(blind) == 1 else "s"))
+    waived = [w for w in model["waivers"] if w["status"] == "waived"]
+    if waived:
+        out.append("%d finding%s waived: see waivers." % (len(waived), " is" if len(waived) == 1 else "s are"))
+    again = [s["stage"] for s in model["stages"] if s["attempts"] > 1]
+    if again:
+        out.append("Interrupted and continued in: %s." % ", ".join(again))
+    if model["flight"]["over_budget"]:
+        out.append("The flight took longer than its budget.")
+    return out
