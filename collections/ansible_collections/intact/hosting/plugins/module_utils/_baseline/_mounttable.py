@@ -28,7 +28,8 @@ def _plain(field):
 def mounted(system):
     """Mounts of this process's view, in mount order (proc(5), mountinfo).
 
-    List of {target, device "maj:min", root, options [..], fstype, source}; a later mount over the same target hides the earlier one.
+    List of {target, device "maj:min", root, options [..], fstype, source, automount}; a later mount over the same target hides the earlier one.
+    automount: the target is an automounter's, in use or not.
     """
     text = system.text("/proc/self/mountinfo")
     if not text:
@@ -40,8 +41,9 @@ def mounted(system):
         if len(fields) < 6 or len(tail) < 3:
             continue
         target = escape(_plain(fields[4]))
-        out.pop(target, None)
+        hidden = out.pop(target, {})
         out[target] = {
+            "automount": tail[0] == "autofs" or hidden.get("automount", False),
             "target": target, "device": fields[2], "root": escape(_plain(fields[3])), "fstype": tail[0], "source": escape(_plain(tail[1])),
             "options": sorted(set(fields[5].split(",") + tail[2].split(","))),
         }

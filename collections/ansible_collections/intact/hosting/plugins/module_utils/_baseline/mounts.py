@@ -39,7 +39,7 @@ def capture(system):
     table = _mounttable.mounted(system)
     planned = _mounttable.fstab(system)
     lines = {line["target"]: line for line in planned if line["fstype"] != "swap" and line["target"] not in ("none", "swap")}
-    automounts = {m["target"] for m in table if m["fstype"] == "autofs"}
+    automounts = {m["target"] for m in table if m["automount"]}
     known, items, unmounted = {}, {}, {}
     for mount in table:
         target = mount["target"]
@@ -61,7 +61,7 @@ def capture(system):
             "mounted": False, "automount": target in automounts, "kind": "directory", "source": line["source"], "root": "", "fstype": line["fstype"], "options": [], "size": None, "fstab": _line(line),
         }
         unmounted[target] = len(system.listdir(os.fsdecode(unescape(target))))
-    items.update(_swaps(system, planned, known))
+    items.update(_swaps(system, planned))
     return {"items": items, "unmounted": unmounted, "summary": {"mounted": sum(1 for i in items.values() if i["mounted"]), "fstab lines": len(planned)}}
 
 
@@ -102,23 +102,26 @@ def telling(options, line=None):
     return sorted(o for o in set(options) if TELLING.match(o) or o in asked)
 
 
-def _swaps(system, planned, known):
-    items = {}
+def _swaps(system, planned):
+    items, aliases = {}, {}
     for line in system.text("/proc/swaps").splitlines()[1:]:
         fields = line.split()
         path = fields[0] if fields else ""
         # a container sees its machine's swap in /proc/swaps; only what exists here is this host's. zram is made anew at each boot.
         if not path or system.lstat(path) is None or "/zram" in path:
             continue
-        uuid = _mounttable.superblock(system, path).get("UUID", "") if path.startswith("/dev/") else ""
-        name = "swap " + ("UUID=" + uuid if uuid else escape(path))
-        items[name] = _swap(True, int(fields[2]) * 1024 if len(fields) > 2 else None, None, path)
+        content = _mounttable.superblock(system, path) if path.startswith("/dev/") else {}
+        name = "swap " + ("UUID=" + content["UUID"] if content.get("UUID") else escape(path))
+        items[name] = _swap(True, int(fields[2]) * 1024 if len(fields) > 2 else None, None, name[5:])
+        mapped = system.text("/sys/class/block/%s/dm/name" % os.path.basename(path)).strip()
+        known = (path, "UUID=" + content.get("UUID", "?"), "LABEL=" + content.get("LABEL", "?"), "/dev/mapper/" + (mapped or "?"))
+        aliases.update({alias: name for alias in known})
     for line in planned:
         if line["fstype"] != "swap":
             continue
         name = "swap " + escape(line["source"])
-        alias = next((n for n, i in items.items() if i["source"] == line["source"]), name)
-        if alias in items:
+        alias = aliases.get(line["source"]) or aliases.get(system.realpath(line["source"]))
+        if alias:
             items[alias]["fstab"] = _line(line)
         else:
             items[name] = _swap(False, None, _line(line), line["source"])
@@ -133,8 +136,12 @@ def compare(before, after):
     """Findings: mounts.missing new source.changed options.changed type.changed swap.* fstab.*"""
     old, new = before.get("items", {}), after.get("items", {})
     out = []
+    # swap that is off is known by the name in its fstab line only, swap that is on by its UUID
+    lines = [i["fstab"] for s, i in old.items() if i["kind"] == "swap" and s not in new]
     for subject in sorted(set(old) | set(new)):
         was, now = old.get(subject), new.get(subject)
+        if now and not was and now["kind"] == "swap" and not now["mounted"] and now["fstab"] in lines:
+            continue
         if was and was["mounted"] and not was["automount"] and not (now and now["mounted"]):
             out.append(_gone(subject, was, now, after))
             continue
