@@ -54,8 +54,6 @@ def private(context, name, **settings):
         for part in ("lists/partial", "archives/partial", "cache"):
             context.host.make_private(os.path.join(directory, part))
         path = os.path.join(directory, "apt.conf")
-        if callable(settings.get("prepare")):
-            settings.pop("prepare")(directory)
         context.host.write_private(path, configuration(directory, **settings).encode())
         return path
     return context.once("apt " + name, make)

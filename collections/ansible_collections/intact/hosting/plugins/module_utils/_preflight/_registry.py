@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
-    baseline, conffiles, configs, databases, disks, fingerprint, foreign, packages, proofs, release, removals, runtimes, services, sources, space,
+    baseline, conffiles, configs, databases, disks, fingerprint, foreign, packages, proofs, release, removals, runtimes, services, sources, space, targets,
 )
 from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Check
 
@@ -41,6 +41,7 @@ CHECKS = (
     Check("PF38", "databases will shut down cleanly", databases.shutdown),
     Check("PF39", "runtimes exist at the target", runtimes.runtimes),
     Check("PF40", "configurations are valid now", configs.valid_now),
+    Check("PF41", "the target's daemons accept the configuration", targets.valid_there),
     Check("PF45", "configuration files are decided", conffiles.questions),
     Check("PF48", "no failed units", services.failed),
     Check("PF49", "nothing starts package work by itself", services.quiet),

@@ -17,6 +17,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 class Daemon:
     """name: as an operator says it. packages: patterns, one installed is enough. argv: how it checks its own
     configuration. where: its configuration. unit: what tells whether it is in use. says: a message that is an error despite exit 0.
+    target: patterns of the packages whose target versions read the configuration (PF41); none: not asked there.
+    network: needs the host's own network to check, because it binds or resolves.
     """
 
     name: str
@@ -25,27 +27,29 @@ class Daemon:
     where: str
     unit: str = ""
     says: str = ""
+    target: tuple = ()
+    network: bool = False
 
 
 DAEMONS = (
-    Daemon("nginx", ("nginx-*", "nginx"), ("nginx", "-t", "-q"), "/etc/nginx", "nginx.service"),
-    Daemon("apache2", ("apache2",), ("apache2ctl", "configtest"), "/etc/apache2", "apache2.service"),
-    Daemon("lighttpd", ("lighttpd",), ("lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"), "/etc/lighttpd", "lighttpd.service"),
-    Daemon("haproxy", ("haproxy",), ("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"), "/etc/haproxy", "haproxy.service"),
-    Daemon("postfix", ("postfix",), ("postfix", "check"), "/etc/postfix", "postfix.service", r"(?m)^(postfix|postsuper|postconf)\S*: (fatal|error):"),
-    Daemon("exim", ("exim4-daemon-*",), ("exim4", "-bV"), "/etc/exim4", "exim4.service"),
-    Daemon("dovecot", ("dovecot-core",), ("doveconf", "-n"), "/etc/dovecot", "dovecot.service"),
-    Daemon("opendkim", ("opendkim",), ("opendkim", "-n"), "/etc/opendkim.conf", "opendkim.service"),
-    Daemon("rspamd", ("rspamd",), ("rspamadm", "configtest", "-q"), "/etc/rspamd", "rspamd.service"),
-    Daemon("bind", ("bind9",), ("named-checkconf", "-z"), "/etc/bind", "named.service"),
-    Daemon("unbound", ("unbound",), ("unbound-checkconf",), "/etc/unbound", "unbound.service"),
-    Daemon("mariadb", ("mariadb-server-core*",), ("mariadbd", "--user=mysql", "--verbose", "--help"), "/etc/mysql", "mariadb.service"),
-    Daemon("proftpd", ("proftpd-*",), ("proftpd", "-t"), "/etc/proftpd", "proftpd.service"),
-    Daemon("sshd", ("openssh-server",), ("/usr/sbin/sshd", "-t"), "/etc/ssh", "ssh.service"),
-    Daemon("sudo", ("sudo", "sudo-ldap"), ("visudo", "-c", "-q"), "/etc/sudoers"),
+    Daemon("nginx", ("nginx-*", "nginx"), ("nginx", "-t", "-q"), "/etc/nginx", "nginx.service", target=("nginx", "nginx-*", "libnginx-mod-*"), network=True),
+    Daemon("apache2", ("apache2",), ("apache2ctl", "configtest"), "/etc/apache2", "apache2.service", target=("apache2", "apache2-*", "libapache2-mod-*"), network=True),
+    Daemon("lighttpd", ("lighttpd",), ("lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"), "/etc/lighttpd", "lighttpd.service", target=("lighttpd", "lighttpd-mod-*"), network=True),
+    Daemon("haproxy", ("haproxy",), ("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"), "/etc/haproxy", "haproxy.service", target=("haproxy",), network=True),
+    Daemon("postfix", ("postfix",), ("postfix", "check"), "/etc/postfix", "postfix.service", r"(?m)^(postfix|postsuper|postconf)\S*: (fatal|error):", target=("postfix", "postfix-*"), network=True),
+    Daemon("exim", ("exim4-daemon-*",), ("exim4", "-bV"), "/etc/exim4", "exim4.service", target=("exim4-base", "exim4-daemon-*")),
+    Daemon("dovecot", ("dovecot-core",), ("doveconf", "-n"), "/etc/dovecot", "dovecot.service", target=("dovecot-*",)),
+    Daemon("opendkim", ("opendkim",), ("opendkim", "-n"), "/etc/opendkim.conf", "opendkim.service", target=("opendkim",)),
+    Daemon("rspamd", ("rspamd",), ("rspamadm", "configtest", "-q"), "/etc/rspamd", "rspamd.service", target=("rspamd",)),
+    Daemon("bind", ("bind9",), ("named-checkconf", "-z"), "/etc/bind", "named.service", target=("bind9", "bind9-utils", "bind9-libs")),
+    Daemon("unbound", ("unbound",), ("unbound-checkconf",), "/etc/unbound", "unbound.service", target=("unbound",)),
+    Daemon("mariadb", ("mariadb-server-core*",), ("mariadbd", "--user=mysql", "--verbose", "--help"), "/etc/mysql", "mariadb.service", target=("mariadb-server-core", "mariadb-plugin-*")),
+    Daemon("proftpd", ("proftpd-*",), ("proftpd", "-t"), "/etc/proftpd", "proftpd.service", target=("proftpd-*",), network=True),
+    Daemon("sshd", ("openssh-server",), ("/usr/sbin/sshd", "-t"), "/etc/ssh", "ssh.service", target=("openssh-server",)),
+    Daemon("sudo", ("sudo", "sudo-ldap"), ("visudo", "-c"), "/etc/sudoers", target=("sudo", "sudo-ldap")),
     Daemon("nftables", ("nftables",), ("nft", "-c", "-f", "/etc/nftables.conf"), "/etc/nftables.conf", "nftables.service"),
     Daemon("fail2ban", ("fail2ban",), ("fail2ban-client", "-t"), "/etc/fail2ban", "fail2ban.service"),
-    Daemon("rsyslog", ("rsyslog",), ("rsyslogd", "-N1"), "/etc/rsyslog.conf", "rsyslog.service"),
+    Daemon("rsyslog", ("rsyslog",), ("rsyslogd", "-N1"), "/etc/rsyslog.conf", "rsyslog.service", target=("rsyslog", "rsyslog-*")),
     Daemon("logrotate", ("logrotate",), ("logrotate", "-d", "/etc/logrotate.conf"), "/etc/logrotate.d", "logrotate.timer", r"(?m)^error: "),
 )
 
@@ -91,6 +95,7 @@ def valid_now(context):
         if asked.rc == 0 and not (daemon.says and re.search(daemon.says, asked.error)):
             continue
         used = _in_use(context, daemon.unit)
+        context.once("broken now", dict)[daemon.name] = True  # so that PF41 does not tell it again
         found.append(Finding(
             id="config.broken", severity="blocker" if used else "warning", subject=daemon.name, title="its configuration is broken today%s" % ("" if used else ", but it is neither running nor enabled"),
             evidence=shorten(said) or "%s ended with status %d" % (daemon.argv[0], asked.rc), remedy="correct it below %s until '%s' is content, then run check-host again" % (daemon.where, " ".join(daemon.argv)),
