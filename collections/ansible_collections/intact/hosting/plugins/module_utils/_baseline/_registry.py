@@ -12,19 +12,24 @@ from ansible_collections.intact.hosting.plugins.module_utils._baseline import (
     cron,
     databases,
     disks,
+    dns,
     files,
     firewall,
+    lists,
+    mail,
     mounts,
     network,
     packages,
+    queue,
     resolver,
     resources,
     services,
     sites,
     sockets,
     sysctl,
+    tls,
 )
 
 PROBES = {probe.SECTION: probe for probe in (
-    disks, mounts, network, resolver, accounts, packages, services, sockets, sites, databases, cron, firewall, sysctl, files, resources,
+    disks, mounts, network, resolver, accounts, packages, services, sockets, sites, tls, mail, queue, lists, dns, databases, cron, firewall, sysctl, files, resources,
 )}

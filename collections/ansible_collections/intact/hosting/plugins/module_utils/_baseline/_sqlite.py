@@ -7,14 +7,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import sqlite3
 import stat
 import tempfile
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _digests
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+
+try:
+    import sqlite3
+except ImportError:
+    # a minimal Python has no sqlite3: only this part does without
+    sqlite3 = None
 
 NAME = "sqlite"
 TREES = ("/home", "/var/www", "/srv")
@@ -68,10 +75,16 @@ def capture(system, rules):
     return items or None
 
 
-def read_file(system, path, subject, rules):
-    """Items of one file. It is copied (with its log or journal) to a private directory first: opening it in place could
-    create files beside it that its owner can't write, or roll back somebody's transaction."""
-    server = {"kind": "database", "path": escape(path)}
+class Busy(IntactError):
+    """The file was being written each time it was read."""
+
+
+@contextlib.contextmanager
+def opened(system, path):
+    """A connection to a copy of the file (with its log or journal) in a private directory. Opening it in place could create
+    files beside it that its owner can't write, or roll back somebody's transaction."""
+    if sqlite3 is None:
+        raise IntactError("Python's sqlite3 is not installed on this host: install libpython3-stdlib")
     with tempfile.TemporaryDirectory(prefix="intact-") as scratch:
         copy = os.path.join(scratch, "copy")
         for _try in range(3):
@@ -87,11 +100,24 @@ def read_file(system, path, subject, rules):
             if before == [_state(system, path + suffix) for suffix in ("", "-wal", "-journal")]:
                 break
         else:
-            return {subject: dict(server, error="it was being written each of the three times it was read")}
+            raise Busy("it was being written each of the three times it was read")
+        connection = sqlite3.connect(copy)
         try:
-            return dict(_tables(copy, subject, server, rules))
-        except sqlite3.Error as exc:
-            return {subject: dict(server, error="SQLite can't read it: %s" % exc)}
+            yield connection
+        finally:
+            connection.close()
+
+
+def read_file(system, path, subject, rules):
+    """Items of one file."""
+    server = {"kind": "database", "path": escape(path)}
+    try:
+        with opened(system, path) as connection:
+            return dict(_tables(connection, subject, server, rules))
+    except IntactError as exc:
+        return {subject: dict(server, error=str(exc))}
+    except sqlite3.Error as exc:
+        return {subject: dict(server, error="SQLite can't read it: %s" % exc)}
 
 
 def _state(system, path):
@@ -99,34 +125,30 @@ def _state(system, path):
     return status and (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _tables(copy, subject, server, rules):
-    connection = sqlite3.connect(copy)
+def _tables(connection, subject, server, rules):
     # bytes as they are stored: text that is not UTF-8 must not raise
     connection.text_factory = bytes
-    try:
-        check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if check != b"ok":
-            server["error"] = "SQLite's check says: %s" % check.decode("utf-8", "replace")
-        yield subject, server
-        objects = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name").fetchall()
-        for kind, name, _table, sql in objects:
-            kind, name = kind.decode(), name.decode("utf-8", "surrogateescape")
-            definition = _digests.definition((sql or b"").decode("utf-8", "surrogateescape"))
-            inside = {"database": server["path"], "kind": kind}
-            if kind != "table":
-                yield "%s#%s (%s)" % (subject, escape(name), kind), dict(inside, definition=definition)
-                continue
-            item = dict(inside, structure=definition)
-            try:
-                item.update(_rows(connection, server["path"], name, rules))
-            except sqlite3.OperationalError as exc:
-                # a virtual table whose extension Python does not have: its shadow tables are read as tables
-                if "no such module" not in str(exc):
-                    raise
-                item.update(rows=0, stored=False)
-            yield "%s#%s" % (subject, escape(name)), item
-    finally:
-        connection.close()
+    check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if check != b"ok":
+        server["error"] = "SQLite's check says: %s" % check.decode("utf-8", "replace")
+    yield subject, server
+    objects = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name").fetchall()
+    for kind, name, sql in objects:
+        kind, name = kind.decode(), name.decode("utf-8", "surrogateescape")
+        definition = _digests.definition((sql or b"").decode("utf-8", "surrogateescape"))
+        inside = {"database": server["path"], "kind": kind}
+        if kind != "table":
+            yield "%s#%s (%s)" % (subject, escape(name), kind), dict(inside, definition=definition)
+            continue
+        item = dict(inside, structure=definition)
+        try:
+            item.update(_rows(connection, server["path"], name, rules))
+        except sqlite3.OperationalError as exc:
+            # a virtual table whose extension Python does not have: its shadow tables are read as tables
+            if "no such module" not in str(exc):
+                raise
+            item.update(rows=0, stored=False)
+        yield "%s#%s" % (subject, escape(name)), item
 
 
 def _rows(connection, path, name, rules):

@@ -88,9 +88,9 @@ def _covers(subject, item):
         path = item.get("path") or item.get("database")
         return [{"section": "files", "path": path}, {"section": "sites", "path": "database:" + path}]
     database = item.get("database") or (subject.split(":", 1)[1] if item["kind"] == "database" else None)
-    if database:
-        return [{"section": "sites", "path": "database:" + database}]
-    return [{"section": "sites", "path": "database:"}] if item["kind"] == "server" else []
+    if item["kind"] in ("server", "database"):
+        return [{"section": "*", "path": "database:" + (database or "")}]
+    return [{"section": "sites", "path": "database:" + database}] if database else []
 
 
 def _finding(name, severity, subject, title, evidence, change, attribute, before, after, remedy=RESTORE, item=None):
