@@ -7,16 +7,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 
+from ansible_collections.intact.hosting.plugins.module_utils import _conffiles
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
-# A wrong file here locks people out, or opens a door: the operator decides each, by name or by an explicit policy.
-DECIDE = (
-    "/etc/ssh/*", "/etc/pam.d/*", "/etc/sudoers*", "/etc/nftables*", "/etc/iptables/*", "/etc/postfix/*", "/etc/dovecot/*",
-    "/etc/exim4/*", "/etc/mysql/*", "/etc/postgresql/*",
-)
 RESIDUE = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new", ".dpkg-bak", ".dpkg-old", ".ucf-old")
 
 
@@ -61,30 +56,19 @@ def all_from_target(context):
     ]
 
 
-def decided(path, context):
-    """Why a configuration file counts as decided, or ""."""
-    for entry in context.options.get("conffiles") or []:
-        if fnmatch.fnmatchcase(path, entry["path"]):
-            return "%s: %s" % (entry["decision"], entry["reason"])
-    if path in (context.options.get("target_files") or []):
-        return "the operator's target configuration is in its place"
-    if context.options.get("conffile_default"):
-        return "policy: %s" % context.options["conffile_default"]
-    return ""
-
-
 def conffile_residue(context):
     """QF32: files that the package manager laid beside an edited one, each with how far it differs and who decided."""
     argv = ["find", "/etc", "-xdev", "-type", "f", "("]
     for index, suffix in enumerate(RESIDUE):
         argv += (["-o"] if index else []) + ["-name", "*" + suffix]
+    settings = [context.options.get(key) or empty for key, empty in (("conffiles", ()), ("conffile_default", ""), ("target_files", ()))]
     found = []
     for name in sorted(filter(None, context.host.run(argv + [")", "-print0"]).out.split(b"\0"))):
         beside = name.decode("utf-8", "backslashreplace")
         suffix = next(s for s in RESIDUE if beside.endswith(s))
         path = beside[: -len(suffix)]
-        why = decided(path, context)
-        named = any(fnmatch.fnmatchcase(path, pattern) for pattern in DECIDE) and suffix in (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new")
+        why = _conffiles.decision(path, *settings)[1]
+        named = _conffiles.delicate(path) and suffix in (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new")
         found.append(Finding(
             id="conffiles.residue" if why else "conffiles.undecided",
             severity="info" if why else ("blocker" if named else "warning"),
