@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -65,6 +66,16 @@ def need_docker() -> None:
         raise StepFailed("no Docker engine answers: run scripts/docker-engine, or start Docker and try again")
 
 
+def memory_is_plenty() -> bool:
+    """Whether an image can be put together in memory: we are root, and much more is free than it needs."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return False
+    for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) > 8 * 1024 * 1024
+    return False
+
+
 def unit_hook(root: str) -> str:
     """Shell text that installs the host-key unit below `root` ('' for the running system)."""
     folder = f"{root}/etc/systemd/system"
@@ -99,7 +110,12 @@ def build_from_debian(recipe: recipes.Recipe, tag: str, label: str, log: Path) -
     for change in ("CMD " + CMD, "ENV container=docker", f"LABEL intact.lab={label}"):
         changes += ["--change", change]
     pipe = f"{shlex.join(argv)} | {shlex.join(['docker', 'import', *changes, '-', tag])}"
-    run(f"{recipe.name}: Debian {recipe.debian} from the archive", ["bash", "-o", "pipefail", "-c", pipe], log)
+    command_line = ["bash", "-o", "pipefail", "-c", pipe]
+    if memory_is_plenty():
+        # dpkg waits for the disk at every package; in memory that takes a third off. The mount ends with its namespace.
+        prepare = 'd=$(mktemp -d) && trap \'umount "$d"; rmdir "$d"\' EXIT && mount -t tmpfs -o size=4g,mode=0755 tmpfs "$d" && export TMPDIR=$d'
+        command_line = ["unshare", "--mount", "bash", "-o", "pipefail", "-c", f"{prepare} && {pipe}"]
+    run(f"{recipe.name}: Debian {recipe.debian} from the archive", command_line, log)
 
 
 def build_from_image(recipe: recipes.Recipe, parent_tag: str, tag: str, label: str, log: Path) -> None:
