@@ -142,9 +142,9 @@ def figures(row, most=3):
         before, after = row["before"].get(key), row["after"].get(key)
         if isinstance(before, (dict, list)) or isinstance(after, (dict, list)):
             continue
-        label = key.replace("_", " ")
         show = [amount(key, v) for v in (before, after)]
-        out.append("%s %s" % (show[0] if before == after else "%s → %s" % tuple(show), label))
+        numbers = show[0] if before == after else "%s → %s" % tuple(show)
+        out.append(("%s %s" % (numbers, key.replace("_", " ").replace("bytes", ""))).strip())
     return " · ".join(out)
 
 
