@@ -11,6 +11,7 @@ import re
 import shlex
 
 ASSIGNMENT = re.compile(r"^\s*(\"[^\"]+\"|'[^']+'|[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$")
+FIELD = re.compile(r"^(@\w+|[\d*][\w*,/~-]*|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)[\w,/~-]*)$")
 # cron reads no other names from /etc/cron.d and the cron.daily family (run-parts(8)).
 READ_NAME = re.compile(r"^[A-Za-z0-9_-]+$")
 # Words after which the program follows, or that are none themselves.
@@ -76,7 +77,7 @@ def crontab(text, user=None):
             settings = dict(settings, **{found.group(1).strip("\"'"): found.group(2).strip().strip("\"'")})
             continue
         parts = line.split(None, 1 if line.startswith("@") else 5)
-        if len(parts) != (2 if line.startswith("@") else 6):
+        if len(parts) != (2 if line.startswith("@") else 6) or not all(FIELD.match(part) for part in parts[:-1]):
             continue
         schedule, command, who = " ".join(parts[:-1]), parts[-1], user
         if user is None:
@@ -137,16 +138,23 @@ def interpreter(head):
     return name
 
 
-def at_job(name, head):
-    """An at job from its file's name (queue, number, minutes since 1970, in hex) and text: {queue, number, due, command}, or None."""
+def at_job(name, text):
+    """An at job from its file's name (queue, number, minutes since 1970, in hex) and text: {queue, number, due, user, command}, or None.
+
+    due: seconds since 1970. at(1) writes the environment first, then "cd ... || { ... }", then the job.
+    """
     found = re.match(r"^([a-zA-Z=])([0-9a-f]{5})([0-9a-f]{8})$", name)
     if not found:
         return None
-    # at(1) writes the environment first and then the job, between two lines with a marker
-    body = re.split(r"\n\S*marcinDELIMITER\S*\n|\n\}\n", head)
-    command = "; ".join(line for line in body[-1 if len(body) < 3 else -2].splitlines() if line.strip())
-    command = re.sub(r"^.*\|\| \{\s*", "", command)
-    return {"queue": found.group(1), "number": int(found.group(2), 16), "due": int(found.group(3), 16) * 60, "command": command[-300:]}
+    body = [line.strip() for line in text.split("\n}\n", 1)[-1].splitlines() if line.strip() and "marcinDELIMITER" not in line]
+    who = re.search(r"^# mail (\S+)", text, re.MULTILINE)
+    return {
+        "queue": found.group(1),
+        "number": int(found.group(2), 16),
+        "due": int(found.group(3), 16) * 60,
+        "user": who.group(1) if who else "",
+        "command": "; ".join(body)[:300],
+    }
 
 
 def timers(text):

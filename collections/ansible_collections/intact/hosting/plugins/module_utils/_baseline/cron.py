@@ -26,7 +26,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def capture(system):
     """Items: "carol: 5 * * * * /home/carol/bin/report" {kind, user, schedule, command, file, count, settings, runs, origin},
-    "timer backup.timer" {kind: timer, schedule, unit, enabled, armed, file}, "at carol 7: ..." {kind: at, due}. clock: minutes, for at jobs.
+    "timer backup.timer" {kind: timer, schedule, unit, enabled, armed, file}, "carol: at 2026-11-22 15:16Z (job 7) ..." {kind: at, due}. clock: minutes, for at jobs.
     """
     known = _origin.conffiles(system)
     items, jobs = {}, []
@@ -148,7 +148,7 @@ def _at_jobs(system):
         if job:
             due = datetime.datetime.fromtimestamp(job["due"], datetime.timezone.utc).strftime("%Y-%m-%d %H:%MZ")
             yield (
-                escape("at job %d of uid %d, due %s: %s" % (job["number"], st.st_uid, due, job["command"])),
+                escape("%s: at %s (job %d) %s" % (job["user"] or "uid %d" % st.st_uid, due, job["number"], job["command"])),
                 {"kind": "at", "due": job["due"] // 60, "file": escape(path)},
             )
 
