@@ -37,7 +37,7 @@ def discover(system):
             if name.startswith("~"):
                 system.skip("%s in %s" % (name, host["config"]), "the name is a regular expression: name its hosts in the option names")
                 continue
-            site = sites.setdefault(name, {"server": host["server"], "listen": set(), "config": set(), "roots": set(), "certificate": "", "key": "", "php": False})
+            site = sites.setdefault(name, {"server": host["server"], "listen": set(), "config": set(), "roots": set(), "certificate": "", "key": "", "php": False, "first": _first(host)})
             site["listen"].update(tuple(entry) for entry in host["listen"])
             site["config"].add(host["config"])
             site["roots"].update(host["roots"])
@@ -49,6 +49,13 @@ def discover(system):
         site["roots"] = sorted(site["roots"])
         site["listen"] = sorted(site["listen"])
     return sites
+
+
+def _first(host):
+    """The name that stands for all names of a virtual host: the one its file is called after, or else the first."""
+    file = posixpath.basename(host["config"])
+    names = host["names"] or ["_"]
+    return next((n for n in names if file in (n, n + ".conf", n + ".vhost")), names[0])
 
 
 def _nginx(system):

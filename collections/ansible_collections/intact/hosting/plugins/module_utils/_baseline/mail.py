@@ -246,8 +246,11 @@ def _port(subject, was, now):
     if now is None or now.get("error"):
         if was.get("error"):
             return []
-        return [_finding("port.unanswered", "blocker", subject, "%s does not answer" % was["protocol"].upper(), (now or {}).get("error", "nothing listens"), "missing", "", None, None, paths,
-                         check="QF14", remedy="start its service and look at its log")]
+        dead = _finding("port.unanswered", "blocker", subject, "%s does not answer" % was["protocol"].upper(), (now or {}).get("error", "nothing listens"), "missing", "", None, None, paths,
+                        check="QF14", remedy="start its service and look at its log", covers=[])
+        # what a dead port can't show of its certificate is no second event
+        dead.covers = [{"section": "tls", "path": "mailport:" + number}]
+        return [dead]
     if was is None or was.get("error"):
         return [_finding("port.new", "info", subject, "%s answers where it did not before" % now["protocol"].upper(), "", "new", "", None, None, paths, check="QF14", remedy="")]
     lost = ["STARTTLS"] if was["starttls"] and not now["starttls"] else []
@@ -325,8 +328,9 @@ def _flags(subject, was, now, paths):
 
 def _attributes(user, was, now):
     out, paths = [], was["paths"]
-    if set(was["subscriptions"]) - set(now["subscriptions"]):
-        lost = sorted(set(was["subscriptions"]) - set(now["subscriptions"]))
+    # a folder that is gone is told by itself
+    lost = sorted(name for name in set(was["subscriptions"]) - set(now["subscriptions"]) if name in now["folders"])
+    if lost:
         out.append(_finding("subscriptions.lost", "warning", user, "the mailbox lost subscriptions to folders", ", ".join(lost), "changed", "subscriptions", was["subscriptions"],
                             now["subscriptions"], paths, covers=[]))
     changes = ["%s %s" % (name, "is gone" if name not in now["filters"] else "changed") for name in sorted(was["filters"]) if now["filters"].get(name) != was["filters"][name]]

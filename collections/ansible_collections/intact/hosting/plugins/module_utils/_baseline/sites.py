@@ -52,7 +52,7 @@ def capture(system):
     items, total = {}, 0
     for name, site in sites.items():
         items[escape(name)] = {
-            "server": site["server"], "config": [escape(p) for p in site["config"]], "roots": [escape(p) for p in site["roots"]], "php": site["php"],
+            "server": site["server"], "host": escape(site["first"]), "config": [escape(p) for p in site["config"]], "roots": [escape(p) for p in site["roots"]], "php": site["php"],
             "listen": ["%s:%d" % ("[%s]" % a if ":" in a else a, p) for a, p, _tls in site["listen"]], "databases": _databases(system, name, site), "answers": {}}
     for job, answer in zip(jobs, answers):
         name, address, port, tls, path = job
@@ -111,6 +111,24 @@ def compare(before, after):
                                 remedy="find out who made it"))
         else:
             out += _site(name, old[name], new[name])
+    return _together(out, old)
+
+
+def _together(findings, old):
+    """One finding for all names of one virtual host to which the same happened: they are one site to its owner."""
+    groups = {}
+    for finding in findings:
+        host = old.get(finding.subject, {}).get("host", finding.subject)
+        groups.setdefault((host, finding.id, finding.evidence if finding.id != "sites.missing" else ""), []).append(finding)
+    out = []
+    for (host, _id, _evidence), group in groups.items():
+        chosen = next((f for f in group if f.subject == host), group[0])
+        names = [f.subject for f in group if f is not chosen]
+        if names:
+            chosen.evidence += "; the same for %s" % ", ".join(names[:6]) + (" and %d more" % (len(names) - 6) if len(names) > 6 else "")
+            chosen.covers += [entry for f in group for entry in f.covers if entry not in chosen.covers]
+            chosen.details["names"] = names
+        out.append(chosen)
     return out
 
 
