@@ -9,6 +9,7 @@ Molecule ends with 0 when a playbook is missing or no test is found, so its exit
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,26 @@ def sequence(root: Path, name: str) -> list[str]:
         if steps:
             return [str(step) for step in steps]
     return []
+
+
+def hosts(node: dict[str, Any], inherited: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Each host of a YAML inventory's group as its variables, with those of the groups above it, and its name under `name`."""
+    variables = {**(inherited or {}), **(node.get("vars") or {})}
+    for name, own in (node.get("hosts") or {}).items():
+        yield {**variables, **(own or {}), "name": name}
+    for child in (node.get("children") or {}).values():
+        yield from hosts(child or {}, variables)
+
+
+def inventory(root: Path, name: str) -> list[dict[str, Any]]:
+    """Hosts of a scenario."""
+    return list(hosts(read(root / "molecule" / name / "inventory" / "hosts.yml").get("all") or {}))
+
+
+def images(root: Path, wanted: list[str]) -> list[str]:
+    """Image recipes that the scenarios need."""
+    tags = [str(host.get("lab_image", "")) for name in wanted for host in inventory(root, name)]
+    return sorted({match.group(1) for tag in tags if (match := re.fullmatch(r"intact-lab/([^:]+):current", tag))})
 
 
 def verify_folders(root: Path, name: str) -> list[str]:

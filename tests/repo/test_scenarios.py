@@ -68,21 +68,28 @@ def test_scenario_of_this_repository_is_whole(name):
     assert scenarios.missing(ROOT, name) == []
 
 
-def hosts_of(node, inherited=None):
-    """(variables) of each host of a YAML inventory, with its groups' variables."""
-    variables = {**(inherited or {}), **(node.get("vars") or {})}
-    for name, own in (node.get("hosts") or {}).items():
-        yield {**variables, **(own or {}), "name": name}
-    for child in (node.get("children") or {}).values():
-        yield from hosts_of(child or {}, variables)
+def test_images_are_those_of_the_inventories(tmp_path):
+    folder = scenario(tmp_path, ["verify"])
+    (folder / "inventory" / "hosts.yml").write_text(
+        """all:
+  vars: {lab_image: "intact-lab/one:current"}
+  children:
+    lab:
+      hosts:
+        a: {}
+        b: {lab_image: "intact-lab/two:current"}
+        c: {lab_image: "someone/else:1"}
+"""
+    )
+    assert scenarios.images(tmp_path, ["one"]) == ["one", "two"]
+    assert [host["name"] for host in scenarios.inventory(tmp_path, "one")] == ["a", "b", "c"]
 
 
 def test_scenarios_share_no_container_and_no_network():
     """Two scenarios, and the lab, must be able to run side by side."""
     containers, networks = {}, {}
-    places = {name: ROOT / "molecule" / name / "inventory" / "hosts.yml" for name in scenarios.names(ROOT)}
-    for place, path in places.items():
-        for host in hosts_of(scenarios.read(path).get("all", {})):
+    for place in scenarios.names(ROOT):
+        for host in scenarios.inventory(ROOT, place):
             if "lab_net" not in host:
                 continue
             container = host.get("lab_container", host.get("ansible_host", host["name"]))
