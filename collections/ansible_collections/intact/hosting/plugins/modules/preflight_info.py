@@ -140,6 +140,10 @@ options:
   target_files:
     description: Directory on the host that holds the operator's configuration for the target release, with paths as below V(/).
     type: path
+  target_files_name:
+    description: That directory's name on the controller, for the message that says where to put a file.
+    type: str
+    default: ''
   mysql_defaults_file:
     description: Option file with the login for MariaDB or MySQL. Without it the login of root over the local socket.
     type: path
@@ -282,6 +286,7 @@ def main():
             conffiles=_listed(("path", "reason"), decision=dict(type="str", required=True, choices=["keep", "replace", "merge"])),
             conffile_default=dict(type="str", choices=["", "keep"], default=""),
             target_files=dict(type="path"),
+            target_files_name=dict(type="str", default=""),
             mysql_defaults_file=dict(type="path"),
             database_seconds=dict(type="float", default=600),
             cache_dir=dict(type="path", default="/var/lib/intact/cache"),
