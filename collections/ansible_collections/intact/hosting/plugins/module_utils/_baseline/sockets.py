@@ -63,7 +63,15 @@ def parse(line):
     names = {stem(name) for name, pid in users if pid != "1"} or {name for name, _pid in users}
     group = next((f[7:] for f in fields[6:] if f.startswith("cgroup:")), "")
     both = address == "*" or (address == "[::]" and "v6only:0" in fields)
-    return {"proto": fields[0], "address": address, "port": int(port), "program": "+".join(sorted(names)), "unit": unit(group), "both": both, "outside": group.startswith("unreachable") and not users}
+    return {
+        "proto": fields[0],
+        "address": address,
+        "port": int(port),
+        "program": "+".join(sorted(names)),
+        "unit": unit(group),
+        "both": both,
+        "outside": group.startswith("unreachable") and not users,
+    }
 
 
 def _daemons(system):
@@ -77,7 +85,7 @@ def _daemons(system):
         stat = system.text("/proc/%s/stat" % pid)
         if not groups or ")" not in stat:
             continue
-        name, rest = stat[stat.index("(") + 1:stat.rindex(")")], stat[stat.rindex(")") + 2:].split()
+        name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
         for group in groups:
             found.setdefault(group, []).append((rest[1] != "1", int(pid), stem(name)))
     return {group: min(processes)[2] for group, processes in found.items()}
@@ -105,15 +113,45 @@ def compare(before, after):
         same = [s for s in come if all(new[s][k] == was[k] for k in ("proto", "address", "port"))]
         moved = [s for s in come if all(new[s][k] == was[k] for k in ("proto", "port", "program"))]
         if same:
-            out.append(_finding("program.changed", "blocker", subject, "another program listens here: %s" % (new[same[0]]["program"] or "the kernel"), was, new[same[0]], "program"))
+            out.append(
+                _finding(
+                    "program.changed",
+                    "blocker",
+                    subject,
+                    "another program listens here: %s" % (new[same[0]]["program"] or "the kernel"),
+                    was,
+                    new[same[0]],
+                    "program",
+                )
+            )
             come.remove(same[0])
         elif moved and not _twin(was, new):
             wider = new[moved[0]]["address"] in ("0.0.0.0", "::")
-            out.append(_finding("address.changed", "blocker", subject, "listens on %s now%s" % (new[moved[0]]["address"], ": open to everybody who can reach the host" if wider else ""), was, new[moved[0]], "address"))
+            out.append(
+                _finding(
+                    "address.changed",
+                    "blocker",
+                    subject,
+                    "listens on %s now%s" % (new[moved[0]]["address"], ": open to everybody who can reach the host" if wider else ""),
+                    was,
+                    new[moved[0]],
+                    "address",
+                )
+            )
             come.remove(moved[0])
         elif _twin(was, new):
             family = "ipv6" if ":" in was["address"] else "ipv4"
-            out.append(_finding("%s.lost" % family, "blocker", subject, "no longer listens on %s, only on %s" % (("IPv6", "IPv4") if family == "ipv6" else ("IPv4", "IPv6")), was, None, "address"))
+            out.append(
+                _finding(
+                    "%s.lost" % family,
+                    "blocker",
+                    subject,
+                    "no longer listens on %s, only on %s" % (("IPv6", "IPv4") if family == "ipv6" else ("IPv4", "IPv6")),
+                    was,
+                    None,
+                    "address",
+                )
+            )
         else:
             out.append(_finding("missing", "blocker", subject, "nobody listens here any more", was, None, ""))
     for subject in come:
@@ -131,8 +169,24 @@ def _finding(name, severity, subject, title, was, now, attribute):
     shown = was or now
     change = "new" if was is None else "changed" if now else "missing"
     return Finding(
-        id="sockets." + name, severity=severity, subject=subject, check="QF09", title=title,
-        evidence="before: %s; now: %s" % tuple("%s:%s by %s (%s)" % (i["address"], i["port"], i["program"] or "the kernel", i["unit"] or "no unit") if i else "nothing" for i in (was, now)),
-        remedy="expected? then allow it with a reason; else find out what started it and who may reach it" if was is None else "look at the state and the listen lines of %s" % (shown["unit"] or shown["program"] or "the kernel service"),
-        details=details(change, attribute, was[attribute] if was and attribute else None, now[attribute] if now and attribute else None, unit=shown["unit"], program=shown["program"], address=shown["address"], port=shown["port"]),
+        id="sockets." + name,
+        severity=severity,
+        subject=subject,
+        check="QF09",
+        title=title,
+        evidence="before: %s; now: %s"
+        % tuple("%s:%s by %s (%s)" % (i["address"], i["port"], i["program"] or "the kernel", i["unit"] or "no unit") if i else "nothing" for i in (was, now)),
+        remedy="expected? then allow it with a reason; else find out what started it and who may reach it"
+        if was is None
+        else "look at the state and the listen lines of %s" % (shown["unit"] or shown["program"] or "the kernel service"),
+        details=details(
+            change,
+            attribute,
+            was[attribute] if was and attribute else None,
+            now[attribute] if now and attribute else None,
+            unit=shown["unit"],
+            program=shown["program"],
+            address=shown["address"],
+            port=shown["port"],
+        ),
     )
