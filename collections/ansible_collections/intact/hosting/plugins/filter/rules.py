@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 def plan_rules(plan):
     """Allowed changes from an accepted plan: the packages that it removes, by name."""
     rules = []
-    for entry in (plan or {}).get("remove", []):
+    for entry in (plan or {}).get("remove", []) + (plan or {}).get("autoremove", []):
         name = entry if isinstance(entry, str) else entry["name"]
         rules.append({"section": "packages", "subject": name, "change": "missing", "reason": "the plan accepted before take-off removes it"})
     return rules
