@@ -189,4 +189,11 @@ def _finding(name, severity, subject, title, was, now, attribute):
             address=shown["address"],
             port=shown["port"],
         ),
+        # what answered on a listener that is gone says so by this name (sites, mail ports, tls)
+        covers=[{"section": "*", "path": _place(was)}] if was else [],
     )
+
+
+def _place(item):
+    address = "[%s]" % item["address"] if ":" in item["address"] else item["address"]
+    return "socket:%s:%s" % (address, item["port"])
