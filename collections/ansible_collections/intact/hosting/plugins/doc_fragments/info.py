@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 
-class ModuleDocFragment(object):
+class ModuleDocFragment:
     """Attributes of modules that change nothing."""
 
     DOCUMENTATION = r"""
@@ -27,6 +27,6 @@ attributes:
     FINDINGS = r"""
 options: {}
 notes:
-  - A finding is a dictionary with C(id) (dotted, its first part the section), C(severity) (V(blocker), V(warning) or V(info)), C(subject), C(title), C(evidence),
-    C(remedy), C(check) (number in the list of checks), C(details) (machine-readable) and C(consequences) (findings that this one explains).
+  - A finding is a dictionary with C(id) (dotted, its first part the section), C(severity) (V(blocker), V(warning) or V(info)), C(subject), C(title),
+    C(evidence), C(remedy), C(check) (number in the list of checks), C(details) (machine-readable) and C(consequences) (findings that this one explains).
 """

@@ -171,7 +171,9 @@ def main():
         name: dict({key: section[key] for key in ("status", "reason", "seconds", "bytes")}, summary=_compare.summary(section))
         for name, section in document["sections"].items()
     }
-    result["findings"] = [finding.as_dict() for name, section in document["sections"].items() for finding in _compare.state_findings(name, {"status": "ok"}, section)]
+    result["findings"] = [
+        finding.as_dict() for name, section in document["sections"].items() for finding in _compare.state_findings(name, {"status": "ok"}, section)
+    ]
     module.exit_json(**result)
 
 

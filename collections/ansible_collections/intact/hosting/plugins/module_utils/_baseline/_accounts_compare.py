@@ -30,14 +30,34 @@ def compare(before, after):
             out.append(_quota(subject, old.get(subject), new.get(subject)))
     out += _sudoers.compare(old, new)
     if system:
-        out.append(_make("system.new", "info", "system accounts", "packages brought new system accounts and groups", ", ".join(system), "", "new", "", None, ", ".join(system)))
+        out.append(
+            _make(
+                "system.new",
+                "info",
+                "system accounts",
+                "packages brought new system accounts and groups",
+                ", ".join(system),
+                "",
+                "new",
+                "",
+                None,
+                ", ".join(system),
+            )
+        )
     return out
 
 
 def _make(name, severity, subject, title, evidence, remedy, change, attribute, before, after, covers=(), **more):
     return Finding(
-        id="accounts." + name, severity=severity, subject=subject, check="QF23", title=title, evidence=evidence, remedy=remedy,
-        details=details(change, attribute, before, after, **more), covers=list(covers) + [{"section": "files", "path": path} for path in FILES],
+        id="accounts." + name,
+        severity=severity,
+        subject=subject,
+        check="QF23",
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
+        details=details(change, attribute, before, after, **more),
+        covers=list(covers) + [{"section": "files", "path": path} for path in FILES],
     )
 
 
@@ -58,16 +78,46 @@ def _user(subject, was, now, system):
     name = subject.split(" ", 1)[1]
     if now is None:
         severity = "blocker" if _person(was["uid"]) else "warning"
-        covers = _belongings(name) + [{"section": "accounts", "details": {"member": name}}, {"section": "accounts", "id": "accounts.group.missing", "subject": "group " + name}]
-        return [_make("missing", severity, subject, "the account is gone", "was " + _say(was), "add it again with the same number: useradd -u %d ...; its files are still there under this number" % was["uid"],
-                      "missing", "", _say(was), None, covers, member=name)]
+        covers = _belongings(name) + [
+            {"section": "accounts", "details": {"member": name}},
+            {"section": "accounts", "id": "accounts.group.missing", "subject": "group " + name},
+        ]
+        return [
+            _make(
+                "missing",
+                severity,
+                subject,
+                "the account is gone",
+                "was " + _say(was),
+                "add it again with the same number: useradd -u %d ...; its files are still there under this number" % was["uid"],
+                "missing",
+                "",
+                _say(was),
+                None,
+                covers,
+                member=name,
+            )
+        ]
     if was is None:
         if not _person(now["uid"]):
             system.append(name)
             return []
         root = now["uid"] == 0
-        return [_make("new", "blocker" if root else "warning", subject, "a second account with all rights" if root else "a new account", _say(now),
-                      "find out who made it" if root else "expected? then allow it with a reason", "new", "", None, _say(now), [{"section": "accounts", "details": {"member": name}}, {"section": "accounts", "id": "accounts.group.new", "subject": "group " + name}])]
+        return [
+            _make(
+                "new",
+                "blocker" if root else "warning",
+                subject,
+                "a second account with all rights" if root else "a new account",
+                _say(now),
+                "find out who made it" if root else "expected? then allow it with a reason",
+                "new",
+                "",
+                None,
+                _say(now),
+                [{"section": "accounts", "details": {"member": name}}, {"section": "accounts", "id": "accounts.group.new", "subject": "group " + name}],
+            )
+        ]
     return _changed(subject, name, was, now)
 
 
@@ -77,39 +127,123 @@ def _changed(subject, name, was, now):
     home = [was["home"]] if was["home"].startswith("/") else []
 
     def add(ident, severity, title, evidence, remedy, attribute, covers=(), **more):
-        out.append(_make(ident, severity, subject, title, evidence, remedy, "changed", attribute, more.pop("before", was.get(attribute)), more.pop("after", now.get(attribute)), covers, **more))
+        out.append(
+            _make(
+                ident,
+                severity,
+                subject,
+                title,
+                evidence,
+                remedy,
+                "changed",
+                attribute,
+                more.pop("before", was.get(attribute)),
+                more.pop("after", now.get(attribute)),
+                covers,
+                **more,
+            )
+        )
 
     moved = was["uid"] != now["uid"]
     if moved:
-        add("uid.changed", "blocker", "the account has another number", "before: %d; now: %d; files it owned belong to whoever has the number %d" % (was["uid"], now["uid"], was["uid"]),
-            "usermod -u %d %s, or chown every file it owned" % (was["uid"], name), "uid", _belongings(name), paths=home)
+        add(
+            "uid.changed",
+            "blocker",
+            "the account has another number",
+            "before: %d; now: %d; files it owned belong to whoever has the number %d" % (was["uid"], now["uid"], was["uid"]),
+            "usermod -u %d %s, or chown every file it owned" % (was["uid"], name),
+            "uid",
+            _belongings(name),
+            paths=home,
+        )
     if was["gid"] != now["gid"]:
-        add("gid.changed", loss, "the account has another primary group", "before: %s (%d); now: %s (%d)" % (was["group"], was["gid"], now["group"], now["gid"]), "usermod -g %s %s" % (was["group"], name), "gid")
+        add(
+            "gid.changed",
+            loss,
+            "the account has another primary group",
+            "before: %s (%d); now: %s (%d)" % (was["group"], was["gid"], now["group"], now["gid"]),
+            "usermod -g %s %s" % (was["group"], name),
+            "gid",
+        )
     if was["home"] != now["home"]:
-        add("home.changed", loss, "the account has another home", "before: %s; now: %s" % (was["home"], now["home"]), "usermod -d %s %s" % (was["home"], name), "home")
+        add(
+            "home.changed",
+            loss,
+            "the account has another home",
+            "before: %s; now: %s" % (was["home"], now["home"]),
+            "usermod -d %s %s" % (was["home"], name),
+            "home",
+        )
     if was["shell"] != now["shell"]:
-        add("shell.changed", loss, "the account has another login shell", "before: %s; now: %s" % (was["shell"] or "none", now["shell"] or "none"), "chsh -s %s %s" % (was["shell"], name), "shell")
+        add(
+            "shell.changed",
+            loss,
+            "the account has another login shell",
+            "before: %s; now: %s" % (was["shell"] or "none", now["shell"] or "none"),
+            "chsh -s %s %s" % (was["shell"], name),
+            "shell",
+        )
     elif was["shell_there"] and not now["shell_there"]:
-        add("shell.missing", loss, "the login shell is not installed any more: nobody can log in", "%s is not there" % now["shell"], "install the shell's package or give the account another one", "shell_there")
+        add(
+            "shell.missing",
+            loss,
+            "the login shell is not installed any more: nobody can log in",
+            "%s is not there" % now["shell"],
+            "install the shell's package or give the account another one",
+            "shell_there",
+        )
     out += _password(subject, name, was, now, loss)
     if [was["expires"], was["aging"]] != [now["expires"], now["aging"]]:
-        add("expiry.changed", "blocker" if mine and was["expires"] != now["expires"] else "warning", "the account's expiry or password ageing has changed",
-            "expires (days since 1970): %s, now %s; min, max, warn, inactive days: %s, now %s" % (was["expires"] or "never", now["expires"] or "never", " ".join(a or "-" for a in was["aging"]), " ".join(a or "-" for a in now["aging"])),
-            "chage -l %s shows it, chage sets it" % name, "expires")
+        add(
+            "expiry.changed",
+            "blocker" if mine and was["expires"] != now["expires"] else "warning",
+            "the account's expiry or password ageing has changed",
+            "expires (days since 1970): %s, now %s; min, max, warn, inactive days: %s, now %s"
+            % (was["expires"] or "never", now["expires"] or "never", " ".join(a or "-" for a in was["aging"]), " ".join(a or "-" for a in now["aging"])),
+            "chage -l %s shows it, chage sets it" % name,
+            "expires",
+        )
     if not moved and was["home"] == now["home"] and was["home_state"] != now["home_state"]:
         gone = now["home_state"] == "none"
-        add("owner.changed", loss, "the home directory is gone" if gone else "the home directory is there now" if was["home_state"] == "none" else "the home directory has another owner or mode",
-            "%s before: %s; now: %s" % (was["home"], was["home_state"], now["home_state"]), "restore %s with its owner and mode" % was["home"], "home_state",
+        add(
+            "owner.changed",
+            loss,
+            "the home directory is gone"
+            if gone
+            else "the home directory is there now"
+            if was["home_state"] == "none"
+            else "the home directory has another owner or mode",
+            "%s before: %s; now: %s" % (was["home"], was["home_state"], now["home_state"]),
+            "restore %s with its owner and mode" % was["home"],
+            "home_state",
             # what is inside is compared by itself; only the directory's own entry is told here
-            [{"section": "files", "subject": path} for path in home], paths=home)
+            [{"section": "files", "subject": path} for path in home],
+            paths=home,
+        )
     lost, got = sorted(set(was["keys"]) - set(now["keys"])), sorted(set(now["keys"]) - set(was["keys"]))
     if lost or got:
         files = [p + "/.ssh" for p in home]
-        add("keys.changed", "blocker" if lost else "warning", "SSH keys that opened the account are gone" if lost else "new SSH keys open the account",
-            "; ".join(x for x in ("lost: " + ", ".join(lost) if lost else "", "new: " + ", ".join(got) if got else "") if x), "look at authorized_keys of %s" % name, "keys",
-            [{"section": "files", "path": path} for path in files], paths=home + files, before=", ".join(lost), after=", ".join(got))
+        add(
+            "keys.changed",
+            "blocker" if lost else "warning",
+            "SSH keys that opened the account are gone" if lost else "new SSH keys open the account",
+            "; ".join(x for x in ("lost: " + ", ".join(lost) if lost else "", "new: " + ", ".join(got) if got else "") if x),
+            "look at authorized_keys of %s" % name,
+            "keys",
+            [{"section": "files", "path": path} for path in files],
+            paths=home + files,
+            before=", ".join(lost),
+            after=", ".join(got),
+        )
     if was["gecos"] != now["gecos"] and mine:
-        add("name.changed", "warning", "the account's description has changed", "before: %s; now: %s" % (was["gecos"], now["gecos"]), "chfn, if it was not meant", "gecos")
+        add(
+            "name.changed",
+            "warning",
+            "the account's description has changed",
+            "before: %s; now: %s" % (was["gecos"], now["gecos"]),
+            "chfn, if it was not meant",
+            "gecos",
+        )
     return out
 
 
@@ -120,41 +254,139 @@ def _password(subject, name, was, now, loss):
     other = a["digest"] and b["digest"] and a["digest"] != b["digest"]
     if a["state"] == b["state"] and not other:
         return []
-    title = "the account has no password now: anybody may log in" if b["state"] == "empty" else "the account is locked now" if b["state"] == "locked" and a["state"] != "locked" else \
-        "the account is no longer locked" if a["state"] == "locked" and b["state"] != "locked" else "the account has a password now" if a["state"] == "empty" else "the account has another password"
+    title = (
+        "the account has no password now: anybody may log in"
+        if b["state"] == "empty"
+        else "the account is locked now"
+        if b["state"] == "locked" and a["state"] != "locked"
+        else "the account is no longer locked"
+        if a["state"] == "locked" and b["state"] != "locked"
+        else "the account has a password now"
+        if a["state"] == "empty"
+        else "the account has another password"
+    )
     severity = "blocker" if b["state"] == "empty" or a["state"] == "locked" and b["state"] != "locked" else loss
-    return [_make("password.changed", severity, subject, title, "before: %s; now: %s%s" % (a["state"], b["state"], " (another)" if other else ""),
-                  "put the line of %s in /etc/shadow back from the backup (vipw -s)" % name, "changed", "password", a["state"], b["state"] + (" (another)" if other else ""))]
+    return [
+        _make(
+            "password.changed",
+            severity,
+            subject,
+            title,
+            "before: %s; now: %s%s" % (a["state"], b["state"], " (another)" if other else ""),
+            "put the line of %s in /etc/shadow back from the backup (vipw -s)" % name,
+            "changed",
+            "password",
+            a["state"],
+            b["state"] + (" (another)" if other else ""),
+        )
+    ]
 
 
 def _group(subject, was, now, system):
     name, out = subject.split(" ", 1)[1], []
     if now is None:
         people = was["gid"] >= FIRST_UID or was["members"]
-        return [_make("group.missing", "blocker" if people else "warning", subject, "the group is gone", "was gid %d with %s" % (was["gid"], ", ".join(was["members"]) or "no members"),
-                      "groupadd -g %d %s, then add its members" % (was["gid"], name), "missing", "", was["gid"], None, [{"section": "files", "id": "files.owner.*", "subject": "group " + name}])]
+        return [
+            _make(
+                "group.missing",
+                "blocker" if people else "warning",
+                subject,
+                "the group is gone",
+                "was gid %d with %s" % (was["gid"], ", ".join(was["members"]) or "no members"),
+                "groupadd -g %d %s, then add its members" % (was["gid"], name),
+                "missing",
+                "",
+                was["gid"],
+                None,
+                [{"section": "files", "id": "files.owner.*", "subject": "group " + name}],
+            )
+        ]
     if was is None:
         if now["gid"] < FIRST_UID:
             if name not in system:
                 system.append(name)
             return []
-        return [_make("group.new", "warning", subject, "a new group", "gid %d with %s" % (now["gid"], ", ".join(now["members"]) or "no members"), "expected? then allow it with a reason", "new", "", None, now["gid"])]
+        return [
+            _make(
+                "group.new",
+                "warning",
+                subject,
+                "a new group",
+                "gid %d with %s" % (now["gid"], ", ".join(now["members"]) or "no members"),
+                "expected? then allow it with a reason",
+                "new",
+                "",
+                None,
+                now["gid"],
+            )
+        ]
     if was["gid"] != now["gid"]:
-        out.append(_make("group.gid.changed", "blocker", subject, "the group has another number", "before: %d; now: %d" % (was["gid"], now["gid"]), "groupmod -g %d %s" % (was["gid"], name),
-                         "changed", "gid", was["gid"], now["gid"],
-                         [{"section": "files", "id": "files.owner.*", "subject": "group " + name}, {"section": "accounts", "id": "accounts.gid.changed", "details": {"before": was["gid"], "after": now["gid"]}}]))
+        out.append(
+            _make(
+                "group.gid.changed",
+                "blocker",
+                subject,
+                "the group has another number",
+                "before: %d; now: %d" % (was["gid"], now["gid"]),
+                "groupmod -g %d %s" % (was["gid"], name),
+                "changed",
+                "gid",
+                was["gid"],
+                now["gid"],
+                [
+                    {"section": "files", "id": "files.owner.*", "subject": "group " + name},
+                    {"section": "accounts", "id": "accounts.gid.changed", "details": {"before": was["gid"], "after": now["gid"]}},
+                ],
+            )
+        )
     for member in was["members"]:
         if member not in now["members"]:
-            out.append(_make("group.member.lost", "blocker", "%s in %s" % (member, subject), "the account is no longer in the group", "members now: %s" % (", ".join(now["members"]) or "none"),
-                             "gpasswd -a %s %s" % (member, name), "changed", "members", member, None, member=member))
+            out.append(
+                _make(
+                    "group.member.lost",
+                    "blocker",
+                    "%s in %s" % (member, subject),
+                    "the account is no longer in the group",
+                    "members now: %s" % (", ".join(now["members"]) or "none"),
+                    "gpasswd -a %s %s" % (member, name),
+                    "changed",
+                    "members",
+                    member,
+                    None,
+                    member=member,
+                )
+            )
     for member in now["members"]:
         if member not in was["members"]:
-            out.append(_make("group.member.new", "warning", "%s in %s" % (member, subject), "the account is in one more group", "members before: %s" % (", ".join(was["members"]) or "none"),
-                             "expected? then allow it with a reason; else gpasswd -d %s %s" % (member, name), "changed", "members", None, member, member=member))
+            out.append(
+                _make(
+                    "group.member.new",
+                    "warning",
+                    "%s in %s" % (member, subject),
+                    "the account is in one more group",
+                    "members before: %s" % (", ".join(was["members"]) or "none"),
+                    "expected? then allow it with a reason; else gpasswd -d %s %s" % (member, name),
+                    "changed",
+                    "members",
+                    None,
+                    member,
+                    member=member,
+                )
+            )
     return out
 
 
 def _quota(subject, was, now):
     words = ["none" if i is None else "blocks %(blocks_soft)d/%(blocks_hard)d, files %(files_soft)d/%(files_hard)d" % i for i in (was, now)]
-    return _make("quota.changed", "warning" if was is None else "blocker", subject, "the quota has changed" if was and now else "the quota is gone" if was else "a new quota",
-                 "before: %s; now: %s (soft/hard)" % tuple(words), "setquota, or the control panel", "missing" if now is None else "new" if was is None else "changed", "limits", words[0], words[1])
+    return _make(
+        "quota.changed",
+        "warning" if was is None else "blocker",
+        subject,
+        "the quota has changed" if was and now else "the quota is gone" if was else "a new quota",
+        "before: %s; now: %s (soft/hard)" % tuple(words),
+        "setquota, or the control panel",
+        "missing" if now is None else "new" if was is None else "changed",
+        "limits",
+        words[0],
+        words[1],
+    )

@@ -15,8 +15,27 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 
 # Which finding is the cause when several tell of one event: earlier explains later (see correlate).
 CAUSES = (
-    "disks", "mounts", "files.tree", "network", "resolver", "accounts", "packages", "services", "databases", "dns",
-    "tls", "sites", "lists", "mail", "queue", "cron", "firewall", "sockets", "sysctl", "resources", "files",
+    "disks",
+    "mounts",
+    "files.tree",
+    "network",
+    "resolver",
+    "accounts",
+    "packages",
+    "services",
+    "databases",
+    "dns",
+    "tls",
+    "sites",
+    "lists",
+    "mail",
+    "queue",
+    "cron",
+    "firewall",
+    "sockets",
+    "sysctl",
+    "resources",
+    "files",
 )
 
 RULE_KEYS = {"section", "subject", "id", "change", "attribute", "before", "after", "details", "rename", "reason"}
@@ -89,7 +108,7 @@ def rename(items, section, rules):
                 continue
             if "*" in source:
                 head, tail = source.split("*", 1)
-                middle = subject[len(head):len(subject) - len(tail)] if tail else subject[len(head):]
+                middle = subject[len(head) : len(subject) - len(tail)] if tail else subject[len(head) :]
                 target = target.replace("*", middle, 1)
             if target not in items:
                 name = target
@@ -185,14 +204,16 @@ def compare(before, after, probes, rules=()):
             else:
                 kept.append(finding)
         findings += kept
-        sections.append({
-            "section": section,
-            "before": summary(old),
-            "after": summary(new),
-            "status": (new or {}).get("status", "missing"),
-            "changes": len(raised),
-            "allowed": len(raised) - len(kept),
-        })
+        sections.append(
+            {
+                "section": section,
+                "before": summary(old),
+                "after": summary(new),
+                "status": (new or {}).get("status", "missing"),
+                "changes": len(raised),
+                "allowed": len(raised) - len(kept),
+            }
+        )
     return {"findings": correlate(findings), "allowed": allowed, "renamed": renamed, "sections": sections}
 
 
@@ -228,22 +249,38 @@ def state_findings(section, old, new):
     for moment, part in (("before", old), ("after", new)):
         status = (part or {}).get("status", "missing")
         if status in ("missing", "failed"):
-            out.append(Finding(
-                id="%s.unread" % section, severity="blocker", subject="%s (%s)" % (section, moment),
-                title="the %s section could not be read %s" % (section, moment),
-                evidence=(part or {}).get("reason", "not in the document"),
-                remedy="repair what the reason names and capture again", details=details("unread"),
-            ))
+            out.append(
+                Finding(
+                    id="%s.unread" % section,
+                    severity="blocker",
+                    subject="%s (%s)" % (section, moment),
+                    title="the %s section could not be read %s" % (section, moment),
+                    evidence=(part or {}).get("reason", "not in the document"),
+                    remedy="repair what the reason names and capture again",
+                    details=details("unread"),
+                )
+            )
         elif status == "off":
-            out.append(Finding(
-                id="%s.off" % section, severity="warning", subject="%s (%s)" % (section, moment),
-                title="the %s section is switched off %s: nothing in it was compared" % (section, moment),
-                remedy="switch it on in baseline_sections, or waive this", details=details("off"),
-            ))
+            out.append(
+                Finding(
+                    id="%s.off" % section,
+                    severity="warning",
+                    subject="%s (%s)" % (section, moment),
+                    title="the %s section is switched off %s: nothing in it was compared" % (section, moment),
+                    remedy="switch it on in baseline_sections, or waive this",
+                    details=details("off"),
+                )
+            )
         for entry in (part or {}).get("unlooked", []):
-            out.append(Finding(
-                id="%s.unlooked" % section, severity="warning", subject=entry["what"],
-                title="not looked at (%s)" % moment, evidence=entry["why"],
-                remedy="raise the section's limit, or waive this", details=details("unlooked"),
-            ))
+            out.append(
+                Finding(
+                    id="%s.unlooked" % section,
+                    severity="warning",
+                    subject=entry["what"],
+                    title="not looked at (%s)" % moment,
+                    evidence=entry["why"],
+                    remedy="raise the section's limit, or waive this",
+                    details=details("unlooked"),
+                )
+            )
     return out

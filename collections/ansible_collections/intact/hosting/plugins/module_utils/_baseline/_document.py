@@ -60,9 +60,9 @@ def load(path):
     try:
         document = read_document(path)
     except FileNotFoundError:
-        raise IntactError("there is no baseline at %s: capture one first" % path, path=path)
+        raise IntactError("there is no baseline at %s: capture one first" % path, path=path) from None
     except (OSError, EOFError, ValueError, zlib.error) as exc:
-        raise IntactError("the baseline at %s cannot be read (%s): capture it again" % (path, exc), path=path)
+        raise IntactError("the baseline at %s cannot be read (%s): capture it again" % (path, exc), path=path) from exc
     if not isinstance(document, dict) or not isinstance(document.get("sections"), dict):
         raise IntactError("%s is not a baseline: capture one with baseline_info" % path, path=path)
     if document.get("schema") != SCHEMA:

@@ -44,7 +44,11 @@ def mounted(system):
         hidden = out.pop(target, {})
         out[target] = {
             "automount": tail[0] == "autofs" or hidden.get("automount", False),
-            "target": target, "device": fields[2], "root": escape(_plain(fields[3])), "fstype": tail[0], "source": escape(_plain(tail[1])),
+            "target": target,
+            "device": fields[2],
+            "root": escape(_plain(fields[3])),
+            "fstype": tail[0],
+            "source": escape(_plain(tail[1])),
             "options": sorted(set(fields[5].split(",") + tail[2].split(","))),
         }
     return list(out.values())
@@ -57,11 +61,17 @@ def fstab(system):
         fields = line.split()
         if len(fields) < 3 or fields[0].startswith("#"):
             continue
-        fields += ["defaults", "0", "0"][len(fields) - 3:]
-        out.append({
-            "source": fields[0].replace('"', ""), "target": escape(_plain(fields[1]).rstrip("/") or "/"), "fstype": fields[2],
-            "options": sorted(fields[3].split(",")), "dump": fields[4], "pass": fields[5],
-        })
+        fields += ["defaults", "0", "0"][len(fields) - 3 :]
+        out.append(
+            {
+                "source": fields[0].replace('"', ""),
+                "target": escape(_plain(fields[1]).rstrip("/") or "/"),
+                "fstype": fields[2],
+                "options": sorted(fields[3].split(",")),
+                "dump": fields[4],
+                "pass": fields[5],
+            }
+        )
     return out
 
 

@@ -63,10 +63,18 @@ def compare(old, new):
         if subject == "sudoers":
             was, now = old.get(subject, {"valid": True}), new.get(subject, {"valid": True, "said": ""})
             if was["valid"] and not now["valid"]:
-                out.append(Finding(
-                    id="accounts.sudoers.broken", severity="blocker", subject="sudoers", check="QF23", title="sudo refuses its configuration", evidence=now["said"],
-                    remedy="visudo -c names file and line; keep a root shell open until it is repaired", details=details("changed", "valid", True, False),
-                ))
+                out.append(
+                    Finding(
+                        id="accounts.sudoers.broken",
+                        severity="blocker",
+                        subject="sudoers",
+                        check="QF23",
+                        title="sudo refuses its configuration",
+                        evidence=now["said"],
+                        remedy="visudo -c names file and line; keep a root shell open until it is repaired",
+                        details=details("changed", "valid", True, False),
+                    )
+                )
             continue
         was, now = old.get(subject, {}), new.get(subject, {})
         lost, got = sorted(set(was.get("rules", [])) - set(now.get("rules", []))), sorted(set(now.get("rules", [])) - set(was.get("rules", [])))
@@ -79,11 +87,31 @@ def compare(old, new):
         grants = [r for r in lost if not r.startswith("Defaults")]
         change = "missing" if not now else "new" if not was else "changed"
         path = subject.split(" ", 1)[1]
-        out.append(Finding(
-            id="accounts.sudoers." + change, severity="blocker" if grants else "warning", subject=subject, check="QF23",
-            title="rights given by sudo are gone" if grants else "sudo gives new rights" if [r for r in got if not r.startswith("Defaults")] else "sudo has other defaults" if lost or got else "the file has other permissions",
-            evidence="; ".join(x for x in ("lost: " + " | ".join(lost) if lost else "", "new: " + " | ".join(got) if got else "", "mode %s, now %s" % (was["mode"], now["mode"]) if looser else "") if x),
-            remedy="put the rules back with visudo" if grants else "expected? then allow it with a reason",
-            details=details(change, "rules" if lost or got else "mode", "\n".join(lost), "\n".join(got), paths=[path]), covers=[{"section": "files", "path": path}],
-        ))
+        out.append(
+            Finding(
+                id="accounts.sudoers." + change,
+                severity="blocker" if grants else "warning",
+                subject=subject,
+                check="QF23",
+                title="rights given by sudo are gone"
+                if grants
+                else "sudo gives new rights"
+                if [r for r in got if not r.startswith("Defaults")]
+                else "sudo has other defaults"
+                if lost or got
+                else "the file has other permissions",
+                evidence="; ".join(
+                    x
+                    for x in (
+                        "lost: " + " | ".join(lost) if lost else "",
+                        "new: " + " | ".join(got) if got else "",
+                        "mode %s, now %s" % (was["mode"], now["mode"]) if looser else "",
+                    )
+                    if x
+                ),
+                remedy="put the rules back with visudo" if grants else "expected? then allow it with a reason",
+                details=details(change, "rules" if lost or got else "mode", "\n".join(lost), "\n".join(got), paths=[path]),
+                covers=[{"section": "files", "path": path}],
+            )
+        )
     return out

@@ -41,19 +41,34 @@ def capture(system):
     items = {}
     for name, _x, uid, gid, gecos, home, shell in passwd:
         items["user " + escape(name)] = {
-            "uid": int(uid), "gid": int(gid), "group": gids.get(gid, gid), "gecos": escape(gecos), "home": escape(home), "shell": escape(shell), "shell_there": not shell or system.exists(shell),
-            "password": _password(shadow.get(name), key), "expires": _field(shadow, name, 7), "aging": [_field(shadow, name, i) for i in (3, 4, 5, 6)],
-            "home_state": _home(system, home, uids), "keys": _keys(system, name, home, patterns),
+            "uid": int(uid),
+            "gid": int(gid),
+            "group": gids.get(gid, gid),
+            "gecos": escape(gecos),
+            "home": escape(home),
+            "shell": escape(shell),
+            "shell_there": not shell or system.exists(shell),
+            "password": _password(shadow.get(name), key),
+            "expires": _field(shadow, name, 7),
+            "aging": [_field(shadow, name, i) for i in (3, 4, 5, 6)],
+            "home_state": _home(system, home, uids),
+            "keys": _keys(system, name, home, patterns),
         }
     for name, _x, gid, members in groups:
         items["group " + escape(name)] = {"gid": int(gid), "members": sorted({escape(m) for m in members.split(",") if m})}
     items.update(_sudoers.capture(system))
     items.update(_quotas(system))
     users = [i for s, i in items.items() if s.startswith("user ")]
-    return {"items": items, "summary": {
-        "users": len(users), "people and customers": sum(person(i["uid"]) for i in users), "groups": len(groups), "without a password": sum(i["password"]["state"] == "empty" for i in users),
-        "with keys": sum(bool(i["keys"]) for i in users),
-    }}
+    return {
+        "items": items,
+        "summary": {
+            "users": len(users),
+            "people and customers": sum(person(i["uid"]) for i in users),
+            "groups": len(groups),
+            "without a password": sum(i["password"]["state"] == "empty" for i in users),
+            "with keys": sum(bool(i["keys"]) for i in users),
+        },
+    }
 
 
 def person(uid):
@@ -155,7 +170,15 @@ def _quotas(system):
             rows = [line.split(",") for line in result.text.splitlines()]
             for row in rows[1:]:
                 entry = dict(zip(rows[0], row))
-                limits = {key: int(entry.get(column) or 0) for key, column in (("blocks_soft", "BlockSoftLimit"), ("blocks_hard", "BlockHardLimit"), ("files_soft", "FileSoftLimit"), ("files_hard", "FileHardLimit"))}
+                limits = {
+                    key: int(entry.get(column) or 0)
+                    for key, column in (
+                        ("blocks_soft", "BlockSoftLimit"),
+                        ("blocks_hard", "BlockHardLimit"),
+                        ("files_soft", "FileSoftLimit"),
+                        ("files_hard", "FileHardLimit"),
+                    )
+                }
                 if any(limits.values()):
                     items["quota %s %s on %s" % (word, escape(row[0]), mount["target"])] = limits
     return items

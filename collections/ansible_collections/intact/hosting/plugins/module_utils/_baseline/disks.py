@@ -61,14 +61,22 @@ def _device(system, name, mounts):
     udev = _udev(system, number)
     partition = system.text(base + "/partition").strip()
     item = {
-        "kind": _kind(system, base, name, partition), "path": _label(system, base, name), "size": size,
+        "kind": _kind(system, base, name, partition),
+        "path": _label(system, base, name),
+        "size": size,
         "serial": _first(udev.get("ID_SERIAL_SHORT"), system.text(base + "/serial"), system.text(base + "/device/serial")) if not partition else "",
         "wwn": _first(udev.get("ID_WWN"), system.text(base + "/wwid"), system.text(base + "/device/wwid")) if not partition else "",
         "model": _first(system.text(base + "/device/model")) if not partition else "",
-        "type": content.get("TYPE", ""), "uuid": content.get("UUID", ""), "label": escape(content.get("LABEL", "")),
-        "partuuid": content.get("PART_ENTRY_UUID", ""), "table_type": content.get("PTTYPE", ""), "table": "",
-        "mounts": targets, "holders": [_label(system, "%s/%s" % (SYSFS, h), h) for h in system.listdir(base + "/holders")],
-        "parent": "", "partition": partition,
+        "type": content.get("TYPE", ""),
+        "uuid": content.get("UUID", ""),
+        "label": escape(content.get("LABEL", "")),
+        "partuuid": content.get("PART_ENTRY_UUID", ""),
+        "table_type": content.get("PTTYPE", ""),
+        "table": "",
+        "mounts": targets,
+        "holders": [_label(system, "%s/%s" % (SYSFS, h), h) for h in system.listdir(base + "/holders")],
+        "parent": "",
+        "partition": partition,
     }
     if path and item["table_type"]:
         item["table"] = table_digest(system.read(path, 65536) or b"")
@@ -103,7 +111,7 @@ def _label(system, base, name):
 
 def _whole(system, name, partition):
     """Kernel name of the disk a partition is on: sda for sda1, nvme0n1 for nvme0n1p1."""
-    stem = name[:-len(partition)]
+    stem = name[: -len(partition)]
     whole = stem[:-1] if stem.endswith("p") and stem[-2:-1].isdigit() else stem
     return whole if system.exists("%s/%s" % (SYSFS, whole)) else ""
 
@@ -128,9 +136,9 @@ def _subject(item, name, taken):
 def table_digest(data):
     """sha256 of a partition table's essence: a GPT's header and entries, else an MBR's disk signature and entries (not its boot code)."""
     for sector in (512, 4096):
-        if data[sector:sector + 8] == b"EFI PART":
+        if data[sector : sector + 8] == b"EFI PART":
             # header CRC field included: it changes with any entry, which is what we ask
-            return hashlib.sha256(data[sector:sector + 92] + data[2 * sector:2 * sector + 16384]).hexdigest()
+            return hashlib.sha256(data[sector : sector + 92] + data[2 * sector : 2 * sector + 16384]).hexdigest()
     return hashlib.sha256(data[440:512]).hexdigest()
 
 
@@ -202,14 +210,25 @@ def _replaced(old, new, pairs, told):
         partner = renamed.get(subject)
         targets = sorted(item["mounts"], key=lambda t: (t.count("/"), t))
         yield Finding(
-            id="disks.identity.changed", severity="blocker", subject=targets[0], check="QF28",
+            id="disks.identity.changed",
+            severity="blocker",
+            subject=targets[0],
+            check="QF28",
             title="another disk or file system is mounted at %s" % ", ".join(targets),
-            evidence="before: %s; now: %s%s" % (
-                _say(item, was_id), _say(new[now], now_id),
+            evidence="before: %s; now: %s%s"
+            % (
+                _say(item, was_id),
+                _say(new[now], now_id),
                 "; the former one is still there, not mounted here" if partner and partner != now and not new[partner]["mounts"] else "",
             ),
-            remedy="stop: write nothing to it. Find the former disk (blkid), mount it again by its UUID and compare anew; restore from the backup only when it is lost",
-            details=details("changed", "uuid" if was_id["uuid"] != now_id["uuid"] else "serial", was_id["uuid"] or was_id["serial"], now_id["uuid"] or now_id["serial"], paths=targets),
+            remedy="stop: write nothing to it. Find the former disk (blkid), mount it again by its UUID, compare anew; restore the backup only when it is lost",
+            details=details(
+                "changed",
+                "uuid" if was_id["uuid"] != now_id["uuid"] else "serial",
+                was_id["uuid"] or was_id["serial"],
+                now_id["uuid"] or now_id["serial"],
+                paths=targets,
+            ),
             covers=[{"section": "*", "path": t} for t in targets] + [{"section": "disks", "subject": s} for s in (subject, now) if s != targets[0]],
         )
 
@@ -217,14 +236,20 @@ def _replaced(old, new, pairs, told):
 def _changed(subject, was, now):
     out = []
     if was["uuid"] != now["uuid"] or was["type"] != now["type"]:
-        return [Finding(
-            id="disks.identity.changed", severity="blocker", subject=subject, check="QF28",
-            title="the content of %s is another file system than before" % now["path"],
-            evidence="before: %s UUID %s; now: %s UUID %s" % (was["type"] or "nothing", was["uuid"] or "none", now["type"] or "nothing", now["uuid"] or "none"),
-            remedy="find out who formatted it; restore its content if it was in use",
-            details=details("changed", "uuid", was["uuid"], now["uuid"], paths=was["mounts"]),
-            covers=[{"section": "*", "path": t} for t in was["mounts"]],
-        )]
+        return [
+            Finding(
+                id="disks.identity.changed",
+                severity="blocker",
+                subject=subject,
+                check="QF28",
+                title="the content of %s is another file system than before" % now["path"],
+                evidence="before: %s UUID %s; now: %s UUID %s"
+                % (was["type"] or "nothing", was["uuid"] or "none", now["type"] or "nothing", now["uuid"] or "none"),
+                remedy="find out who formatted it; restore its content if it was in use",
+                details=details("changed", "uuid", was["uuid"], now["uuid"], paths=was["mounts"]),
+                covers=[{"section": "*", "path": t} for t in was["mounts"]],
+            )
+        ]
     for attribute, severity, remedy in (
         ("table", "blocker", "compare with a saved copy of the table (sfdisk --dump) before any reboot"),
         ("serial", "blocker", "another device carries the same file system: make sure which copy is the right one"),
@@ -234,11 +259,24 @@ def _changed(subject, was, now):
         # a serial that only one look could read says nothing
         if was[attribute] == now[attribute] or (attribute in ("serial", "table") and not (was[attribute] and now[attribute])):
             continue
-        out.append(Finding(
-            id="disks.%s.changed" % attribute, severity=severity, subject=subject, check="QF28",
-            title={"table": "the partition table of %s has changed", "serial": "%s is another device", "label": "the label of %s has changed", "size": "the size of %s has changed"}[attribute] % now["path"],
-            evidence="before: %s; now: %s" % (was[attribute], now[attribute]), remedy=remedy, details=details("changed", attribute, was[attribute], now[attribute]),
-        ))
+        out.append(
+            Finding(
+                id="disks.%s.changed" % attribute,
+                severity=severity,
+                subject=subject,
+                check="QF28",
+                title={
+                    "table": "the partition table of %s has changed",
+                    "serial": "%s is another device",
+                    "label": "the label of %s has changed",
+                    "size": "the size of %s has changed",
+                }[attribute]
+                % now["path"],
+                evidence="before: %s; now: %s" % (was[attribute], now[attribute]),
+                remedy=remedy,
+                details=details("changed", attribute, was[attribute], now[attribute]),
+            )
+        )
     return out
 
 
@@ -250,8 +288,13 @@ def _missing(subject, items):
     item = items[subject]
     below = [t for s, i in items.items() if s == subject or i["parent"] == subject for t in i["mounts"]]
     return Finding(
-        id="disks.missing", severity="blocker", subject=subject, check="QF28", title="a disk or file system that was there is gone",
-        evidence="%s, %d bytes, was %s" % (_say(item, _identity(item, items)), item["size"], "mounted at " + ", ".join(sorted(below)) if below else "not mounted"),
+        id="disks.missing",
+        severity="blocker",
+        subject=subject,
+        check="QF28",
+        title="a disk or file system that was there is gone",
+        evidence="%s, %d bytes, was %s"
+        % (_say(item, _identity(item, items)), item["size"], "mounted at " + ", ".join(sorted(below)) if below else "not mounted"),
         remedy="look for it with lsblk and dmesg: driver missing in the new kernel, cable, array not assembled",
         details=details("missing", "", item["path"], None, paths=sorted(below)),
         covers=[{"section": "*", "path": t} for t in sorted(below) if t != "/"] + _children(subject, items),
@@ -263,10 +306,19 @@ def _new(subject, items):
     inside = [i for s, i in items.items() if s == subject or i["parent"] == subject]
     data = [i for i in inside if i["type"] and not i["mounts"] and not i["holders"]]
     unknown = bool(data) or (item["table_type"] and not any(i["mounts"] or i["holders"] for i in inside))
-    say = "%s, %d bytes, %s" % (_say(item, _identity(item, items)), item["size"], "mounted at " + ", ".join(item["mounts"]) if item["mounts"] else "not mounted")
+    say = "%s, %d bytes, %s" % (
+        _say(item, _identity(item, items)),
+        item["size"],
+        "mounted at " + ", ".join(item["mounts"]) if item["mounts"] else "not mounted",
+    )
     return Finding(
-        id="disks.unknown" if unknown else "disks.new", severity="blocker" if unknown else "warning", subject=subject, check="QF28",
+        id="disks.unknown" if unknown else "disks.new",
+        severity="blocker" if unknown else "warning",
+        subject=subject,
+        check="QF28",
         title="a disk with data on it that nobody mounted has appeared" if unknown else "a new disk or file system",
-        evidence=say, remedy="find out what it is before anything writes to it; then mount it or detach it" if unknown else "expected? then allow it with a reason",
-        details=details("new", "", None, item["path"], paths=item["mounts"]), covers=_children(subject, items),
+        evidence=say,
+        remedy="find out what it is before anything writes to it; then mount it or detach it" if unknown else "expected? then allow it with a reason",
+        details=details("new", "", None, item["path"], paths=item["mounts"]),
+        covers=_children(subject, items),
     )

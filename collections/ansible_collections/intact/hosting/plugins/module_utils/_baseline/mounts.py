@@ -48,8 +48,15 @@ def capture(system):
         line = lines.get(target)
         block = _block(system, mount, known)
         items[target] = {
-            "mounted": True, "automount": target in automounts, "kind": "directory" if _mounttable.is_directory(system, target) else "file",
-            "source": block["source"] or mount["source"], "root": mount["root"], "fstype": mount["fstype"], "options": telling(mount["options"], line), "size": block["size"], "fstab": _line(line),
+            "mounted": True,
+            "automount": target in automounts,
+            "kind": "directory" if _mounttable.is_directory(system, target) else "file",
+            "source": block["source"] or mount["source"],
+            "root": mount["root"],
+            "fstype": mount["fstype"],
+            "options": telling(mount["options"], line),
+            "size": block["size"],
+            "fstab": _line(line),
         }
         if items[target]["kind"] == "file":
             # a single file that a container engine binds: where it comes from is the engine's business
@@ -58,7 +65,15 @@ def capture(system):
         if target in items:
             continue
         items[target] = {
-            "mounted": False, "automount": target in automounts, "kind": "directory", "source": line["source"], "root": "", "fstype": line["fstype"], "options": [], "size": None, "fstab": _line(line),
+            "mounted": False,
+            "automount": target in automounts,
+            "kind": "directory",
+            "source": line["source"],
+            "root": "",
+            "fstype": line["fstype"],
+            "options": [],
+            "size": None,
+            "fstab": _line(line),
         }
         unmounted[target] = len(system.listdir(os.fsdecode(unescape(target))))
     items.update(_swaps(system, planned))
@@ -115,7 +130,7 @@ def _swaps(system, planned):
         items[name] = _swap(True, int(fields[2]) * 1024 if len(fields) > 2 else None, None, name[5:])
         mapped = system.text("/sys/class/block/%s/dm/name" % os.path.basename(path)).strip()
         known = (path, "UUID=" + content.get("UUID", "?"), "LABEL=" + content.get("LABEL", "?"), "/dev/mapper/" + (mapped or "?"))
-        aliases.update({alias: name for alias in known})
+        aliases.update(dict.fromkeys(known, name))
     for line in planned:
         if line["fstype"] != "swap":
             continue
@@ -159,27 +174,54 @@ def _fstab_words(line):
 def _gone(subject, was, now, after):
     if was["kind"] == "swap":
         return Finding(
-            id="mounts.swap.missing", severity="blocker", subject=subject, check="QF27", title="swap space is no longer in use",
+            id="mounts.swap.missing",
+            severity="blocker",
+            subject=subject,
+            check="QF27",
+            title="swap space is no longer in use",
             evidence="was active, fstab: %s; now fstab: %s" % (_fstab_words(was["fstab"]), _fstab_words((now or {}).get("fstab"))),
-            remedy="swapon it and repair its line in /etc/fstab", details=details("missing", "", was["source"], None), covers=_fstab_covers(was, now),
+            remedy="swapon it and repair its line in /etc/fstab",
+            details=details("missing", "", was["source"], None),
+            covers=_fstab_covers(was, now),
         )
     names = after.get("unmounted", {}).get(subject)
-    seen = "" if names is None else "; the directory is empty" if names == 0 else "; the directory holds %d names that are NOT the mounted content (stale files of the disk below)" % names
-    line = "its line in /etc/fstab is still there" if now and now["fstab"] else "its line in /etc/fstab is gone too" if was["fstab"] else "it never had a line in /etc/fstab"
+    seen = (
+        ""
+        if names is None
+        else "; the directory is empty"
+        if names == 0
+        else "; the directory holds %d names that are NOT the mounted content (stale files of the disk below)" % names
+    )
+    line = (
+        "its line in /etc/fstab is still there"
+        if now and now["fstab"]
+        else "its line in /etc/fstab is gone too"
+        if was["fstab"]
+        else "it never had a line in /etc/fstab"
+    )
     return Finding(
-        id="mounts.missing", severity="blocker", subject=subject, check="QF27", title="not mounted any more",
+        id="mounts.missing",
+        severity="blocker",
+        subject=subject,
+        check="QF27",
+        title="not mounted any more",
         evidence="was %s (%s); %s%s" % (was["source"], was["fstype"], line, seen),
         remedy="make sure the disk is there (lsblk, blkid), then: mount %s; write nothing to the directory before" % subject,
-        details=details("missing", "", was["source"], None, paths=[subject]), covers=[{"section": "*", "path": subject}] + _fstab_covers(was, now),
+        details=details("missing", "", was["source"], None, paths=[subject]),
+        covers=[{"section": "*", "path": subject}] + _fstab_covers(was, now),
     )
 
 
 def _come(subject, was, now):
     swap = now["kind"] == "swap"
     return Finding(
-        id="mounts.swap.new" if swap else "mounts.new", severity="warning", subject=subject, check="QF27",
+        id="mounts.swap.new" if swap else "mounts.new",
+        severity="warning",
+        subject=subject,
+        check="QF27",
         title="new swap space" if swap else "newly mounted: what the directory held before is hidden",
-        evidence="%s (%s), fstab: %s" % (now["source"], now["fstype"], _fstab_words(now["fstab"])), remedy="expected? then allow it with a reason; else find out who mounted it",
+        evidence="%s (%s), fstab: %s" % (now["source"], now["fstype"], _fstab_words(now["fstab"])),
+        remedy="expected? then allow it with a reason; else find out who mounted it",
         details=details("new", "", None, now["source"], paths=[] if swap else [subject], fstype=now["fstype"]),
         covers=([] if swap else [{"section": "*", "path": subject}]) + _fstab_covers(was, now),
     )
@@ -192,24 +234,41 @@ def _fstab_covers(was, now):
 def _differ(subject, was, now):
     out, paths = [], [] if subject.startswith("swap ") else [subject]
     if was and now and was["mounted"] and now["mounted"]:
-        for attribute, severity, title in (("source", "blocker", "something else is mounted here"), ("root", "blocker", "another directory or subvolume is mounted here"), ("fstype", "blocker", "another file system type is mounted here")):
+        for attribute, severity, title in (
+            ("source", "blocker", "something else is mounted here"),
+            ("root", "blocker", "another directory or subvolume is mounted here"),
+            ("fstype", "blocker", "another file system type is mounted here"),
+        ):
             if was[attribute] != now[attribute]:
-                return [Finding(
-                    id="mounts.%s.changed" % {"fstype": "type"}.get(attribute, attribute), severity=severity, subject=subject, check="QF27", title=title,
-                    evidence="before: %s %s %s; now: %s %s %s" % (was["source"], was["root"], was["fstype"], now["source"], now["root"], now["fstype"]),
-                    remedy="find the former one (blkid, findmnt) and mount it here", details=details("changed", attribute, was[attribute], now[attribute], paths=paths),
-                    covers=[{"section": "*", "path": p} for p in paths] + _fstab_covers(was, now),
-                )]
+                return [
+                    Finding(
+                        id="mounts.%s.changed" % {"fstype": "type"}.get(attribute, attribute),
+                        severity=severity,
+                        subject=subject,
+                        check="QF27",
+                        title=title,
+                        evidence="before: %s %s %s; now: %s %s %s" % (was["source"], was["root"], was["fstype"], now["source"], now["root"], now["fstype"]),
+                        remedy="find the former one (blkid, findmnt) and mount it here",
+                        details=details("changed", attribute, was[attribute], now[attribute], paths=paths),
+                        covers=[{"section": "*", "path": p} for p in paths] + _fstab_covers(was, now),
+                    )
+                ]
         if was["options"] != now["options"]:
             lost, got = sorted(set(was["options"]) - set(now["options"])), sorted(set(now["options"]) - set(was["options"]))
             readonly = "ro" in got
-            out.append(Finding(
-                id="mounts.options.changed", severity="blocker" if readonly or any("quota" in o for o in lost) else "warning", subject=subject, check="QF27",
-                title="mounted read-only now" if readonly else "mounted with other options",
-                evidence="lost: %s; new: %s" % (", ".join(lost) or "none", ", ".join(got) or "none"),
-                remedy="look in dmesg for file system errors, then check it" if readonly else "compare with /etc/fstab and remount",
-                details=details("changed", "options", ",".join(was["options"]), ",".join(now["options"]), paths=paths), covers=_fstab_covers(was, now),
-            ))
+            out.append(
+                Finding(
+                    id="mounts.options.changed",
+                    severity="blocker" if readonly or any("quota" in o for o in lost) else "warning",
+                    subject=subject,
+                    check="QF27",
+                    title="mounted read-only now" if readonly else "mounted with other options",
+                    evidence="lost: %s; new: %s" % (", ".join(lost) or "none", ", ".join(got) or "none"),
+                    remedy="look in dmesg for file system errors, then check it" if readonly else "compare with /etc/fstab and remount",
+                    details=details("changed", "options", ",".join(was["options"]), ",".join(now["options"]), paths=paths),
+                    covers=_fstab_covers(was, now),
+                )
+            )
     if not out and (was or {}).get("fstab") != (now or {}).get("fstab"):
         out.append(_fstab_changed(subject, (was or {}).get("fstab"), (now or {}).get("fstab")))
     return out
@@ -218,8 +277,17 @@ def _differ(subject, was, now):
 def _fstab_changed(subject, was, now):
     lost = was and not now
     return Finding(
-        id="mounts.fstab.missing" if lost else "mounts.fstab.changed" if was else "mounts.fstab.new", severity="blocker" if lost else "warning", subject=subject, check="QF27",
-        title="its line in /etc/fstab is gone: the next boot won't mount it" if lost else "its line in /etc/fstab has changed" if was else "has a new line in /etc/fstab",
-        evidence="before: %s; now: %s" % (_fstab_words(was), _fstab_words(now)), remedy="put the line back" if lost else "make sure the next boot mounts what you expect",
-        details=details("missing" if lost else "changed" if was else "new", "fstab", _fstab_words(was), _fstab_words(now)), covers=[{"section": "files", "path": "/etc/fstab"}],
+        id="mounts.fstab.missing" if lost else "mounts.fstab.changed" if was else "mounts.fstab.new",
+        severity="blocker" if lost else "warning",
+        subject=subject,
+        check="QF27",
+        title="its line in /etc/fstab is gone: the next boot won't mount it"
+        if lost
+        else "its line in /etc/fstab has changed"
+        if was
+        else "has a new line in /etc/fstab",
+        evidence="before: %s; now: %s" % (_fstab_words(was), _fstab_words(now)),
+        remedy="put the line back" if lost else "make sure the next boot mounts what you expect",
+        details=details("missing" if lost else "changed" if was else "new", "fstab", _fstab_words(was), _fstab_words(now)),
+        covers=[{"section": "files", "path": "/etc/fstab"}],
     )

@@ -19,7 +19,8 @@ FOREIGN_SHOWN = 2000
 def capture(system):
     """Items by package name (with :architecture when it is not the host's own).
 
-    Attributes: version, status (dpkg's, "installed" when all is well; "reinst-required" wins), held, manual, essential, foreign (no source has it; None: unknown).
+    Attributes: version, status (dpkg's, "installed" when all is well; "reinst-required" wins), held, manual, essential,
+    foreign (no source has it; None: unknown).
     None when dpkg is not there.
     """
     if not system.which("dpkg-query"):
@@ -33,14 +34,24 @@ def capture(system):
             continue
         subject = name if architecture in (native, "all") else "%s:%s" % (name, architecture)
         items[subject] = {
-            "version": version, "status": status if flag in ("", "ok") else flag, "held": want == "hold", "manual": subject not in automatic,
-            "essential": essential == "yes", "foreign": None,
+            "version": version,
+            "status": status if flag in ("", "ok") else flag,
+            "held": want == "hold",
+            "manual": subject not in automatic,
+            "essential": essential == "yes",
+            "foreign": None,
         }
     _foreign(system, items)
-    return {"items": items, "summary": {
-        "installed": len(items), "held": sum(i["held"] for i in items.values()), "asked for": sum(i["manual"] for i in items.values()),
-        "in no source": sum(bool(i["foreign"]) for i in items.values()), "broken": sum(i["status"] != "installed" for i in items.values()),
-    }}
+    return {
+        "items": items,
+        "summary": {
+            "installed": len(items),
+            "held": sum(i["held"] for i in items.values()),
+            "asked for": sum(i["manual"] for i in items.values()),
+            "in no source": sum(bool(i["foreign"]) for i in items.values()),
+            "broken": sum(i["status"] != "installed" for i in items.values()),
+        },
+    }
 
 
 def _automatic(text, native):
@@ -60,7 +71,7 @@ def _foreign(system, items):
         return
     names = sorted(items)
     for start in range(0, len(names), FOREIGN_SHOWN):
-        text = system.run(["apt-cache", "policy"] + names[start:start + FOREIGN_SHOWN], timeout=60).text
+        text = system.run(["apt-cache", "policy"] + names[start : start + FOREIGN_SHOWN], timeout=60).text
         for name, offered in parse_policy(text).items():
             if name in items:
                 items[name]["foreign"] = not offered
@@ -80,7 +91,7 @@ def parse_policy(text):
 
 
 def compare(before, after):
-    """Findings: packages.{missing,broken,downgraded}, packages.hold.{lost,new}, packages.manual.lost. Newer versions and new packages are numbers in the summary."""
+    """Findings: packages.{missing,broken,downgraded}, packages.hold.{lost,new}, packages.manual.lost. Newer and new ones are summary."""
     old, new = before.get("items", {}), after.get("items", {})
     out = []
     for subject in sorted(old):
@@ -91,23 +102,44 @@ def compare(before, after):
         if now["status"] != "installed" and was["status"] != now["status"]:
             out.append(_broken(subject, was["status"], now))
         if was["version"] != now["version"] and sort_key(now["version"]) < sort_key(was["version"]):
-            out.append(Finding(
-                id="packages.downgraded", severity="warning", subject=subject, check="QF05", title="the installed version is older than before",
-                evidence="before: %s; now: %s" % (was["version"], now["version"]), remedy="apt-cache policy %s shows which source it came from" % subject,
-                details=details("changed", "version", was["version"], now["version"]),
-            ))
+            out.append(
+                Finding(
+                    id="packages.downgraded",
+                    severity="warning",
+                    subject=subject,
+                    check="QF05",
+                    title="the installed version is older than before",
+                    evidence="before: %s; now: %s" % (was["version"], now["version"]),
+                    remedy="apt-cache policy %s shows which source it came from" % subject,
+                    details=details("changed", "version", was["version"], now["version"]),
+                )
+            )
         if was["held"] != now["held"]:
-            out.append(Finding(
-                id="packages.hold.lost" if was["held"] else "packages.hold.new", severity="warning", subject=subject, check="QF35",
-                title="the package is no longer held" if was["held"] else "the package is held now", evidence="version before: %s; now: %s" % (was["version"], now["version"]),
-                remedy=("apt-mark hold %s, unless it was released on purpose" if was["held"] else "apt-mark unhold %s, unless it is meant") % subject,
-                details=details("changed", "held", was["held"], now["held"]),
-            ))
+            out.append(
+                Finding(
+                    id="packages.hold.lost" if was["held"] else "packages.hold.new",
+                    severity="warning",
+                    subject=subject,
+                    check="QF35",
+                    title="the package is no longer held" if was["held"] else "the package is held now",
+                    evidence="version before: %s; now: %s" % (was["version"], now["version"]),
+                    remedy=("apt-mark hold %s, unless it was released on purpose" if was["held"] else "apt-mark unhold %s, unless it is meant") % subject,
+                    details=details("changed", "held", was["held"], now["held"]),
+                )
+            )
         if was["manual"] and not now["manual"]:
-            out.append(Finding(
-                id="packages.manual.lost", severity="warning", subject=subject, check="QF05", title="marked as automatically installed now: autoremove may take it",
-                evidence="was marked as asked for", remedy="apt-mark manual %s" % subject, details=details("changed", "manual", True, False),
-            ))
+            out.append(
+                Finding(
+                    id="packages.manual.lost",
+                    severity="warning",
+                    subject=subject,
+                    check="QF05",
+                    title="marked as automatically installed now: autoremove may take it",
+                    evidence="was marked as asked for",
+                    remedy="apt-mark manual %s" % subject,
+                    details=details("changed", "manual", True, False),
+                )
+            )
     for subject in sorted(set(new) - set(old)):
         if new[subject]["status"] != "installed":
             out.append(_broken(subject, "not installed", new[subject]))
@@ -116,11 +148,25 @@ def compare(before, after):
 
 def _missing(subject, was):
     asked = was["manual"] or was["essential"] or bool(was["foreign"])
-    why = [word for word, true in (("asked for by name", was["manual"]), ("essential", was["essential"]), ("held", was["held"]), ("in no source of this host: keep its .deb", was["foreign"])) if true]
+    why = [
+        word
+        for word, true in (
+            ("asked for by name", was["manual"]),
+            ("essential", was["essential"]),
+            ("held", was["held"]),
+            ("in no source of this host: keep its .deb", was["foreign"]),
+        )
+        if true
+    ]
     return Finding(
-        id="packages.missing", severity="blocker" if asked else "warning", subject=subject, check="QF05", title="the package has been removed",
+        id="packages.missing",
+        severity="blocker" if asked else "warning",
+        subject=subject,
+        check="QF05",
+        title="the package has been removed",
         evidence="was version %s, %s" % (was["version"], ", ".join(why) or "pulled in as a dependency"),
-        remedy="apt-get install %s, or allow the removal with a reason" % subject, details=details("missing", "", was["version"], None, manual=was["manual"]),
+        remedy="apt-get install %s, or allow the removal with a reason" % subject,
+        details=details("missing", "", was["version"], None, manual=was["manual"]),
         # its own files go with it; what the owner had in /etc stays and is compared by itself
         covers=[{"section": "services", "id": "services.missing", "details": {"package": subject}}, {"section": "files", "details": {"package": subject}}],
     )
@@ -128,6 +174,12 @@ def _missing(subject, was):
 
 def _broken(subject, was, now):
     return Finding(
-        id="packages.broken", severity="blocker", subject=subject, check="QF03", title="the package is in the state %s" % now["status"], evidence="before: %s; version %s" % (was, now["version"]),
-        remedy="dpkg --configure -a, then apt-get -f install", details=details("changed", "status", was, now["status"]),
+        id="packages.broken",
+        severity="blocker",
+        subject=subject,
+        check="QF03",
+        title="the package is in the state %s" % now["status"],
+        evidence="before: %s; version %s" % (was, now["version"]),
+        remedy="dpkg --configure -a, then apt-get -f install",
+        details=details("changed", "status", was, now["status"]),
     )

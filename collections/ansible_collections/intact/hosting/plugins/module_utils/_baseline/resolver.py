@@ -17,7 +17,8 @@ FILES = {"resolv.conf": "/etc/resolv.conf", "nsswitch": "/etc/nsswitch.conf", "h
 
 
 def capture(system):
-    """Items "resolv.conf" {nameservers search options upstream}, "nsswitch DB" {sources}, "hosts ADDRESS" {names}, "hostname" {name}, "lookup NAME" {addresses}.
+    """Items "resolv.conf" {nameservers search options upstream}, "nsswitch DB" {sources}, "hosts ADDRESS" {names},
+    "hostname" {name}, "lookup NAME" {addresses}.
 
     Option names: further names to look up, e.g. a database server's.
     """
@@ -37,7 +38,10 @@ def capture(system):
     items["hostname"] = {"name": hostname}
     for name in ["localhost", hostname] + list(system.options.get("names") or []):
         items["lookup " + escape(name)] = {"addresses": _lookup(system, name)}
-    return {"items": items, "summary": {"name servers": len(items["resolv.conf"]["nameservers"]), "hosts entries": sum(1 for i in items if i.startswith("hosts "))}}
+    return {
+        "items": items,
+        "summary": {"name servers": len(items["resolv.conf"]["nameservers"]), "hosts entries": sum(1 for i in items if i.startswith("hosts "))},
+    }
 
 
 def _resolv(text):
@@ -90,13 +94,18 @@ def _lookup_changed(subject, change, was, now, old):
     lost = sorted(set(was or []) - set(now or [])) if change == "changed" else []
     if change == "changed" and not lost:
         return []
-    return [Finding(
-        id="resolver.lookup.changed" if change == "changed" and now else "resolver.lookup.missing", severity="blocker", subject=subject, check="QF30",
-        title="the name does not resolve any more" if not now else "the name resolves to another address",
-        evidence="before: %s; now: %s" % (", ".join(was if change == "changed" else was["addresses"]) or "nothing", ", ".join(now or []) or "nothing"),
-        remedy="getent ahosts %s; then /etc/hosts, /etc/nsswitch.conf and the name servers, in this order" % subject.split(" ", 1)[1],
-        details=details(change, attribute="addresses", before=was, after=now),
-    )]
+    return [
+        Finding(
+            id="resolver.lookup.changed" if change == "changed" and now else "resolver.lookup.missing",
+            severity="blocker",
+            subject=subject,
+            check="QF30",
+            title="the name does not resolve any more" if not now else "the name resolves to another address",
+            evidence="before: %s; now: %s" % (", ".join(was if change == "changed" else was["addresses"]) or "nothing", ", ".join(now or []) or "nothing"),
+            remedy="getent ahosts %s; then /etc/hosts, /etc/nsswitch.conf and the name servers, in this order" % subject.split(" ", 1)[1],
+            details=details(change, attribute="addresses", before=was, after=now),
+        )
+    ]
 
 
 def _configuration(kind, subject, change, attribute, was, now):
@@ -106,7 +115,11 @@ def _configuration(kind, subject, change, attribute, was, now):
     found = {"before": _words(was), "after": _words(now), "attribute": attribute}
     if kind == "resolv.conf":
         severity = "blocker" if attribute in ("nameservers", "upstream") and set(was) - set(now) else "warning"
-        ident, title = "servers", "the resolver's %s have changed" % {"nameservers": "name servers", "search": "search domains", "options": "options", "upstream": "upstream servers"}[attribute]
+        ident, title = (
+            "servers",
+            "the resolver's %s have changed"
+            % {"nameservers": "name servers", "search": "search domains", "options": "options", "upstream": "upstream servers"}[attribute],
+        )
     elif kind == "nsswitch":
         plain = [set(x["sources"] if isinstance(x, dict) else x or []) for x in (was, now)]
         severity = "blocker" if plain[0] - plain[1] and subject in ("nsswitch hosts", "nsswitch passwd", "nsswitch group", "nsswitch shadow") else "warning"
@@ -117,11 +130,21 @@ def _configuration(kind, subject, change, attribute, was, now):
         ident, title = "hosts", "names are gone from the hosts file" if severity == "blocker" else "the hosts file has more names"
     else:
         severity, ident, title = "blocker", "hostname", "the host has another name"
-    return [Finding(
-        id="resolver.%s.%s" % (ident, change), severity=severity, subject=subject, check="QF30", title=title, evidence=words,
-        remedy="compare %s with the earlier one and put back what is missing" % path if lost or severity == "blocker" else "expected? then allow it with a reason",
-        details=details(change, **found), covers=[{"section": "files", "path": path}],
-    )]
+    return [
+        Finding(
+            id="resolver.%s.%s" % (ident, change),
+            severity=severity,
+            subject=subject,
+            check="QF30",
+            title=title,
+            evidence=words,
+            remedy="compare %s with the earlier one and put back what is missing" % path
+            if lost or severity == "blocker"
+            else "expected? then allow it with a reason",
+            details=details(change, **found),
+            covers=[{"section": "files", "path": path}],
+        )
+    ]
 
 
 def _words(value):

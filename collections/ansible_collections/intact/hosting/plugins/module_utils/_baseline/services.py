@@ -18,9 +18,19 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 SECTION = "services"
 TYPES = ("service", "timer", "socket", "path")
 # Units that stand for a session, a device or one connection, not for a job of the host.
-PASSING = re.compile(r"^(user@|user-runtime-dir@|session-|run-|systemd-fsck@|modprobe@|systemd-coredump@|systemd-backlight@|systemd-rfkill|lvm2-pvscan@|ifup@|ssh@|sshd@|getty@|serial-getty@|container-getty@|autovt@|systemd-growfs@|systemd-makefs@)")
+PASSING = re.compile(
+    r"^(user@|user-runtime-dir@|session-|run-|systemd-fsck@|modprobe@|systemd-coredump@|systemd-backlight@|systemd-rfkill|lvm2-pvscan@|ifup@|ssh@|sshd@|getty@|serial-getty@|container-getty@|autovt@|systemd-growfs@|systemd-makefs@)"
+)
 PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Type,RemainAfterExit,FragmentPath,Transient,TriggeredBy,WantedBy,RequiredBy,Result,ExecMainStatus"
-AT_BOOT = {"enabled": "enabled", "enabled-runtime": "enabled", "linked": "enabled", "generated": "generated", "masked": "masked", "masked-runtime": "masked", "disabled": "disabled"}
+AT_BOOT = {
+    "enabled": "enabled",
+    "enabled-runtime": "enabled",
+    "linked": "enabled",
+    "generated": "generated",
+    "masked": "masked",
+    "masked-runtime": "masked",
+    "disabled": "disabled",
+}
 
 
 def capture(system):
@@ -53,7 +63,8 @@ def capture(system):
         state = unit.get("ActiveState", "inactive")
         item.update(
             active="active" if state in ("active", "reloading") else state if state in ("failed", "activating") else "inactive",
-            watched=_watched(name, unit, item["enabled"]), local=unit.get("FragmentPath", "").startswith("/etc/systemd/"),
+            watched=_watched(name, unit, item["enabled"]),
+            local=unit.get("FragmentPath", "").startswith("/etc/systemd/"),
             result="%s, exit status %s" % (unit.get("Result", ""), unit.get("ExecMainStatus", "")) if state == "failed" else "",
         )
     for path in system.glob("/etc/systemd/system/*.wants/*") + system.glob("/etc/systemd/system/*.requires/*") + system.glob("/etc/systemd/system/*.*"):
@@ -63,10 +74,15 @@ def capture(system):
     for path in system.glob("/etc/systemd/system/*"):
         if path.rsplit("/", 1)[1] in items and system.readlink(path) is None:
             items[path.rsplit("/", 1)[1]]["local"] = True
-    return {"items": items, "summary": {
-        "units": len(items), "running": sum(i["active"] == "active" for i in items.values()), "at boot": sum(i["enabled"] in ("enabled", "generated") for i in items.values()),
-        "failed": sum(i["active"] == "failed" for i in items.values()),
-    }}
+    return {
+        "items": items,
+        "summary": {
+            "units": len(items),
+            "running": sum(i["active"] == "active" for i in items.values()),
+            "at boot": sum(i["enabled"] in ("enabled", "generated") for i in items.values()),
+            "failed": sum(i["active"] == "failed" for i in items.values()),
+        },
+    }
 
 
 def _counts(name):
@@ -119,35 +135,103 @@ def _one(subject, was, now):
     owned = bool(was) and (was["local"] or was["enabled"] in ("enabled", "generated", "disabled"))
     starts = bool(was) and was["enabled"] in ("enabled", "generated")
     if now and now["active"] == "failed" and not (was and was["active"] == "failed"):
-        return _make("failed", "blocker", subject, "QF06", "the unit has failed", "%s; before: %s" % (now["result"] or "failed", was["active"] if was else "not there"),
-                     "systemctl status %s; journalctl -b -u %s; repair, then systemctl restart %s" % (subject, subject, subject), "changed", "active", (was or {}).get("active"), "failed")
+        return _make(
+            "failed",
+            "blocker",
+            subject,
+            "QF06",
+            "the unit has failed",
+            "%s; before: %s" % (now["result"] or "failed", was["active"] if was else "not there"),
+            "systemctl status %s; journalctl -b -u %s; repair, then systemctl restart %s" % (subject, subject, subject),
+            "changed",
+            "active",
+            (was or {}).get("active"),
+            "failed",
+        )
     if was and not now:
         if not starts and not (ran and owned):
             return None
-        return _make("missing", "blocker", subject, "QF08", "the unit is gone", "was %s, %s" % (was["enabled"], was["active"]),
-                     "find the package it came from and install it, or name its successor in a rename rule", "missing", "", "%s, %s" % (was["enabled"], was["active"]), None)
+        return _make(
+            "missing",
+            "blocker",
+            subject,
+            "QF08",
+            "the unit is gone",
+            "was %s, %s" % (was["enabled"], was["active"]),
+            "find the package it came from and install it, or name its successor in a rename rule",
+            "missing",
+            "",
+            "%s, %s" % (was["enabled"], was["active"]),
+            None,
+        )
     if not was:
         if now["local"] and (now["enabled"] == "enabled" or now["active"] == "active"):
-            return _make("new", "warning", subject, "QF08", "a new unit made on this host", "%s, %s" % (now["enabled"], now["active"]), "expected? then allow it with a reason", "new", "", None, now["enabled"])
+            return _make(
+                "new",
+                "warning",
+                subject,
+                "QF08",
+                "a new unit made on this host",
+                "%s, %s" % (now["enabled"], now["active"]),
+                "expected? then allow it with a reason",
+                "new",
+                "",
+                None,
+                now["enabled"],
+            )
         return None
     boot = _boot_change(was["enabled"], now["enabled"])
     if ran and now["active"] != "active":
         also = "; at boot: before %s, now %s" % (was["enabled"], now["enabled"]) if boot else ""
         by_hand = was["enabled"] == "disabled"
-        return _make("active.changed", "warning" if by_hand else "blocker", subject, "QF08",
-                     "was running, though not started at boot, and is not running now" if by_hand else "is not running any more" + (", and will not start at boot" if boot == "lost" else ""),
-                     "before: active; now: %s%s" % (now["active"], also), "journalctl -b -u %s; systemctl %s %s" % (unit, "enable --now" if boot else "start", unit),
-                     "changed", "active", "active", now["active"], enabled_before=was["enabled"], enabled_after=now["enabled"])
+        return _make(
+            "active.changed",
+            "warning" if by_hand else "blocker",
+            subject,
+            "QF08",
+            "was running, though not started at boot, and is not running now"
+            if by_hand
+            else "is not running any more" + (", and will not start at boot" if boot == "lost" else ""),
+            "before: active; now: %s%s" % (now["active"], also),
+            "journalctl -b -u %s; systemctl %s %s" % (unit, "enable --now" if boot else "start", unit),
+            "changed",
+            "active",
+            "active",
+            now["active"],
+            enabled_before=was["enabled"],
+            enabled_after=now["enabled"],
+        )
     if boot:
-        return _make("enabled.changed", "blocker" if boot == "lost" else "warning", subject, "QF07",
-                     "will not be started at boot any more" if boot == "lost" else "is started at boot now" if boot == "got" else "the unit's mask has changed", "before: %s; now: %s" % (was["enabled"], now["enabled"]),
-                     {"lost": "systemctl %s %s" % ("unmask" if now["enabled"] == "masked" else "enable", subject), "got": "systemctl disable %s, unless it is meant" % subject}.get(boot, "systemctl %s %s" % ("mask" if was["enabled"] == "masked" else "unmask", subject)),
-                     "changed", "enabled", was["enabled"], now["enabled"])
+        return _make(
+            "enabled.changed",
+            "blocker" if boot == "lost" else "warning",
+            subject,
+            "QF07",
+            "will not be started at boot any more" if boot == "lost" else "is started at boot now" if boot == "got" else "the unit's mask has changed",
+            "before: %s; now: %s" % (was["enabled"], now["enabled"]),
+            {
+                "lost": "systemctl %s %s" % ("unmask" if now["enabled"] == "masked" else "enable", subject),
+                "got": "systemctl disable %s, unless it is meant" % subject,
+            }.get(boot, "systemctl %s %s" % ("mask" if was["enabled"] == "masked" else "unmask", subject)),
+            "changed",
+            "enabled",
+            was["enabled"],
+            now["enabled"],
+        )
     return None
 
 
 def _make(name, severity, subject, check, title, evidence, remedy, change, attribute, before, after, **more):
-    return Finding(id="services." + name, severity=severity, subject=subject, check=check, title=title, evidence=evidence, remedy=remedy, details=details(change, attribute, before, after, **more))
+    return Finding(
+        id="services." + name,
+        severity=severity,
+        subject=subject,
+        check=check,
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
+        details=details(change, attribute, before, after, **more),
+    )
 
 
 def _boot_change(was, now):

@@ -51,7 +51,7 @@ class FakeSystem(System):
         self.remaining()
         argv = tuple(os.fsdecode(a) if isinstance(a, bytes) else str(a) for a in argv)
         self.calls.append(argv)
-        keys = [key for key in self.commands if argv[:len(key)] == key]
+        keys = [key for key in self.commands if argv[: len(key)] == key]
         if not keys:
             if self.which(argv[0]):
                 raise AssertionError("the fake host has no answer for %s" % (argv,))
@@ -106,7 +106,7 @@ class FakeSystem(System):
 
     def listdir(self, path):
         path = path.rstrip("/")
-        return sorted({p[len(path) + 1:] for p in self._names() if os.path.dirname(p) == (path or "/") and p != "/"})
+        return sorted({p[len(path) + 1 :] for p in self._names() if os.path.dirname(p) == (path or "/") and p != "/"})
 
     def readlink(self, path):
         return self.links.get(path)
@@ -117,15 +117,6 @@ class FakeSystem(System):
         for part in path.strip("/").split("/"):
             out = self._follow(os.path.join(out, part))
         return out
-
-    def dial(self, address, port, timeout=10):
-        raise ConnectionRefusedError(111, "Connection refused")
-
-    def realpath(self, path):
-        parts, done = [p for p in path.split("/") if p], ""
-        for part in parts:
-            done = self._follow(done + "/" + part)
-        return done or "/"
 
     def dial(self, address, port, timeout=10):
         answer = self.listeners.get((address, int(port)))
@@ -143,16 +134,26 @@ class FakeSystem(System):
         size = 4096 if kind == "d" else 0 if isinstance(value, BaseException) else len(_bytes(value))
         mode |= given.get("mode", 0o755 if kind == "d" else 0o777 if kind == "l" else 0o644)
         moment = given.get("mtime", 0)
-        return os.stat_result((mode, given.get("ino", 1), given.get("dev", 1), given.get("nlink", 1), given.get("uid", 0), given.get("gid", 0), given.get("size", size), moment, moment, moment))
+        return os.stat_result(
+            (
+                mode,
+                given.get("ino", 1),
+                given.get("dev", 1),
+                given.get("nlink", 1),
+                given.get("uid", 0),
+                given.get("gid", 0),
+                given.get("size", size),
+                moment,
+                moment,
+                moment,
+            )
+        )
 
 
 def _matches(path, pattern):
     """Glob as the file system does it: * does not cross a slash, nor match a leading dot."""
     parts, wanted = path.split("/"), pattern.split("/")
-    return all(
-        fnmatch.fnmatchcase(p, w) and not (p.startswith(".") and not w.startswith("."))
-        for p, w in zip(parts, wanted)
-    )
+    return all(fnmatch.fnmatchcase(p, w) and not (p.startswith(".") and not w.startswith(".")) for p, w in zip(parts, wanted))
 
 
 def _bytes(value):

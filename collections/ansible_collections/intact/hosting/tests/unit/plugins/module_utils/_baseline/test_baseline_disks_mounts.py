@@ -19,13 +19,22 @@ HOME = "5a1d0f0e-11ab-4c0d-9a57-1a7ac7da7a00"
 ROOT = "b9cdcb29-ff88-42a1-b8ac-a6ba5ae92d64"
 # a real host: a virtio disk with a GPT and two partitions, a second disk for /home, one logical volume as swap, one free disk
 SYSFS = {
-    "vda": ("254:0", 67108864, {"serial": "DISK-A"}), "vda1": ("254:1", 60000000, {"partition": "1"}), "vda2": ("254:2", 2000000, {"partition": "2"}),
-    "vdb": ("254:16", 8388608, {"serial": "DISK-B"}), "vdc": ("254:32", 4194304, {"serial": "DISK-C"}),
-    "dm-0": ("253:0", 2097152, {"dm/name": "vg-swap", "dm/uuid": "LVM-x"}), "zram0": ("251:0", 999, {}), "loop7": ("7:7", 0, {}),
+    "vda": ("254:0", 67108864, {"serial": "DISK-A"}),
+    "vda1": ("254:1", 60000000, {"partition": "1"}),
+    "vda2": ("254:2", 2000000, {"partition": "2"}),
+    "vdb": ("254:16", 8388608, {"serial": "DISK-B"}),
+    "vdc": ("254:32", 4194304, {"serial": "DISK-C"}),
+    "dm-0": ("253:0", 2097152, {"dm/name": "vg-swap", "dm/uuid": "LVM-x"}),
+    "zram0": ("251:0", 999, {}),
+    "loop7": ("7:7", 0, {}),
 }
 BLKID = {
-    "vda": "PTUUID=aa\nPTTYPE=gpt\n", "vda1": "UUID=%s\nTYPE=ext4\nPART_ENTRY_UUID=p1\n" % ROOT, "vda2": "UUID=m2\nTYPE=LVM2_member\nPART_ENTRY_UUID=p2\n",
-    "vdb": "UUID=%s\nLABEL=home\\ disk\nTYPE=ext4\n" % HOME, "vdc": (2, ""), "dm-0": "UUID=s1\nTYPE=swap\n",
+    "vda": "PTUUID=aa\nPTTYPE=gpt\n",
+    "vda1": "UUID=%s\nTYPE=ext4\nPART_ENTRY_UUID=p1\n" % ROOT,
+    "vda2": "UUID=m2\nTYPE=LVM2_member\nPART_ENTRY_UUID=p2\n",
+    "vdb": "UUID=%s\nLABEL=home\\ disk\nTYPE=ext4\n" % HOME,
+    "vdc": (2, ""),
+    "dm-0": "UUID=s1\nTYPE=swap\n",
 }
 MOUNTINFO = (
     "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n"
@@ -44,7 +53,12 @@ SWAPS = "Filename Type Size Used Priority\n/dev/dm-0 partition 1048572 0 -2\n/de
 
 def gpt(entry=b"\x01"):
     """The first 64 KiB of a disk with a GPT."""
-    return (b"\0" * 446 + struct.pack("<64s", b"mbr") + b"\x55\xaa").ljust(512, b"\0") + b"EFI PART".ljust(512, b"\0") + entry.ljust(16384, b"\0") + b"content of no interest".ljust(48000, b"\0")
+    return (
+        (b"\0" * 446 + struct.pack("<64s", b"mbr") + b"\x55\xaa").ljust(512, b"\0")
+        + b"EFI PART".ljust(512, b"\0")
+        + entry.ljust(16384, b"\0")
+        + b"content of no interest".ljust(48000, b"\0")
+    )
 
 
 def host(sysfs=None, blkid=None, mountinfo=MOUNTINFO, fstab=FSTAB, swaps=SWAPS, table=None, more=None, unreadable=()):
@@ -52,7 +66,13 @@ def host(sysfs=None, blkid=None, mountinfo=MOUNTINFO, fstab=FSTAB, swaps=SWAPS, 
     stats, commands, directories = {}, {"blkid -p -o export /dev/none": (2, "")}, {"/", "/home", "/mnt/a b", "/backup", "/sys/class/block", "/sys/dev/block"}
     for name, (number, size, extra) in dict(SYSFS, **(sysfs or {})).items():
         base = "/sys/class/block/" + name
-        files.update({base + "/dev": number + "\n", base + "/size": "%d\n" % size, "/dev/" + name: table if name == "vda" and table else gpt() if name == "vda" else b"x"})
+        files.update(
+            {
+                base + "/dev": number + "\n",
+                base + "/size": "%d\n" % size,
+                "/dev/" + name: table if name == "vda" and table else gpt() if name == "vda" else b"x",
+            }
+        )
         files.update({"/sys/dev/block/%s/size" % number: "%d\n" % size})
         for key, value in extra.items():
             files["%s/%s" % (base, key)] = value + "\n"
@@ -92,8 +112,16 @@ def test_disks_that_belong_to_the_machine_around_a_container_do_not_count():
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_recorded_containers_have_no_disks_but_their_own(name):
-    files = {"/proc/self/mountinfo": recorded(name, "mountinfo.txt"), "/sys/class/block/vda/dev": "254:0", "/sys/class/block/vda/size": "536870912",
-             "/etc/hosts": "", "/etc/hostname": "", "/etc/resolv.conf": "", "/etc/fstab": "", "/proc/swaps": "Filename\n/dev/vda3 partition 1 1 1\n"}
+    files = {
+        "/proc/self/mountinfo": recorded(name, "mountinfo.txt"),
+        "/sys/class/block/vda/dev": "254:0",
+        "/sys/class/block/vda/size": "536870912",
+        "/etc/hosts": "",
+        "/etc/hostname": "",
+        "/etc/resolv.conf": "",
+        "/etc/fstab": "",
+        "/proc/swaps": "Filename\n/dev/vda3 partition 1 1 1\n",
+    }
     system = FakeSystem(files=files, directories={"/home", "/tmp"})
     assert disks.capture(system)["items"] == {}
     expected = {"/", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"} | ({"/home"} if name == "web1-bookworm" else {"/tmp"} if name == "trixie" else set())
@@ -142,22 +170,28 @@ def test_a_copy_of_the_file_system_on_another_disk_is_another_disk():
     assert told(out) == [("disks.identity.changed", "blocker", "/home")] and out[0].details["attribute"] == "serial"
 
 
-@pytest.mark.parametrize("given, expected", [
-    (dict(blkid={"vdc": "UUID=c1\nTYPE=xfs\n"}), [("disks.identity.changed", "blocker", "SERIAL=DISK-C")]),
-    (dict(sysfs={"vdc": ("254:32", 0, {})}), [("disks.missing", "blocker", "SERIAL=DISK-C")]),
-    (dict(sysfs={"vdd": ("254:48", 99, {"serial": "NEW"})}, blkid={"vdd": "UUID=d1\nTYPE=ext4\n"}), [("disks.unknown", "blocker", "SERIAL=NEW")]),
-    (dict(sysfs={"vdd": ("254:48", 99, {"serial": "NEW"})}, blkid={"vdd": (2, "")}), [("disks.new", "warning", "SERIAL=NEW")]),
-    (dict(sysfs={"vdb": ("254:16", 9000000, {"serial": "DISK-B"})}), [("disks.size.changed", "warning", "SERIAL=DISK-B")]),
-    (dict(sysfs={"vdb": ("254:16", 8000000, {"serial": "DISK-B"})}), [("disks.size.changed", "blocker", "SERIAL=DISK-B")]),
-    (dict(blkid={"vdb": "UUID=%s\nTYPE=ext4\n" % HOME}), [("disks.label.changed", "warning", "SERIAL=DISK-B")]),
-    (dict(table=gpt(b"\x02")), [("disks.table.changed", "blocker", "SERIAL=DISK-A")]),
-])
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        (dict(blkid={"vdc": "UUID=c1\nTYPE=xfs\n"}), [("disks.identity.changed", "blocker", "SERIAL=DISK-C")]),
+        (dict(sysfs={"vdc": ("254:32", 0, {})}), [("disks.missing", "blocker", "SERIAL=DISK-C")]),
+        (dict(sysfs={"vdd": ("254:48", 99, {"serial": "NEW"})}, blkid={"vdd": "UUID=d1\nTYPE=ext4\n"}), [("disks.unknown", "blocker", "SERIAL=NEW")]),
+        (dict(sysfs={"vdd": ("254:48", 99, {"serial": "NEW"})}, blkid={"vdd": (2, "")}), [("disks.new", "warning", "SERIAL=NEW")]),
+        (dict(sysfs={"vdb": ("254:16", 9000000, {"serial": "DISK-B"})}), [("disks.size.changed", "warning", "SERIAL=DISK-B")]),
+        (dict(sysfs={"vdb": ("254:16", 8000000, {"serial": "DISK-B"})}), [("disks.size.changed", "blocker", "SERIAL=DISK-B")]),
+        (dict(blkid={"vdb": "UUID=%s\nTYPE=ext4\n" % HOME}), [("disks.label.changed", "warning", "SERIAL=DISK-B")]),
+        (dict(table=gpt(b"\x02")), [("disks.table.changed", "blocker", "SERIAL=DISK-A")]),
+    ],
+)
 def test_each_change_of_a_disk_is_its_own_finding(given, expected):
     assert told(disks.compare(disks.capture(host()), disks.capture(host(**given)))) == expected
 
 
 def test_a_new_disk_with_partitions_is_told_once():
-    given = dict(sysfs={"vdd": ("254:48", 99, {"serial": "NEW"}), "vdd1": ("254:49", 90, {"partition": "1"})}, blkid={"vdd": "PTTYPE=dos\n", "vdd1": "UUID=d1\nTYPE=ext4\n"})
+    given = dict(
+        sysfs={"vdd": ("254:48", 99, {"serial": "NEW"}), "vdd1": ("254:49", 90, {"partition": "1"})},
+        blkid={"vdd": "PTTYPE=dos\n", "vdd1": "UUID=d1\nTYPE=ext4\n"},
+    )
     out = _compare.correlate(disks.compare(disks.capture(host()), disks.capture(host(**given))))
     assert told(out) == [("disks.unknown", "blocker", "SERIAL=NEW")] and len(out[0].consequences) == 1
 
@@ -199,27 +233,33 @@ def test_a_mount_that_is_gone_says_what_lies_in_its_directory():
     assert {"section": "files", "path": "/etc/fstab"} in out[0].covers
 
 
-@pytest.mark.parametrize("old, new, expected", [
-    ("rw,usrquota", "rw", [("mounts.options.changed", "blocker", "/home")]),
-    (" /home rw,nosuid", " /home ro,nosuid", [("mounts.options.changed", "blocker", "/home")]),
-    (" /home rw,nosuid,relatime", " /home rw,relatime", [("mounts.options.changed", "warning", "/home")]),
-    (" /home rw,nosuid,relatime", " /home rw,nosuid,relatime,lazytime", []),
-    ("nas.example:/export", "nas.example:/other", [("mounts.source.changed", "blocker", "/mnt/a b")]),
-    ("254:16 / /home", "254:16 /sub /home", [("mounts.root.changed", "blocker", "/home")]),
-])
+@pytest.mark.parametrize(
+    "old, new, expected",
+    [
+        ("rw,usrquota", "rw", [("mounts.options.changed", "blocker", "/home")]),
+        (" /home rw,nosuid", " /home ro,nosuid", [("mounts.options.changed", "blocker", "/home")]),
+        (" /home rw,nosuid,relatime", " /home rw,relatime", [("mounts.options.changed", "warning", "/home")]),
+        (" /home rw,nosuid,relatime", " /home rw,nosuid,relatime,lazytime", []),
+        ("nas.example:/export", "nas.example:/other", [("mounts.source.changed", "blocker", "/mnt/a b")]),
+        ("254:16 / /home", "254:16 /sub /home", [("mounts.root.changed", "blocker", "/home")]),
+    ],
+)
 def test_each_change_of_a_mount_is_its_own_finding(old, new, expected):
     assert old in MOUNTINFO
     assert told(mounts.compare(mounts.capture(host()), mounts.capture(host(mountinfo=MOUNTINFO.replace(old, new))))) == expected
 
 
-@pytest.mark.parametrize("old, new, expected", [
-    ("UUID=%s /home ext4 nosuid,usrquota 0 2\n" % HOME, "", [("mounts.fstab.missing", "blocker", "/home")]),
-    ("nosuid,usrquota 0 2", "nosuid,usrquota,noauto 0 2", [("mounts.fstab.changed", "warning", "/home")]),
-    ("UUID=gone", "UUID=gone2", [("mounts.fstab.changed", "warning", "/backup")]),
-    ("# comment", "UUID=x /new ext4 noauto 0 0", [("mounts.fstab.new", "warning", "/new")]),
-    ("/dev/mapper/vg-swap none swap sw 0 0\n", "", [("mounts.fstab.missing", "blocker", "swap UUID=s1")]),
-    ("# comment", "# another", []),
-])
+@pytest.mark.parametrize(
+    "old, new, expected",
+    [
+        ("UUID=%s /home ext4 nosuid,usrquota 0 2\n" % HOME, "", [("mounts.fstab.missing", "blocker", "/home")]),
+        ("nosuid,usrquota 0 2", "nosuid,usrquota,noauto 0 2", [("mounts.fstab.changed", "warning", "/home")]),
+        ("UUID=gone", "UUID=gone2", [("mounts.fstab.changed", "warning", "/backup")]),
+        ("# comment", "UUID=x /new ext4 noauto 0 0", [("mounts.fstab.new", "warning", "/new")]),
+        ("/dev/mapper/vg-swap none swap sw 0 0\n", "", [("mounts.fstab.missing", "blocker", "swap UUID=s1")]),
+        ("# comment", "# another", []),
+    ],
+)
 def test_each_change_of_fstab_is_its_own_finding(old, new, expected):
     assert old in FSTAB
     out = mounts.compare(mounts.capture(host()), mounts.capture(host(fstab=FSTAB.replace(old, new))))

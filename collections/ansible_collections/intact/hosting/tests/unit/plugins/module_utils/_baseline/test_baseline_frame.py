@@ -25,12 +25,14 @@ def shape(findings):
 
 
 def test_a_cause_folds_its_consequences_and_drops_none():
-    out = _compare.correlate([
-        finding("files.missing", "/home/a/x"),
-        finding("sites.body.changed", "a.example", paths=["/home/a/www"]),
-        finding("mounts.missing", "/home", covers=[{"section": "*", "path": "/home"}]),
-        finding("files.missing", "/homes/other"),
-    ])
+    out = _compare.correlate(
+        [
+            finding("files.missing", "/home/a/x"),
+            finding("sites.body.changed", "a.example", paths=["/home/a/www"]),
+            finding("mounts.missing", "/home", covers=[{"section": "*", "path": "/home"}]),
+            finding("files.missing", "/homes/other"),
+        ]
+    )
     assert shape(out) == {
         ("mounts.missing", "/home"): [("sites.body.changed", "a.example"), ("files.missing", "/home/a/x")],
         ("files.missing", "/homes/other"): [],
@@ -39,18 +41,24 @@ def test_a_cause_folds_its_consequences_and_drops_none():
 
 def test_a_disk_explains_the_mount_and_all_that_the_mount_explains():
     covers = [{"section": "*", "path": "/home"}]
-    out = _compare.correlate([
-        finding("files.missing", "/home/a"), finding("mounts.source.changed", "/home", covers), finding("disks.identity.changed", "/home", covers),
-    ])
+    out = _compare.correlate(
+        [
+            finding("files.missing", "/home/a"),
+            finding("mounts.source.changed", "/home", covers),
+            finding("disks.identity.changed", "/home", covers),
+        ]
+    )
     assert shape(out) == {("disks.identity.changed", "/home"): [("mounts.source.changed", "/home"), ("files.missing", "/home/a")]}
 
 
 def test_a_chain_ends_under_its_first_cause():
-    out = _compare.correlate([
-        finding("sockets.missing", "tcp 0.0.0.0:80 nginx", unit="nginx.service"),
-        finding("services.failed", "nginx.service", [{"section": "sockets", "details": {"unit": "nginx.service"}}]),
-        finding("packages.missing", "nginx", [{"section": "services", "subject": "nginx.service"}]),
-    ])
+    out = _compare.correlate(
+        [
+            finding("sockets.missing", "tcp 0.0.0.0:80 nginx", unit="nginx.service"),
+            finding("services.failed", "nginx.service", [{"section": "sockets", "details": {"unit": "nginx.service"}}]),
+            finding("packages.missing", "nginx", [{"section": "services", "subject": "nginx.service"}]),
+        ]
+    )
     assert shape(out) == {("packages.missing", "nginx"): [("services.failed", "nginx.service"), ("sockets.missing", "tcp 0.0.0.0:80 nginx")]}
 
 
@@ -76,24 +84,27 @@ def test_files_tree_is_a_cause_and_single_files_are_the_last():
     assert [f.id for f in out] == ["disks.missing", "mounts.missing", "files.tree.emptied", "sites.body.changed", "files.content.changed"]
 
 
-@pytest.mark.parametrize("entry, names", [
-    ({"section": "files", "path": "/etc/fstab"}, True),
-    ({"section": "files", "path": "/etc"}, True),
-    ({"section": "files", "path": "/etc/fst"}, False),
-    ({"section": "files", "path": "/"}, True),
-    ({"section": "*", "path": "/etc"}, True),
-    ({"section": "mounts", "path": "/etc"}, False),
-    ({"section": "files", "subject": "/etc/fstab"}, True),
-    ({"section": "files", "subject": "/etc"}, False),
-    ({"section": "files", "match": "/etc/f*"}, True),
-    ({"section": "files", "match": "/etc/g*"}, False),
-    ({"section": "files", "id": "files.content.*"}, True),
-    ({"section": "files", "id": "files.owner.*"}, False),
-    ({"section": "files", "details": {"attribute": "content"}}, True),
-    ({"section": "files", "details": {"attribute": "mode"}}, False),
-    ({"section": "files", "path": "/etc", "details": {"attribute": "mode"}}, False),
-    ({"section": "files"}, True),
-])
+@pytest.mark.parametrize(
+    "entry, names",
+    [
+        ({"section": "files", "path": "/etc/fstab"}, True),
+        ({"section": "files", "path": "/etc"}, True),
+        ({"section": "files", "path": "/etc/fst"}, False),
+        ({"section": "files", "path": "/"}, True),
+        ({"section": "*", "path": "/etc"}, True),
+        ({"section": "mounts", "path": "/etc"}, False),
+        ({"section": "files", "subject": "/etc/fstab"}, True),
+        ({"section": "files", "subject": "/etc"}, False),
+        ({"section": "files", "match": "/etc/f*"}, True),
+        ({"section": "files", "match": "/etc/g*"}, False),
+        ({"section": "files", "id": "files.content.*"}, True),
+        ({"section": "files", "id": "files.owner.*"}, False),
+        ({"section": "files", "details": {"attribute": "content"}}, True),
+        ({"section": "files", "details": {"attribute": "mode"}}, False),
+        ({"section": "files", "path": "/etc", "details": {"attribute": "mode"}}, False),
+        ({"section": "files"}, True),
+    ],
+)
 def test_what_an_entry_of_covers_names(entry, names):
     assert _compare.covered(entry, finding("files.content.changed", "/etc/fstab", attribute="content")) is names
 
@@ -104,30 +115,36 @@ def test_paths_in_details_count_as_well():
     assert not _compare.covered({"section": "*", "path": "/srv/b"}, site)
 
 
-@pytest.mark.parametrize("rule, allowed", [
-    ({"section": "packages", "subject": "libicu72"}, True),
-    ({"section": "packages", "subject": "libicu*", "change": "missing"}, True),
-    ({"section": "packages", "subject": "libicu*", "change": "new"}, False),
-    ({"section": "services", "subject": "libicu72"}, False),
-    ({"section": "packages", "before": "72.*"}, True),
-    ({"section": "packages", "after": ""}, True),
-    ({"section": "packages", "details": {"manual": "False"}}, True),
-    ({"section": "packages", "details": {"manual": "True"}}, False),
-    ({"section": "packages", "id": "packages.missing", "attribute": ""}, True),
-    ({"section": "packages", "rename": {"from": "libicu72", "to": "libicu76"}}, False),
-])
+@pytest.mark.parametrize(
+    "rule, allowed",
+    [
+        ({"section": "packages", "subject": "libicu72"}, True),
+        ({"section": "packages", "subject": "libicu*", "change": "missing"}, True),
+        ({"section": "packages", "subject": "libicu*", "change": "new"}, False),
+        ({"section": "services", "subject": "libicu72"}, False),
+        ({"section": "packages", "before": "72.*"}, True),
+        ({"section": "packages", "after": ""}, True),
+        ({"section": "packages", "details": {"manual": "False"}}, True),
+        ({"section": "packages", "details": {"manual": "True"}}, False),
+        ({"section": "packages", "id": "packages.missing", "attribute": ""}, True),
+        ({"section": "packages", "rename": {"from": "libicu72", "to": "libicu76"}}, False),
+    ],
+)
 def test_what_a_rule_allows(rule, allowed):
     gone = finding("packages.missing", "libicu72", change="missing", before="72.1-3", manual=False)
     assert _compare.allows(dict(rule, reason="x"), gone) is allowed
 
 
-@pytest.mark.parametrize("rule, words", [
-    ({"section": "packages"}, "lacks reason"),
-    ({"reason": "because"}, "lacks section"),
-    ({"section": "packages", "reason": " "}, "lacks reason"),
-    ({"section": "packages", "reason": "x", "subjekt": "y"}, "unknown keys: subjekt"),
-    ({"section": "packages", "reason": "x", "rename": {"from": "a"}}, "rename needs from and to"),
-])
+@pytest.mark.parametrize(
+    "rule, words",
+    [
+        ({"section": "packages"}, "lacks reason"),
+        ({"reason": "because"}, "lacks section"),
+        ({"section": "packages", "reason": " "}, "lacks reason"),
+        ({"section": "packages", "reason": "x", "subjekt": "y"}, "unknown keys: subjekt"),
+        ({"section": "packages", "reason": "x", "rename": {"from": "a"}}, "rename needs from and to"),
+    ],
+)
 def test_a_rule_nobody_could_read_is_refused(rule, words):
     with pytest.raises(IntactError, match=words):
         _compare.check_rules([rule])
@@ -209,6 +226,7 @@ def test_what_was_not_looked_at_is_a_finding():
     def short(system):
         system.skip("/home/big", "limit of 10 bytes")
         return {"items": {}}
+
     good = take(files={"data": {"items": {}}}, dns={"data": {"items": {}}})
     bad = take(files={"data": short}, dns={"error": IntactError("rndc said no")})
     out = judge(good, bad)["findings"]
@@ -228,6 +246,7 @@ def test_the_time_limit_stops_a_section_and_says_so():
     def slow(system):
         system.limits["seconds"] = 1e-9
         system.remaining()
+
     document = take(files={"data": slow}, dns={"data": {"items": {}}})
     assert document["sections"]["files"]["status"] == "failed" and "used up" in document["sections"]["files"]["reason"]
     assert document["sections"]["dns"]["status"] == "ok"
@@ -241,9 +260,16 @@ def test_a_document_survives_the_disk(tmp_path):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("content, words", [
-    (None, "there is no baseline"), (b"", "cannot be read"), (b"\x1f\x8bgarbage", "cannot be read"), (b"[]", "is not a baseline"), (b'{"schema": 99, "sections": {}}', "schema 99"),
-])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (None, "there is no baseline"),
+        (b"", "cannot be read"),
+        (b"\x1f\x8bgarbage", "cannot be read"),
+        (b"[]", "is not a baseline"),
+        (b'{"schema": 99, "sections": {}}', "schema 99"),
+    ],
+)
 def test_a_document_that_is_none_is_refused_with_a_sentence(tmp_path, content, words):
     path = tmp_path / "b.json"
     if content is not None:
