@@ -32,6 +32,7 @@ from steps import StepFailed, run, say
 ROOT = lab_snapshot.ROOT
 STATE = ROOT / ".lab"
 LOGS = ROOT / "build" / "log"
+SNAPSHOT_LABEL = "intact.snapshot"
 INVENTORY = "inventories/lab/hosts.yml"
 
 
@@ -82,7 +83,7 @@ def open_the_door(hosts: list[Container]) -> None:
     docker("cp", f"{HOSTS['web1'].name}:/usr/local/share/ca-certificates/intact-lab.crt", str(STATE / "ca.crt"), ok=False)
 
 
-def start(tags: dict[str, str], source: Path | None) -> None:
+def start(tags: dict[str, str], source: Path | None, snapshot: str) -> None:
     """Make whatever of the lab is missing and start what is stopped."""
     if not docker_ok("network", "inspect", NETWORK["name"]):
         docker(
@@ -94,7 +95,7 @@ def start(tags: dict[str, str], source: Path | None) -> None:
         if host.disk:
             # A container keeps the loop device it was made with: after a restart of the machine it must be that one.
             device = lab_disk.attach(host.name, source, host.device() or "")
-        host.ensure_running(tags[host.short], device)
+        host.ensure_running(tags[host.short], device, {SNAPSHOT_LABEL: snapshot})
 
 
 def play(playbook: str, label: str) -> None:
@@ -121,8 +122,9 @@ def store(snapshot: str) -> None:
 
 
 def check() -> None:
+    web1 = HOSTS["web1"]
     argv = [sys.executable, str(ROOT / "molecule/_shared/lab-check.py"), "--ca", str(STATE / "ca.crt")]
-    done = subprocess.run([*argv, HOSTS["web1"].ipv4, HOSTS["web1"].ipv6], check=False)
+    done = subprocess.run([*argv, "--container", web1.name, web1.ipv4, web1.ipv6], check=False)
     if done.returncode:
         raise StepFailed("the lab does not answer as it should; the lines above say what")
 
@@ -130,29 +132,32 @@ def check() -> None:
 def up(reseed: bool) -> None:
     begin = time.monotonic()
     with one_at_a_time():
-        tags = lab_snapshot.image_tags()
-        snapshot = lab_snapshot.key(tags)
         if reseed:
             remove()
-        seed = reseed or not lab_snapshot.exists(snapshot)
-        if seed and not any(host.exists() for host in HOSTS.values()):
+        tags = lab_snapshot.image_tags()
+        made_from = HOSTS["web1"].label(SNAPSHOT_LABEL)
+        snapshot = made_from or lab_snapshot.key(tags)
+        if made_from and made_from != lab_snapshot.key(tags):
+            say("==> lab: the running lab was filled by an older recipe and stays as it is; '--reseed' makes a new one")
+        stored = lab_snapshot.exists(snapshot)
+        if not HOSTS["web1"].exists() or not HOSTS["probe"].exists():
             with progress("images are there"):
-                images([*lab_snapshot.HOSTS, "bookworm"])
-        elif not docker_ok("image", "inspect", tags["bookworm"]):
-            images(["bookworm"])
+                images(["bookworm"] if stored else [*lab_snapshot.HOSTS, "bookworm"])
         use = {"probe": tags["bookworm"]}
         for host in lab_snapshot.HOSTS:
-            use[host] = tags[host] if seed else lab_snapshot.seeded_tag(host, snapshot)
-        new = not HOSTS["web1"].exists()
-        with progress("network, data disk and hosts are up"):
-            start(use, None if seed else lab_snapshot.disk_path(snapshot))
+            use[host] = lab_snapshot.seeded_tag(host, snapshot) if stored else tags[host]
+        with progress("network, data disk and containers are there"):
+            start(use, lab_snapshot.disk_path(snapshot) if stored else None, snapshot)
+        with progress("hosts have booted, SSH keys are exchanged"):
             open_the_door(list(HOSTS.values()))
-        if seed and new:
+        # An interrupted filling is continued: every script looks before it writes.
+        if not stored and snapshot == lab_snapshot.key(tags):
             with progress("vault and web1 are filled"):
                 play("lab-seed.yml", "filling the servers")
             with progress(f"snapshot {snapshot} is stored"):
                 store(snapshot)
-            open_the_door(list(HOSTS.values()))
+            with progress("hosts have booted again"):
+                open_the_door(list(HOSTS.values()))
     with progress("every service answers"):
         check()
     say(f"==> lab: up after {time.monotonic() - begin:.0f} s; 'scripts/lab shell web1' logs in")

@@ -68,14 +68,18 @@ class Container:
         devices = json.loads(text) if text else None
         return devices[0]["PathOnHost"] if devices else ""
 
-    def ensure_running(self, image: str, device: str) -> None:
+    def label(self, name: str) -> str:
+        """Value of a label of the container; empty without it."""
+        return docker("container", "inspect", "--format", f'{{{{index .Config.Labels "{name}"}}}}', self.name, ok=False)
+
+    def ensure_running(self, image: str, device: str, labels: dict[str, str]) -> None:
         state = self.state()
         if state == "absent":
-            self._create(image, device)
+            self._create(image, device, labels)
         elif state != "running":
             docker("start", self.name)
 
-    def _create(self, image: str, device: str) -> None:
+    def _create(self, image: str, device: str, labels: dict[str, str]) -> None:
         options = ["--name", self.name, "--hostname", f"{self.short}.lab.test", "--label", "owner=intact-lab"]
         options += ["--network", NETWORK["name"], "--network-alias", self.short, "--ip", self.ipv4, "--ip6", self.ipv6]
         options += ["--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "LINUX_IMMUTABLE"]
@@ -85,6 +89,8 @@ class Container:
         options += ["--stop-signal", "SIGRTMIN+3", "--restart", "unless-stopped"]
         for setting in self.sysctls:
             options += ["--sysctl", setting]
+        for label, value in labels.items():
+            options += ["--label", f"{label}={value}"]
         if device:
             options += ["--device", device]
         docker("run", "-d", *options, image, "/lib/systemd/systemd")

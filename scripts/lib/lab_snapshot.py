@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from pathlib import Path
 
@@ -20,8 +21,6 @@ HOSTS = ("web1", "vault")
 
 def image_tags() -> dict[str, str]:
     """Tag of each recipe as lab-images would build it now."""
-    import json
-
     out = subprocess.run([ROOT / "scripts" / "lab-images", "--list"], capture_output=True, text=True, check=True).stdout
     return json.loads(out)
 

@@ -82,7 +82,8 @@ def groups() -> None:
 
 
 def special_states() -> None:
-    shadow = dict(line.split(":")[:2] for line in open("/etc/shadow", encoding="utf-8"))
+    with open("/etc/shadow", encoding="utf-8") as lines:
+        shadow = dict(line.split(":")[:2] for line in lines)
     if shadow["open-guest"]:
         lab.run("passwd", "-d", "open-guest")
         lab.changed("open-guest has no password")

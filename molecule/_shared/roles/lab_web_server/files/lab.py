@@ -106,7 +106,8 @@ def place(name: str, mode: int = 0o644, owner: str = "root:root") -> bool:
 def place_all(prefix: str, mode: int = 0o644, owner: str = "root:root") -> bool:
     """Put every file below tree/PREFIX at its place; True when one was written."""
     names = sorted(str(p.relative_to(TREE)) for p in (TREE / prefix).rglob("*") if p.is_file())
-    return any([place(name, mode, owner) for name in names])
+    placed = [place(name, mode, owner) for name in names]
+    return any(placed)
 
 
 def link(path: str, target: str) -> bool:

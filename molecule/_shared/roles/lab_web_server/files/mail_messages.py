@@ -63,7 +63,7 @@ def maildir(base: str, owner: str, uid: int, folders: dict[str, int]) -> None:
             when = lab.EPOCH + number * 3600
             flags = ("S", "RS", "", "FS", "Sa", "PSab", "ST")[number % 7]
             name = f"{when}.M{number:06d}P{4000 + number}.web1,S={len(data)}:2,{flags}"
-            where = f"{path}/new/{name.split(':')[0]}" if folder == "" and number >= count - 2 else f"{path}/cur/{name}"
+            where = f"{path}/new/{name.split(':', maxsplit=1)[0]}" if folder == "" and number >= count - 2 else f"{path}/cur/{name}"
             with open(where, "wb") as out:
                 out.write(data)
             os.utime(where, (when, when))

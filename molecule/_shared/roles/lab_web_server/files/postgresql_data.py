@@ -13,6 +13,8 @@ INVOICES = 9_000
 
 SCHEMA = """
 CREATE SCHEMA crm AUTHORIZATION northwind_crm;
+GRANT USAGE ON SCHEMA crm TO probe;
+SET ROLE northwind_crm;
 SET search_path = crm;
 CREATE TYPE state AS ENUM ('open', 'paid', 'lost');
 CREATE SEQUENCE invoice_number START 10000;
@@ -36,7 +38,6 @@ BEGIN INSERT INTO crm.audit (what) VALUES (TG_OP || ' invoice ' || NEW.id); RETU
 CREATE TRIGGER invoice_changed AFTER UPDATE ON invoice FOR EACH ROW EXECUTE FUNCTION note_change();
 UPDATE invoice SET state = 'paid' WHERE id IN (11, 12, 13);
 COMMENT ON TABLE contact IS 'people the magazine knows';
-GRANT USAGE ON SCHEMA crm TO probe;
 GRANT SELECT ON crm.turnover TO probe;
 """
 
