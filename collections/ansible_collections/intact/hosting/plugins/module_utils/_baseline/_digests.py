@@ -40,14 +40,24 @@ def definition(text):
 # Rows and columns that applications rewrite by themselves: a change in them is not a loss.
 # table is a shell pattern over database.table; where (SQL, optional) names the rows, columns the columns to leave out.
 VOLATILE = [
-    {"table": "*options", "needs": ["option_name", "option_value"], "reason": "WordPress keeps its caches, locks and schedule there",
-     "where": "option_name LIKE '%transient%' OR option_name IN ('cron', 'rewrite_rules', 'doing_cron', 'recovery_keys', 'https_detection_errors') OR option_name LIKE '%.lock'"},
+    {
+        "table": "*options",
+        "needs": ["option_name", "option_value"],
+        "reason": "WordPress keeps its caches, locks and schedule there",
+        "where": "option_name LIKE '%transient%' OR option_name IN ('cron', 'rewrite_rules', 'doing_cron', "
+        "'recovery_keys', 'https_detection_errors') OR option_name LIKE '%.lock'",
+    },
     {"table": "*objectcache", "needs": ["keyname", "exptime"], "rows": False, "reason": "MediaWiki's cache"},
     {"table": "*l10n_cache", "needs": ["lc_key"], "rows": False, "reason": "MediaWiki's cache of translations"},
     {"table": "*querycache*", "needs": ["qc_type"], "rows": False, "reason": "MediaWiki's cache"},
     {"table": "*module_deps", "needs": ["md_deps"], "rows": False, "reason": "MediaWiki's cache of module dependencies"},
     {"table": "*job", "needs": ["job_cmd", "job_token"], "rows": False, "reason": "MediaWiki's job queue"},
-    {"table": "*page", "needs": ["page_touched"], "columns": ["page_touched", "page_links_updated", "page_random"], "reason": "MediaWiki's cache invalidation times"},
+    {
+        "table": "*page",
+        "needs": ["page_touched"],
+        "columns": ["page_touched", "page_links_updated", "page_random"],
+        "reason": "MediaWiki's cache invalidation times",
+    },
     {"table": "*user", "needs": ["user_touched"], "columns": ["user_touched"], "reason": "MediaWiki's cache invalidation times"},
     {"table": "*django_session", "needs": ["session_key"], "rows": False, "reason": "sessions of Django"},
     {"table": "*django_q_*", "needs": ["name"], "rows": False, "reason": "task queue of Mailman's archive"},
@@ -79,7 +89,7 @@ def coarser(parts, factor):
     """Parts [[group, rows, sum]] with factor neighbouring groups added into one."""
     out = {}
     for group, rows, total in parts:
-        group = int(group / factor) if abs(group) < 2 ** 52 else (abs(group) // factor) * (1 if group > 0 else -1)
+        group = int(group / factor) if abs(group) < 2**52 else (abs(group) // factor) * (1 if group > 0 else -1)
         have = out.setdefault(group, [group, 0, 0])
         have[1] += rows
         have[2] += int(total)
@@ -109,9 +119,11 @@ def judge(before, after):
             return None
         differ = sorted(g for g in set(old) | set(new) if old.get(g) != new.get(g))
         last = max(old) if old else 0
-        spots = " in " + ", ".join(
-            "%s %d to %d" % (after.get("key") or "key", g * chunk, g * chunk + chunk - 1) for g in differ[:4]
-        ) + (" and %d more ranges" % (len(differ) - 4) if len(differ) > 4 else "")
+        spots = (
+            " in "
+            + ", ".join("%s %d to %d" % (after.get("key") or "key", g * chunk, g * chunk + chunk - 1) for g in differ[:4])
+            + (" and %d more ranges" % (len(differ) - 4) if len(differ) > 4 else "")
+        )
         if rows[1] > rows[0] and all(g > last or (g == last and new.get(g, [0])[0] >= old[g][0]) for g in differ):
             return "added", "%d rows, now %d: rows were added at the end%s" % (rows + (spots,))
     if rows[1] < rows[0]:

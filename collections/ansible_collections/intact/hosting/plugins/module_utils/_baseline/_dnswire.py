@@ -12,9 +12,39 @@ import ipaddress
 import struct
 
 TYPES = {
-    "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "RP": 17, "AFSDB": 18, "AAAA": 28, "LOC": 29, "SRV": 33, "NAPTR": 35, "DNAME": 39, "DS": 43,
-    "SSHFP": 44, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "NSEC3": 50, "NSEC3PARAM": 51, "TLSA": 52, "SMIMEA": 53, "CDS": 59, "CDNSKEY": 60, "OPENPGPKEY": 61, "ZONEMD": 63, "SVCB": 64,
-    "HTTPS": 65, "SPF": 99, "AXFR": 252, "CAA": 257,
+    "A": 1,
+    "NS": 2,
+    "CNAME": 5,
+    "SOA": 6,
+    "PTR": 12,
+    "HINFO": 13,
+    "MX": 15,
+    "TXT": 16,
+    "RP": 17,
+    "AFSDB": 18,
+    "AAAA": 28,
+    "LOC": 29,
+    "SRV": 33,
+    "NAPTR": 35,
+    "DNAME": 39,
+    "DS": 43,
+    "SSHFP": 44,
+    "RRSIG": 46,
+    "NSEC": 47,
+    "DNSKEY": 48,
+    "NSEC3": 50,
+    "NSEC3PARAM": 51,
+    "TLSA": 52,
+    "SMIMEA": 53,
+    "CDS": 59,
+    "CDNSKEY": 60,
+    "OPENPGPKEY": 61,
+    "ZONEMD": 63,
+    "SVCB": 64,
+    "HTTPS": 65,
+    "SPF": 99,
+    "AXFR": 252,
+    "CAA": 257,
 }
 NAMES = {number: name for name, number in TYPES.items()}
 RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 9: "NOTAUTH"}
@@ -45,13 +75,13 @@ def labels(name):
     if raw == b".":
         return []
     while index < len(raw):
-        char = raw[index:index + 1]
+        char = raw[index : index + 1]
         if char == b"\\":
-            if raw[index + 1:index + 4].isdigit():
-                current.append(int(raw[index + 1:index + 4]) & 255)
+            if raw[index + 1 : index + 4].isdigit():
+                current.append(int(raw[index + 1 : index + 4]) & 255)
                 index += 4
                 continue
-            current += raw[index + 1:index + 2]
+            current += raw[index + 1 : index + 2]
             index += 2
             continue
         if char == b".":
@@ -106,7 +136,7 @@ def decode_name(message, offset):
         elif length == 0:
             return ".".join(parts) + ".", (offset + 1 if jumped is None else jumped)
         else:
-            parts.append(label_text(message[offset + 1:offset + 1 + length]))
+            parts.append(label_text(message[offset + 1 : offset + 1 + length]))
             offset += 1 + length
 
 
@@ -133,19 +163,19 @@ def rdata(message, kind, start, end):
     if kind == 6:
         mname, offset = decode_name(message, start)
         rname, offset = decode_name(message, offset)
-        return "%s %s %d %d %d %d %d" % ((mname, rname) + struct.unpack("!IIIII", message[offset:offset + 20]))
+        return "%s %s %d %d %d %d %d" % ((mname, rname) + struct.unpack("!IIIII", message[offset : offset + 20]))
     if kind == 17:
         mbox, offset = decode_name(message, start)
         return "%s %s" % (mbox, decode_name(message, offset)[0])
     if kind in (16, 99):
         out, index = [], 0
         while index < len(data):
-            out.append('"%s"' % "".join(chr(b) if 32 <= b <= 126 and b not in (34, 92) else "\\%03d" % b for b in data[index + 1:index + 1 + data[index]]))
+            out.append('"%s"' % "".join(chr(b) if 32 <= b <= 126 and b not in (34, 92) else "\\%03d" % b for b in data[index + 1 : index + 1 + data[index]]))
             index += 1 + data[index]
         return " ".join(out)
     if kind == 257 and len(data) > 2:
         length = data[1]
-        return '%d %s "%s"' % (data[0], data[2:2 + length].decode("ascii", "replace"), data[2 + length:].decode("ascii", "replace"))
+        return '%d %s "%s"' % (data[0], data[2 : 2 + length].decode("ascii", "replace"), data[2 + length :].decode("ascii", "replace"))
     if kind in (48, 60) and len(data) > 4:
         return "%d %d %d %s" % (struct.unpack("!HBB", data[:4]) + (base64.b64encode(data[4:]).decode(),))
     if kind in (43, 59) and len(data) > 4:
@@ -171,12 +201,12 @@ def parse(message):
             records = []
             for _record in range(count):
                 name, offset = decode_name(message, offset)
-                kind, _class, ttl, length = struct.unpack("!HHIH", message[offset:offset + 10])
+                kind, _class, ttl, length = struct.unpack("!HHIH", message[offset : offset + 10])
                 offset += 10
                 if kind != 41:
                     records.append((name, type_name(kind), ttl, rdata(message, kind, offset, offset + length)))
                 offset += length
             sections.append(records)
     except (struct.error, IndexError):
-        raise Malformed("the message is cut off")
+        raise Malformed("the message is cut off") from None
     return {"rcode": RCODES.get(flags & 15, "RCODE%d" % (flags & 15)), "authoritative": bool(flags & 0x0400), "sections": sections}

@@ -20,11 +20,22 @@ AGENT = "Mozilla/5.0 (compatible; Intact baseline)"
 
 # What differs between two looks at the same page without anybody having changed it. Applied to the page before anything else.
 NORMALISE = [
-    {"pattern": r"(?i)(name=[\"'](?:_wpnonce|csrf[\w-]*|_?token|sectok|authenticity_token|form_build_id|wpEditToken|__RequestVerificationToken)[\"'][^>]*?value=)[\"'][^\"']*[\"']",
-     "replace": r"\1''", "reason": "tokens against forged requests"},
-    {"pattern": r"(?i)(value=)[\"'][^\"']*[\"']([^>]*?name=[\"'](?:_wpnonce|csrf[\w-]*|_?token|sectok|authenticity_token|form_build_id|wpEditToken)[\"'])", "replace": r"\1''\2",
-     "reason": "tokens against forged requests"},
-    {"pattern": r"(?i)<meta[^>]+name=[\"'](?:csrf-token|generator)[\"'][^>]*>", "replace": "", "reason": "tokens; the application's version, which an upgrade raises"},
+    {
+        "pattern": r"(?i)(name=[\"'](?:_wpnonce|csrf[\w-]*|_?token|sectok|authenticity_token|form_build_id|"
+        r"wpEditToken|__RequestVerificationToken)[\"'][^>]*?value=)[\"'][^\"']*[\"']",
+        "replace": r"\1''",
+        "reason": "tokens against forged requests",
+    },
+    {
+        "pattern": r"(?i)(value=)[\"'][^\"']*[\"']([^>]*?name=[\"'](?:_wpnonce|csrf[\w-]*|_?token|sectok|authenticity_token|form_build_id|wpEditToken)[\"'])",
+        "replace": r"\1''\2",
+        "reason": "tokens against forged requests",
+    },
+    {
+        "pattern": r"(?i)<meta[^>]+name=[\"'](?:csrf-token|generator)[\"'][^>]*>",
+        "replace": "",
+        "reason": "tokens; the application's version, which an upgrade raises",
+    },
     {"pattern": r"(?i)<generator[^>]*>.*?</generator>", "replace": "", "reason": "the version of the application in a feed"},
     {"pattern": r"(?i)<lastBuildDate>.*?</lastBuildDate>", "replace": "", "reason": "the time at which a feed was made"},
     {"pattern": r"(?i)\bnonce=[\"'][^\"']*[\"']", "replace": "", "reason": "tokens of the content security policy"},
@@ -33,7 +44,11 @@ NORMALISE = [
     {"pattern": r"(?is)<!--.*?-->", "replace": "", "reason": "comments carry times and cache states"},
     {"pattern": r"(?i)\b(?:PHPSESSID|sid|session_id)=[\w-]+", "replace": "", "reason": "session numbers"},
     {"pattern": r"(?i)\b\d+ (?:queries|database queries)\b", "replace": "", "reason": "counts of queries"},
-    {"pattern": r"(?i)\b(?:generated|rendered|loaded|served|created|took|executed)\b([^<\n]{0,20}?)\d+[.,]\d+ ?(?:ms|s|sec|seconds)?\b", "replace": r"\1", "reason": "times that making the page took"},
+    {
+        "pattern": r"(?i)\b(?:generated|rendered|loaded|served|created|took|executed)\b([^<\n]{0,20}?)\d+[.,]\d+ ?(?:ms|s|sec|seconds)?\b",
+        "replace": r"\1",
+        "reason": "times that making the page took",
+    },
     {"pattern": r"\b(?:PHP|nginx|Apache|OpenSSL)/\d[\w.+~-]*(?: \(Debian\))?", "replace": "", "reason": "versions that an upgrade raises"},
     {"pattern": r"<address>Apache.*?</address>", "replace": "", "reason": "versions that an upgrade raises"},
 ]
@@ -47,7 +62,9 @@ def rules(extra=()):
 def visible(page):
     """The lines of text that a visitor reads, without markup, scripts and styles."""
     page = re.sub(r"(?is)<(script|style|noscript|template|svg)\b.*?</\1\s*>", " ", page)
-    page = re.sub(r"(?i)<(?:br|/?p|/?div|/?li|/?h\d|/?tr|/?td|/?section|/?article|/?header|/?footer|/?nav|/title|/?ul|/?ol|/?main|/?figure|/?table)\b[^>]*>", "\n", page)
+    page = re.sub(
+        r"(?i)<(?:br|/?p|/?div|/?li|/?h\d|/?tr|/?td|/?section|/?article|/?header|/?footer|/?nav|/title|/?ul|/?ol|/?main|/?figure|/?table)\b[^>]*>", "\n", page
+    )
     text = html.unescape(re.sub(r"(?s)<[^>]*>", "", page))
     lines = [re.sub(r"\s+", " ", line).strip() for line in text.split("\n")]
     return [line for line in lines if line]
@@ -72,8 +89,14 @@ def describe(status, headers, body, compiled):
     lines = visible(page) if "<" in page else [line.strip() for line in page.splitlines() if line.strip()]
     words = " ".join(" ".join(lines).split()[:14])
     # the application's own file names and inline styles may change with its version, what people read may not
-    return dict(out, title=html.unescape(re.sub(r"\s+", " ", title.group(1))).strip()[:120] if title else "", words=words[:160],
-                text=_digests.short("\n".join(lines)), markup=_digests.short(re.sub(r"\s+", " ", page)), lines=[_digests.short(line)[:8] for line in lines[:400]])
+    return dict(
+        out,
+        title=html.unescape(re.sub(r"\s+", " ", title.group(1))).strip()[:120] if title else "",
+        words=words[:160],
+        text=_digests.short("\n".join(lines)),
+        markup=_digests.short(re.sub(r"\s+", " ", page)),
+        lines=[_digests.short(line)[:8] for line in lines[:400]],
+    )
 
 
 def _connection(system, address, port, tls, name, timeout):
@@ -93,7 +116,7 @@ def _connection(system, address, port, tls, name, timeout):
     return connection
 
 
-def get(system, address, port, tls, name, path, compiled, timeout=20, limit=4 * 2 ** 20):
+def get(system, address, port, tls, name, path, compiled, timeout=20, limit=4 * 2**20):
     """describe() of one answer, or {"error": sentence}. limit: bytes of the body that are read."""
     default = 443 if tls else 80
     host = name if port == default else "%s:%d" % (name, port)
@@ -101,7 +124,13 @@ def get(system, address, port, tls, name, path, compiled, timeout=20, limit=4 * 
         connection = _connection(system, address, port, tls, name, timeout)
         try:
             connection.putrequest("GET", path, skip_host=True, skip_accept_encoding=True)
-            for header, value in (("Host", host), ("User-Agent", AGENT), ("Accept", "text/html,*/*;q=0.8"), ("Accept-Encoding", "identity"), ("Connection", "close")):
+            for header, value in (
+                ("Host", host),
+                ("User-Agent", AGENT),
+                ("Accept", "text/html,*/*;q=0.8"),
+                ("Accept-Encoding", "identity"),
+                ("Connection", "close"),
+            ):
                 connection.putheader(header, value)
             connection.endheaders()
             response = connection.getresponse()

@@ -17,7 +17,17 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 
 PROBE = "intactprobe"
 # written by mail servers into an mbox file: they hold flags and numbers, not the message
-STATE_HEADERS = (b"status:", b"x-status:", b"x-keywords:", b"x-uid:", b"x-imapbase:", b"x-imap:", b"content-length:", b"x-mozilla-status:", b"x-mozilla-status2:")
+STATE_HEADERS = (
+    b"status:",
+    b"x-status:",
+    b"x-keywords:",
+    b"x-uid:",
+    b"x-imapbase:",
+    b"x-imap:",
+    b"content-length:",
+    b"x-mozilla-status:",
+    b"x-mozilla-status2:",
+)
 FROM = re.compile(rb"(?:\A|\n\r?\n)From [^\n]*\d\d:\d\d[^\n]*\n")
 FLAGS = {"S": "seen", "R": "answered", "F": "flagged", "T": "deleted", "D": "draft"}
 
@@ -180,6 +190,6 @@ def extras(system, home, root, inbox):
     for path, name in candidates.items():
         status = system.lstat(path)
         # a customer may put a link or a pipe there: only plain files are read
-        if status is not None and stat.S_ISREG(status.st_mode) and status.st_size < 2 ** 20:
+        if status is not None and stat.S_ISREG(status.st_mode) and status.st_size < 2**20:
             out["filters"][escape(name)] = _digests.short(system.read(path) or b"")
     return out

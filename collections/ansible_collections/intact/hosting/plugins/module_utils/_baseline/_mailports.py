@@ -12,7 +12,16 @@ import socket
 import ssl
 
 # port: (protocol, TLS from the first byte)
-PORTS = {25: ("smtp", False), 465: ("smtp", True), 587: ("smtp", False), 143: ("imap", False), 993: ("imap", True), 110: ("pop3", False), 995: ("pop3", True), 4190: ("sieve", False)}
+PORTS = {
+    25: ("smtp", False),
+    465: ("smtp", True),
+    587: ("smtp", False),
+    143: ("imap", False),
+    993: ("imap", True),
+    110: ("pop3", False),
+    995: ("pop3", True),
+    4190: ("sieve", False),
+}
 LIMIT = 65536
 
 
@@ -67,13 +76,22 @@ def talk(talk_to, protocol):
         talk_to.send("a CAPABILITY")
         words = " ".join(talk_to.until(lambda line: line.startswith("a "))).split()
         talk_to.send("b LOGOUT")
-        return {"greeting": " ".join(greeting.split()[:2]), "starttls": "STARTTLS" in words, "auth": sorted({w[5:] for w in words if w.startswith("AUTH=")}), "login": "LOGINDISABLED" not in words}
+        return {
+            "greeting": " ".join(greeting.split()[:2]),
+            "starttls": "STARTTLS" in words,
+            "auth": sorted({w[5:] for w in words if w.startswith("AUTH=")}),
+            "login": "LOGINDISABLED" not in words,
+        }
     if protocol == "pop3":
         greeting = talk_to.line()
         talk_to.send("CAPA")
         lines = talk_to.until(lambda line: line == "." or line.startswith("-ERR"))
         talk_to.send("QUIT")
-        return {"greeting": greeting.split()[0] if greeting else "", "starttls": "STLS" in lines, "auth": sorted({w for line in lines if line.startswith("SASL ") for w in line.split()[1:]})}
+        return {
+            "greeting": greeting.split()[0] if greeting else "",
+            "starttls": "STLS" in lines,
+            "auth": sorted({w for line in lines if line.startswith("SASL ") for w in line.split()[1:]}),
+        }
     lines = talk_to.until(lambda line: line.startswith(("OK", "NO", "BYE")))
     talk_to.send("LOGOUT")
     sasl = [re.findall(r"[\w-]+", line[6:]) for line in lines if line.upper().startswith('"SASL"')]

@@ -24,26 +24,36 @@ METADATA = [
     "SELECT 'db', HEX(SCHEMA_NAME), DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN {sys}",
     "SELECT 'table', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), TABLE_TYPE, IFNULL(ENGINE,''), IFNULL(TABLE_COLLATION,''), IFNULL(DATA_LENGTH,0)"
     " FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN {sys}",
-    "SELECT 'column', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(COLUMN_NAME), DATA_TYPE, HEX(COLUMN_TYPE), IFNULL(CHARACTER_OCTET_LENGTH,0), IFNULL(COLLATION_NAME,''),"
-    " IS_NULLABLE, HEX(IFNULL(COLUMN_DEFAULT,'')), EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {sys} ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION",
-    "SELECT 'index', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(INDEX_NAME), NON_UNIQUE, HEX(IFNULL(COLUMN_NAME,'')), IFNULL(SUB_PART,'') FROM information_schema.STATISTICS"
+    "SELECT 'column', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(COLUMN_NAME), DATA_TYPE, HEX(COLUMN_TYPE), "
+    "IFNULL(CHARACTER_OCTET_LENGTH,0), IFNULL(COLLATION_NAME,''),"
+    " IS_NULLABLE, HEX(IFNULL(COLUMN_DEFAULT,'')), EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {sys} ORDER BY "
+    "TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION",
+    "SELECT 'index', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(INDEX_NAME), NON_UNIQUE, HEX(IFNULL(COLUMN_NAME,'')), IFNULL(SUB_PART,'') "
+    "FROM information_schema.STATISTICS"
     " WHERE TABLE_SCHEMA NOT IN {sys} ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
     "SELECT 'foreign', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(CONSTRAINT_NAME), HEX(COLUMN_NAME), HEX(REFERENCED_TABLE_NAME), HEX(REFERENCED_COLUMN_NAME)"
-    " FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA NOT IN {sys} AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION",
-    "SELECT 'view', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(VIEW_DEFINITION), HEX(CONCAT(DEFINER, ' ', SECURITY_TYPE)) FROM information_schema.VIEWS WHERE TABLE_SCHEMA NOT IN {sys}",
-    "SELECT 'routine', HEX(ROUTINE_SCHEMA), HEX(CONCAT(ROUTINE_NAME, ' (', LOWER(ROUTINE_TYPE), ')')), HEX(IFNULL(ROUTINE_DEFINITION,'')), HEX(CONCAT(DEFINER, ' ', SECURITY_TYPE, ' ', IFNULL(DTD_IDENTIFIER,'')))"
+    " FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA NOT IN {sys} AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY "
+    "TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION",
+    "SELECT 'view', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(VIEW_DEFINITION), HEX(CONCAT(DEFINER, ' ', SECURITY_TYPE)) FROM "
+    "information_schema.VIEWS WHERE TABLE_SCHEMA NOT IN {sys}",
+    "SELECT 'routine', HEX(ROUTINE_SCHEMA), HEX(CONCAT(ROUTINE_NAME, ' (', LOWER(ROUTINE_TYPE), ')')), "
+    "HEX(IFNULL(ROUTINE_DEFINITION,'')), HEX(CONCAT(DEFINER, ' ', SECURITY_TYPE, ' ', IFNULL(DTD_IDENTIFIER,'')))"
     " FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA NOT IN {sys}",
-    "SELECT 'parameter', HEX(SPECIFIC_SCHEMA), HEX(CONCAT(SPECIFIC_NAME, ' (', LOWER(ROUTINE_TYPE), ')')), HEX(CONCAT_WS(' ', PARAMETER_MODE, PARAMETER_NAME, DTD_IDENTIFIER))"
+    "SELECT 'parameter', HEX(SPECIFIC_SCHEMA), HEX(CONCAT(SPECIFIC_NAME, ' (', LOWER(ROUTINE_TYPE), ')')), HEX(CONCAT_WS(' ', "
+    "PARAMETER_MODE, PARAMETER_NAME, DTD_IDENTIFIER))"
     " FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA NOT IN {sys} ORDER BY SPECIFIC_SCHEMA, SPECIFIC_NAME, ORDINAL_POSITION",
-    "SELECT 'trigger', HEX(TRIGGER_SCHEMA), HEX(CONCAT(TRIGGER_NAME, ' (trigger)')), HEX(ACTION_STATEMENT), HEX(CONCAT_WS(' ', DEFINER, ACTION_TIMING, EVENT_MANIPULATION, EVENT_OBJECT_TABLE))"
+    "SELECT 'trigger', HEX(TRIGGER_SCHEMA), HEX(CONCAT(TRIGGER_NAME, ' (trigger)')), HEX(ACTION_STATEMENT), HEX(CONCAT_WS(' ', "
+    "DEFINER, ACTION_TIMING, EVENT_MANIPULATION, EVENT_OBJECT_TABLE))"
     " FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA NOT IN {sys}",
-    "SELECT 'event', HEX(EVENT_SCHEMA), HEX(CONCAT(EVENT_NAME, ' (event)')), HEX(EVENT_DEFINITION), HEX(CONCAT_WS(' ', DEFINER, EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE, INTERVAL_FIELD, STARTS, ENDS, STATUS))"
+    "SELECT 'event', HEX(EVENT_SCHEMA), HEX(CONCAT(EVENT_NAME, ' (event)')), HEX(EVENT_DEFINITION), HEX(CONCAT_WS(' ', DEFINER, "
+    "EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE, INTERVAL_FIELD, STARTS, ENDS, STATUS))"
     " FROM information_schema.EVENTS WHERE EVENT_SCHEMA NOT IN {sys}",
     "SELECT 'user', HEX(CONCAT(User, '@', Host)), plugin, HEX(authentication_string) FROM mysql.user",
     "SELECT 'grant', HEX(GRANTEE), HEX('*.*'), PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.USER_PRIVILEGES",
     "SELECT 'grant', HEX(GRANTEE), HEX(CONCAT(TABLE_SCHEMA, '.*')), PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.SCHEMA_PRIVILEGES",
     "SELECT 'grant', HEX(GRANTEE), HEX(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME)), PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.TABLE_PRIVILEGES",
-    "SELECT 'grant', HEX(GRANTEE), HEX(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '(', COLUMN_NAME, ')')), PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.COLUMN_PRIVILEGES",
+    "SELECT 'grant', HEX(GRANTEE), HEX(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME, '(', COLUMN_NAME, ')')), PRIVILEGE_TYPE, IS_GRANTABLE "
+    "FROM information_schema.COLUMN_PRIVILEGES",
     "SELECT 'grant', HEX(CONCAT(User, '@', Host)), HEX(CONCAT(Db, '.', Routine_name, ' (', LOWER(Routine_type), ')')), Proc_priv, 'NO' FROM mysql.procs_priv",
     "SELECT 'grant', HEX(CONCAT(User, '@', Host)), HEX(CONCAT('role ', Role)), 'MEMBER', Admin_option FROM mysql.roles_mapping",
     "SHOW PRIVILEGES",
@@ -53,8 +63,26 @@ METADATA = [
 NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
 PLAIN = NUMBERS | {"decimal", "date", "time", "datetime", "timestamp", "year"}
 SHORT_BYTES = {"char", "varchar", "enum", "set", "binary", "varbinary"}
-LONG_BYTES = {"tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob", "json", "geometry", "point", "linestring",
-              "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "vector"}
+LONG_BYTES = {
+    "tinytext",
+    "text",
+    "mediumtext",
+    "longtext",
+    "tinyblob",
+    "blob",
+    "mediumblob",
+    "longblob",
+    "json",
+    "geometry",
+    "point",
+    "linestring",
+    "polygon",
+    "multipoint",
+    "multilinestring",
+    "multipolygon",
+    "geometrycollection",
+    "vector",
+}
 
 
 def unhex(value):
@@ -99,14 +127,15 @@ def digest_statements(index, schema, table, columns, key, condition, left_out):
         # the smallest power of two that cuts the keys into at most 64 ranges: two captures can be brought to one size
         out.append(
             "SET @chunk = (SELECT IF(COALESCE(MAX({k}), 0) < {n}, 1, CAST(POW(2, CEIL(LOG2((MAX({k}) + 1) / {n}))) AS UNSIGNED)) FROM {s});".format(
-                k=quote(key), n=_digests.GROUPS, s=source)
+                k=quote(key), n=_digests.GROUPS, s=source
+            )
         )
         group = "%s DIV @chunk" % quote(key)
     else:
         out.append("SET @chunk = 0;")
     out.append(
-        "SELECT 'part', {i}, @chunk, g, COUNT(*), SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)) FROM (SELECT {g} AS g, {r} AS h FROM {s}{w}) t GROUP BY g;".format(
-            i=index, g=group, r=row, s=source, w=where)
+        "SELECT 'part', {i}, @chunk, g, COUNT(*), SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED))"
+        " FROM (SELECT {g} AS g, {r} AS h FROM {s}{w}) t GROUP BY g;".format(i=index, g=group, r=row, s=source, w=where)
     )
     return out
 
@@ -140,7 +169,14 @@ def metadata(rows):
             out["dbs"][unhex(rest[0])] = {"charset": _utf8(rest[1]), "collation": _utf8(rest[2])}
         elif tag == "table":
             out["tables"][(unhex(rest[0]), unhex(rest[1]))] = {
-                "type": rest[2], "engine": rest[3], "collation": _utf8(rest[4]), "bytes": int(rest[5]), "columns": [], "structure": [], "primary": []}
+                "type": rest[2],
+                "engine": rest[3],
+                "collation": _utf8(rest[4]),
+                "bytes": int(rest[5]),
+                "columns": [],
+                "structure": [],
+                "primary": [],
+            }
         elif tag in ("column", "index", "foreign"):
             table = out["tables"].get((unhex(rest[0]), unhex(rest[1])))
             if table is None:
@@ -208,8 +244,11 @@ def capture(system, rules):
     for name, user in found["users"].items():
         if name.split("@")[0] not in ("mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "PUBLIC"):
             items["%s user %s" % (NAME, escape(name))] = {
-                "kind": "user", "plugin": user.get("plugin", ""), "secret": _digests.keyed(system, user["secret"]) if user.get("secret") else "",
-                "privileges": {escape(k): v for k, v in user["privileges"].items()}}
+                "kind": "user",
+                "plugin": user.get("plugin", ""),
+                "secret": _digests.keyed(system, user["secret"]) if user.get("secret") else "",
+                "privileges": {escape(k): v for k, v in user["privileges"].items()},
+            }
     items.update(_tables(system, client, found["tables"], rules))
     return items
 
@@ -221,7 +260,7 @@ def _subject(schema, name=None):
 def _tables(system, client, tables, rules):
     """Items of tables and views, counted and digested in one consistent snapshot."""
     items, order, statements = {}, [], ["START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;"]
-    limit = int(system.options.get("table_bytes", 4 * 2 ** 30))
+    limit = int(system.options.get("table_bytes", 4 * 2**30))
     for (schema, name), table in sorted(tables.items()):
         subject = _subject(schema, name)
         if table["type"] != "BASE TABLE":
@@ -230,10 +269,17 @@ def _tables(system, client, tables, rules):
             elif table["type"] == "VIEW":
                 # a view whose tables are gone is still listed: only using it tells
                 order.append((subject + " (view)", None))
-                statements += ["SELECT 'view', %d FROM (SELECT 1) t WHERE NOT EXISTS (SELECT 1 FROM %s.%s LIMIT 0);" % (len(order) - 1, quote(schema), quote(name))]
+                statements += [
+                    "SELECT 'view', %d FROM (SELECT 1) t WHERE NOT EXISTS (SELECT 1 FROM %s.%s LIMIT 0);" % (len(order) - 1, quote(schema), quote(name))
+                ]
             continue
-        item = {"kind": "table", "database": escape(schema), "engine": table["engine"], "collation": table["collation"],
-                "structure": _digests.short(repr(table["structure"]))}
+        item = {
+            "kind": "table",
+            "database": escape(schema),
+            "engine": table["engine"],
+            "collation": table["collation"],
+            "structure": _digests.short(repr(table["structure"])),
+        }
         items[subject] = item
         if table["engine"].upper() in ("MEMORY", "BLACKHOLE", "FEDERATED", "CONNECT", "SPIDER"):
             # not stored on this host, or lost at every restart by design

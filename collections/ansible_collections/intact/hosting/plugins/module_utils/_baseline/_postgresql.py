@@ -24,34 +24,45 @@ NOT_EXTENSION = "NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = {oid} AND
 
 GLOBALS = [
     "SELECT json_build_object('is', 'version', 'version', current_setting('server_version'))",
-    "SELECT json_build_object('is', 'database', 'name', datname, 'owner', pg_get_userbyid(datdba), 'encoding', pg_encoding_to_char(encoding), 'collate', datcollate,"
+    "SELECT json_build_object('is', 'database', 'name', datname, 'owner', pg_get_userbyid(datdba), 'encoding', "
+    "pg_encoding_to_char(encoding), 'collate', datcollate,"
     " 'ctype', datctype, 'connect', datallowconn, 'acl', datacl::text) FROM pg_database WHERE NOT datistemplate",
-    "SELECT json_build_object('is', 'role', 'name', rolname, 'attributes', ARRAY[rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls]::text,"
+    "SELECT json_build_object('is', 'role', 'name', rolname, 'attributes', ARRAY[rolsuper, rolinherit, rolcreaterole, rolcreatedb, "
+    "rolcanlogin, rolreplication, rolbypassrls]::text,"
     " 'secret', rolpassword, 'until', rolvaliduntil::text, 'limit', rolconnlimit) FROM pg_authid WHERE rolname !~ '^pg_'",
-    "SELECT json_build_object('is', 'member', 'name', m.rolname, 'of', r.rolname, 'admin', bool_or(a.admin_option)) FROM pg_auth_members a JOIN pg_authid r ON r.oid = a.roleid"
+    "SELECT json_build_object('is', 'member', 'name', m.rolname, 'of', r.rolname, 'admin', bool_or(a.admin_option)) FROM "
+    "pg_auth_members a JOIN pg_authid r ON r.oid = a.roleid"
     " JOIN pg_authid m ON m.oid = a.member WHERE m.rolname !~ '^pg_' GROUP BY m.rolname, r.rolname ORDER BY m.rolname, r.rolname",
     "SELECT json_build_object('is', 'end')",
 ]
 
 CATALOG = [
-    "SELECT json_build_object('is', 'relation', 'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'owner', pg_get_userbyid(c.relowner),"
+    "SELECT json_build_object('is', 'relation', 'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, "
+    "'owner', pg_get_userbyid(c.relowner),"
     " 'acl', c.relacl::text, 'unlogged', c.relpersistence = 'u', 'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) ELSE 0 END,"
     " 'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,"
-    " 'columns', (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, COALESCE(pg_get_expr(f.adbin, f.adrelid), '')) ORDER BY a.attnum)"
-    "   FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),"
+    " 'columns', (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
+    "COALESCE(pg_get_expr(f.adbin, f.adrelid), '')) ORDER BY a.attnum)"
+    "   FROM pg_attribute a LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum WHERE a.attrelid = c.oid AND "
+    "a.attnum > 0 AND NOT a.attisdropped),"
     # not-null constraints are rows of their own only since 18: they are told by the columns
     " 'constraints', (SELECT json_agg(pg_get_constraintdef(k.oid) ORDER BY k.conname) FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype <> 'n'),"
     " 'indexes', (SELECT json_agg(pg_get_indexdef(i.indexrelid) ORDER BY i.indexrelid::regclass::text) FROM pg_index i WHERE i.indrelid = c.oid),"
     " 'key', (SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] WHERE i.indrelid = c.oid AND i.indisprimary"
     "   AND i.indnatts = 1 AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)))"
-    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'S', 'p', 'f') AND " + USER_SCHEMA + " AND "
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'S', 'p', 'f') AND "
+    + USER_SCHEMA
+    + " AND "
     + NOT_EXTENSION.format(oid="c.oid", catalog="pg_class"),
-    "SELECT json_build_object('is', 'routine', 'schema', n.nspname, 'name', p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', 'owner', pg_get_userbyid(p.proowner),"
-    " 'acl', p.proacl::text, 'definition', CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) ELSE p.prosrc END) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE "
-    + USER_SCHEMA + " AND " + NOT_EXTENSION.format(oid="p.oid", catalog="pg_proc"),
-    "SELECT json_build_object('is', 'trigger', 'schema', n.nspname, 'name', c.relname || '.' || t.tgname, 'enabled', t.tgenabled, 'definition', pg_get_triggerdef(t.oid)) FROM pg_trigger t"
+    "SELECT json_build_object('is', 'routine', 'schema', n.nspname, 'name', p.proname || '(' || "
+    "pg_get_function_identity_arguments(p.oid) || ')', 'owner', pg_get_userbyid(p.proowner),"
+    " 'acl', p.proacl::text, 'definition', CASE WHEN p.prokind IN ('f', 'p', 'w') THEN pg_get_functiondef(p.oid) ELSE p.prosrc END) "
+    "FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE " + USER_SCHEMA + " AND " + NOT_EXTENSION.format(oid="p.oid", catalog="pg_proc"),
+    "SELECT json_build_object('is', 'trigger', 'schema', n.nspname, 'name', c.relname || '.' || t.tgname, 'enabled', t.tgenabled, "
+    "'definition', pg_get_triggerdef(t.oid)) FROM pg_trigger t"
     " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND " + USER_SCHEMA,
-    "SELECT json_build_object('is', 'schema', 'name', n.nspname, 'owner', pg_get_userbyid(n.nspowner), 'acl', n.nspacl::text) FROM pg_namespace n WHERE " + USER_SCHEMA,
+    "SELECT json_build_object('is', 'schema', 'name', n.nspname, 'owner', pg_get_userbyid(n.nspowner), 'acl', n.nspacl::text) FROM pg_namespace n WHERE "
+    + USER_SCHEMA,
     "SELECT json_build_object('is', 'extension', 'name', extname, 'version', extversion) FROM pg_extension",
     "SELECT json_build_object('is', 'end')",
 ]
@@ -123,12 +134,16 @@ def table_statements(index, row, digested, condition, left_out):
     if row["key"]:
         lines.append(
             "SELECT CASE WHEN COALESCE(max({k}), 0) < {n} THEN 1 ELSE pow(2, ceil(log(2, (max({k}) + 1) / {n}.0)))::bigint END AS chunk FROM {s} \\gset".format(
-                k=quote(row["key"]), n=_digests.GROUPS, s=source))
+                k=quote(row["key"]), n=_digests.GROUPS, s=source
+            )
+        )
         group, chunk = "t.%s / :chunk" % quote(row["key"]), ":chunk"
     lines.append(
-        "SELECT json_build_object('is', 'rows', 'i', {i}, 'chunk', {c}, 'n', COALESCE(sum(n), 0), 'parts', COALESCE(json_agg(json_build_array(g, n, s::text) ORDER BY g), '[]')) FROM"
-        " (SELECT g, count(*) AS n, sum(('x' || left(h, 16))::bit(64)::bigint::numeric) AS s FROM (SELECT {g} AS g, md5({v}) AS h FROM {f} t{w}) a GROUP BY g) b;".format(
-            i=index, c=chunk, g=group, v=value, f=source, w=where))
+        "SELECT json_build_object('is', 'rows', 'i', {i}, 'chunk', {c}, 'n', COALESCE(sum(n), 0), 'parts', "
+        "COALESCE(json_agg(json_build_array(g, n, s::text) ORDER BY g), '[]')) FROM"
+        " (SELECT g, count(*) AS n, sum(('x' || left(h, 16))::bit(64)::bigint::numeric) AS s"
+        " FROM (SELECT {g} AS g, md5({v}) AS h FROM {f} t{w}) a GROUP BY g) b;".format(i=index, c=chunk, g=group, v=value, f=source, w=where)
+    )
     return lines
 
 
@@ -164,8 +179,13 @@ def _cluster(system, cluster, label, rules):
             server["version"] = row["version"]
         elif row["is"] == "role":
             items["%s role %s" % (label, name)] = {
-                "kind": "role", "attributes": row["attributes"], "secret": _digests.keyed(system, row["secret"]) if row["secret"] else "",
-                "until": row["until"], "connections": row["limit"], "member_of": []}
+                "kind": "role",
+                "attributes": row["attributes"],
+                "secret": _digests.keyed(system, row["secret"]) if row["secret"] else "",
+                "until": row["until"],
+                "connections": row["limit"],
+                "member_of": [],
+            }
         elif row["is"] == "member" and "%s role %s" % (label, name) in items:
             items["%s role %s" % (label, name)]["member_of"].append(escape(row["of"]) + (" (admin)" if row["admin"] else ""))
         elif row["is"] == "database":
@@ -173,7 +193,13 @@ def _cluster(system, cluster, label, rules):
                 databases.append(row["name"])
             # the database postgres is everybody's: only what is in it matters
             if row["name"] != "postgres":
-                items["%s:%s" % (label, name)] = {"kind": "database", "owner": row["owner"], "charset": row["encoding"], "collation": row["collate"], "acl": _acl(row["acl"])}
+                items["%s:%s" % (label, name)] = {
+                    "kind": "database",
+                    "owner": row["owner"],
+                    "charset": row["encoding"],
+                    "collation": row["collate"],
+                    "acl": _acl(row["acl"]),
+                }
     for name in databases:
         try:
             items.update(_database(system, cluster, label, name, rules))
@@ -209,8 +235,14 @@ def _database(system, cluster, label, database, rules):
             items["%s.%s (schema)" % (where, escape(row["name"]))] = dict(inside, kind="schema", owner=row["owner"], acl=_acl(row["acl"]))
         elif row["is"] in ("routine", "trigger"):
             subject = "%s.%s.%s%s" % (where, escape(row["schema"]), escape(row["name"]), " (trigger)" if row["is"] == "trigger" else "")
-            items[subject] = dict(inside, kind=row["is"], definition=_digests.definition(row["definition"]), owner=row.get("owner", ""), acl=_acl(row.get("acl")),
-                                  enabled=row.get("enabled", ""))
+            items[subject] = dict(
+                inside,
+                kind=row["is"],
+                definition=_digests.definition(row["definition"]),
+                owner=row.get("owner", ""),
+                acl=_acl(row.get("acl")),
+                enabled=row.get("enabled", ""),
+            )
         elif row["is"] == "relation":
             subject = "%s.%s.%s" % (where, escape(row["schema"]), escape(row["name"]))
             kind = KINDS[row["kind"]]
@@ -226,15 +258,20 @@ def _database(system, cluster, label, database, rules):
                     # an unlogged table is emptied by a crash, by design
                     item.update(rows=0, stored=False)
                     continue
-                fits = row["bytes"] <= int(system.options.get("table_bytes", 4 * 2 ** 30)) and system.spend(row["bytes"])
+                fits = row["bytes"] <= int(system.options.get("table_bytes", 4 * 2**30)) and system.spend(row["bytes"])
                 if not fits:
                     system.skip(subject, "%d bytes are more than the limit: its rows were counted, their content was not digested" % row["bytes"])
                 item["key"] = escape(row["key"] or "") if fits else ""
                 script += table_statements(index, row, fits, condition, left_out)
             elif row["kind"] == "S":
-                script.append("SELECT json_build_object('is', 'sequence', 'i', %d, 'value', last_value) FROM %s.%s;" % (index, quote(row["schema"]), quote(row["name"])))
+                script.append(
+                    "SELECT json_build_object('is', 'sequence', 'i', %d, 'value', last_value) FROM %s.%s;" % (index, quote(row["schema"]), quote(row["name"]))
+                )
             elif row["kind"] == "v":
-                script.append("SELECT json_build_object('is', 'view', 'i', %d) FROM (SELECT 1) x WHERE NOT EXISTS (SELECT 1 FROM %s.%s LIMIT 0);" % (index, quote(row["schema"]), quote(row["name"])))
+                script.append(
+                    "SELECT json_build_object('is', 'view', 'i', %d) FROM (SELECT 1) x WHERE NOT EXISTS (SELECT 1 FROM %s.%s LIMIT 0);"
+                    % (index, quote(row["schema"]), quote(row["name"]))
+                )
             else:
                 continue
             tables.append(item)

@@ -63,7 +63,7 @@ def find(system, trees):
 def capture(system, rules):
     """Items of every SQLite file found: one for the file, one for each table, view and trigger."""
     items = {}
-    limit = int(system.options.get("sqlite_bytes", 512 * 2 ** 20))
+    limit = int(system.options.get("sqlite_bytes", 512 * 2**20))
     for path in find(system, system.options.get("sqlite_trees", TREES)):
         subject = "%s:%s" % (NAME, escape(path))
         size = system.lstat(path).st_size
@@ -175,4 +175,9 @@ def _rows(connection, path, name, rules):
         part = parts.setdefault(row[0] // chunk if keys else 0, [0, 0])
         part[0] += 1
         part[1] += value
-    return {"rows": sum(p[0] for p in parts.values()), "chunk": chunk if keys else 0, "key": keys, "parts": [[g, p[0], str(p[1])] for g, p in sorted(parts.items())]}
+    return {
+        "rows": sum(p[0] for p in parts.values()),
+        "chunk": chunk if keys else 0,
+        "key": keys,
+        "parts": [[g, p[0], str(p[1])] for g, p in sorted(parts.items())],
+    }

@@ -37,7 +37,10 @@ def discover(system):
             if name.startswith("~"):
                 system.skip("%s in %s" % (name, host["config"]), "the name is a regular expression: name its hosts in the option names")
                 continue
-            site = sites.setdefault(name, {"server": host["server"], "listen": set(), "config": set(), "roots": set(), "certificate": "", "key": "", "php": False, "first": _first(host)})
+            site = sites.setdefault(
+                name,
+                {"server": host["server"], "listen": set(), "config": set(), "roots": set(), "certificate": "", "key": "", "php": False, "first": _first(host)},
+            )
             site["listen"].update(tuple(entry) for entry in host["listen"])
             site["config"].add(host["config"])
             site["roots"].update(host["roots"])
@@ -63,7 +66,9 @@ def _nginx(system):
     files = _webconf.nginx_files(result.text) if result.rc == 0 else {}
     if MAIN not in files and system.exists(MAIN):
         # a configuration that nginx refuses is read as well as can be: its sites are still the customers'
-        paths = [MAIN] + [p for d in ("conf.d/*.conf", "sites-enabled/*", "snippets/*", "modules-enabled/*") for p in system.glob(posixpath.join("/etc/nginx", d))]
+        paths = [MAIN] + [
+            p for d in ("conf.d/*.conf", "sites-enabled/*", "snippets/*", "modules-enabled/*") for p in system.glob(posixpath.join("/etc/nginx", d))
+        ]
         files = {path: system.text(path) for path in paths}
     main = MAIN if MAIN in files else next(iter(files), MAIN)
     return _webconf.nginx_vhosts(_webconf.nginx_tree(files, main))

@@ -28,7 +28,9 @@ class Block:
         return found[-1].words[1] if found else default
 
 
-TOKEN = re.compile(r"""\s+|\#[^\n]*|(?P<sign>[{};])|"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>(?:\\.|[^'\\])*)'|(?P<word>(?:\\.|\$\{\w*\}|[^\s;{}\\]|\\)+)""", re.DOTALL)
+TOKEN = re.compile(
+    r"""\s+|\#[^\n]*|(?P<sign>[{};])|"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>(?:\\.|[^'\\])*)'|(?P<word>(?:\\.|\$\{\w*\}|[^\s;{}\\]|\\)+)""", re.DOTALL
+)
 
 
 def nginx_tokens(text):
@@ -118,11 +120,19 @@ def nginx_vhosts(tree):
                 listen = [(a, p, True) for a, p, _tls in listen]
             root = server.value("root", http.value("root"))
             roots = {b.words[1] for b in inner if b.words[0] in ("root", "alias") and len(b.words) > 1} | ({root} if root else set())
-            out.append({
-                "server": "nginx", "names": [w for b in server.find("server_name") for w in b.words[1:]], "listen": sorted(set(listen or [("0.0.0.0", 80, False)])),
-                "root": root, "roots": sorted(r for r in roots if r.startswith("/") and "$" not in r), "config": server.file,
-                "certificate": server.value("ssl_certificate", http.value("ssl_certificate")), "key": server.value("ssl_certificate_key", http.value("ssl_certificate_key")),
-                "php": any(b.words[0] == "fastcgi_pass" for b in inner)})
+            out.append(
+                {
+                    "server": "nginx",
+                    "names": [w for b in server.find("server_name") for w in b.words[1:]],
+                    "listen": sorted(set(listen or [("0.0.0.0", 80, False)])),
+                    "root": root,
+                    "roots": sorted(r for r in roots if r.startswith("/") and "$" not in r),
+                    "config": server.file,
+                    "certificate": server.value("ssl_certificate", http.value("ssl_certificate")),
+                    "key": server.value("ssl_certificate_key", http.value("ssl_certificate_key")),
+                    "php": any(b.words[0] == "fastcgi_pass" for b in inner),
+                }
+            )
     return out
 
 
@@ -163,6 +173,13 @@ def _apache(address, port, name, path, number, read):
     addresses = ["0.0.0.0", "::"] if address in ("*", "_default_") else [address]
     root = value("DocumentRoot")
     return {
-        "server": "apache2", "names": [name] + aliases, "listen": [(a, port, tls) for a in addresses], "root": root, "roots": [root] if root else [],
-        "config": path, "certificate": value("SSLCertificateFile"), "key": value("SSLCertificateKeyFile"),
-        "php": "proxy:" in body or "php" in body.lower()}
+        "server": "apache2",
+        "names": [name] + aliases,
+        "listen": [(a, port, tls) for a in addresses],
+        "root": root,
+        "roots": [root] if root else [],
+        "config": path,
+        "certificate": value("SSLCertificateFile"),
+        "key": value("SSLCertificateKeyFile"),
+        "php": "proxy:" in body or "php" in body.lower(),
+    }

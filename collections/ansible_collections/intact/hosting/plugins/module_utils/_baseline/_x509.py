@@ -22,7 +22,7 @@ def element(data, offset):
     tag, length, start = data[offset], data[offset + 1], offset + 2
     if length & 0x80:
         count = length & 0x7F
-        length = int.from_bytes(data[start:start + count], "big")
+        length = int.from_bytes(data[start : start + count], "big")
         start += count
     if start + length > len(data):
         raise ValueError("the certificate is cut off")
@@ -44,7 +44,7 @@ def _name(data, start, end):
     for _tag, _offset, inner, stop in children(data, start, end):
         for _t, _o, begin, finish in children(data, inner, stop):
             kind, value = children(data, begin, finish)[:2]
-            parts[data[kind[2]:kind[3]].hex()] = data[value[2]:value[3]].decode("utf-8", "replace")
+            parts[data[kind[2] : kind[3]].hex()] = data[value[2] : value[3]].decode("utf-8", "replace")
     return parts.get(COMMON_NAME) or parts.get(ORGANISATION) or ""
 
 
@@ -57,7 +57,7 @@ def _alternatives(data, start, end):
     out = []
     for _tag, _offset, inner, stop in children(data, start, end):
         fields = children(data, inner, stop)
-        if data[fields[0][2]:fields[0][3]].hex() != SUBJECT_ALT_NAME:
+        if data[fields[0][2] : fields[0][3]].hex() != SUBJECT_ALT_NAME:
             continue
         value = fields[-1]
         _t, begin, finish = element(data, value[2])
@@ -89,10 +89,16 @@ def read(der):
                 names = _alternatives(der, first, last)
         common = _name(der, subject[2], subject[3])
         return {
-            "key": hashlib.sha256(der[key[1]:key[3]]).hexdigest(), "certificate": hashlib.sha256(der).hexdigest(), "subject": common, "issuer": _name(der, issuer[2], issuer[3]),
-            "names": sorted(set(names or [common.lower()])), "not_after": _moment(until[0], der[until[2]:until[3]]), "self_signed": der[issuer[1]:issuer[3]] == der[subject[1]:subject[3]]}
+            "key": hashlib.sha256(der[key[1] : key[3]]).hexdigest(),
+            "certificate": hashlib.sha256(der).hexdigest(),
+            "subject": common,
+            "issuer": _name(der, issuer[2], issuer[3]),
+            "names": sorted(set(names or [common.lower()])),
+            "not_after": _moment(until[0], der[until[2] : until[3]]),
+            "self_signed": der[issuer[1] : issuer[3]] == der[subject[1] : subject[3]],
+        }
     except (IndexError, UnicodeDecodeError) as exc:
-        raise ValueError("not a certificate: %s" % exc)
+        raise ValueError("not a certificate: %s" % exc) from exc
 
 
 def from_pem(text):

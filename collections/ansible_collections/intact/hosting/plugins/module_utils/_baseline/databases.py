@@ -31,10 +31,16 @@ def capture(system):
     if not present:
         return None
     kinds = [item["kind"] for item in items.values()]
-    return {"items": items, "summary": {
-        "databases": kinds.count("database"), "tables": kinds.count("table"), "rows": sum(item.get("rows", 0) for item in items.values()),
-        "views, routines, triggers": sum(kinds.count(k) for k in ("view", "routine", "trigger", "event", "materialised view")),
-        "users": kinds.count("user") + kinds.count("role")}}
+    return {
+        "items": items,
+        "summary": {
+            "databases": kinds.count("database"),
+            "tables": kinds.count("table"),
+            "rows": sum(item.get("rows", 0) for item in items.values()),
+            "views, routines, triggers": sum(kinds.count(k) for k in ("view", "routine", "trigger", "event", "materialised view")),
+            "users": kinds.count("user") + kinds.count("role"),
+        },
+    }
 
 
 def compare(before, after):
@@ -53,8 +59,21 @@ def compare(before, after):
         if subject not in new:
             out.append(_missing(subject, old[subject], old))
         elif subject not in old:
-            out.append(_finding("new", "warning", subject, "%s was not there before" % _what(new[subject], subject), "", "new", "", None, None,
-                                remedy="find out who made it", item=new[subject]))
+            out.append(
+                _finding(
+                    "new",
+                    "warning",
+                    subject,
+                    "%s was not there before" % _what(new[subject], subject),
+                    "",
+                    "new",
+                    "",
+                    None,
+                    None,
+                    remedy="find out who made it",
+                    item=new[subject],
+                )
+            )
         else:
             out += _changed(subject, old[subject], new[subject], old)
     return out
@@ -95,8 +114,16 @@ def _covers(subject, item):
 
 def _finding(name, severity, subject, title, evidence, change, attribute, before, after, remedy=RESTORE, item=None):
     return Finding(
-        id="databases." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, check="QF20",
-        details=_compare.details(change, attribute, before, after, paths=_paths(subject, item), kind=item["kind"]), covers=_covers(subject, item))
+        id="databases." + name,
+        severity=severity,
+        subject=subject,
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
+        check="QF20",
+        details=_compare.details(change, attribute, before, after, paths=_paths(subject, item), kind=item["kind"]),
+        covers=_covers(subject, item),
+    )
 
 
 def _missing(subject, item, old):
@@ -104,8 +131,18 @@ def _missing(subject, item, old):
     rows = sum(old[s].get("rows", 0) for s in inside) if inside else item.get("rows", 0)
     evidence = "it held %d objects with %d rows" % (len(inside), rows) if inside else "it had %d rows" % rows if "rows" in item else ""
     severity = "warning" if item["kind"] in ("extension", "index") else "blocker"
-    return _finding("missing" if item["kind"] in ("server", "database") else item["kind"].replace(" ", "_") + ".missing", severity, subject,
-                    "%s is gone" % _what(item, subject), evidence, "missing", "", None, None, item=item)
+    return _finding(
+        "missing" if item["kind"] in ("server", "database") else item["kind"].replace(" ", "_") + ".missing",
+        severity,
+        subject,
+        "%s is gone" % _what(item, subject),
+        evidence,
+        "missing",
+        "",
+        None,
+        None,
+        item=item,
+    )
 
 
 def _changed(subject, old, new, before):
@@ -113,26 +150,79 @@ def _changed(subject, old, new, before):
     if old.get("error") or new.get("error"):
         if new.get("error"):
             again = " (and could not be read before)" if old.get("error") else ""
-            return [_finding("unread", "blocker", subject, "%s can't be read%s" % (_what(new, subject), again), new["error"], "changed", "error",
-                             old.get("error"), new["error"], remedy="start or repair it, then capture again", item=new)]
-        return [_finding("unread", "warning", subject, "%s could not be read before: nothing to compare with" % _what(new, subject), old["error"], "changed", "error",
-                         old["error"], None, remedy="look at its content yourself, or waive this", item=new)]
+            return [
+                _finding(
+                    "unread",
+                    "blocker",
+                    subject,
+                    "%s can't be read%s" % (_what(new, subject), again),
+                    new["error"],
+                    "changed",
+                    "error",
+                    old.get("error"),
+                    new["error"],
+                    remedy="start or repair it, then capture again",
+                    item=new,
+                )
+            ]
+        return [
+            _finding(
+                "unread",
+                "warning",
+                subject,
+                "%s could not be read before: nothing to compare with" % _what(new, subject),
+                old["error"],
+                "changed",
+                "error",
+                old["error"],
+                None,
+                remedy="look at its content yourself, or waive this",
+                item=new,
+            )
+        ]
     if kind != old["kind"]:
-        return [_finding("object.changed", "blocker", subject, "it was a %s, now it is a %s" % (old["kind"], kind), "", "changed", "kind", old["kind"], kind, item=new)]
+        return [
+            _finding(
+                "object.changed", "blocker", subject, "it was a %s, now it is a %s" % (old["kind"], kind), "", "changed", "kind", old["kind"], kind, item=new
+            )
+        ]
     if kind == "user":
         return _user(subject, old, new, before)
     if kind == "sequence":
         if (new.get("value") or 0) < (old.get("value") or 0):
-            return [_finding("sequence.changed", "blocker", subject, "the sequence went back: new rows will collide with old ones",
-                             "%s, now %s" % (old["value"], new["value"]), "changed", "value", old["value"], new["value"], item=new)]
+            return [
+                _finding(
+                    "sequence.changed",
+                    "blocker",
+                    subject,
+                    "the sequence went back: new rows will collide with old ones",
+                    "%s, now %s" % (old["value"], new["value"]),
+                    "changed",
+                    "value",
+                    old["value"],
+                    new["value"],
+                    item=new,
+                )
+            ]
         old, new = dict(old, value=None), dict(new, value=None)
     if "rows" in old and "rows" in new and old.get("stored", True) and new.get("stored", True):
         verdict = _digests.judge(old, new)
         reshaped = old.get("structure") != new.get("structure")
         if reshaped:
-            return [_finding("structure.changed", "blocker", subject, "the table's columns, keys or indexes changed",
-                             "%d rows, now %d; structure digest %s, now %s" % (old["rows"], new["rows"], old.get("structure"), new.get("structure")),
-                             "changed", "structure", old.get("structure"), new.get("structure"), item=new)]
+            return [
+                _finding(
+                    "structure.changed",
+                    "blocker",
+                    subject,
+                    "the table's columns, keys or indexes changed",
+                    "%d rows, now %d; structure digest %s, now %s" % (old["rows"], new["rows"], old.get("structure"), new.get("structure")),
+                    "changed",
+                    "structure",
+                    old.get("structure"),
+                    new.get("structure"),
+                    item=new,
+                )
+            ]
         if verdict:
             word, sentence = verdict
             severity = {"added": "info"}.get(word, "blocker")
@@ -147,8 +237,20 @@ def _changed(subject, old, new, before):
         return []
     severity = "warning" if {a for a, _o, _n in differ} <= {"engine", "collation", "charset"} else "blocker"
     attribute, was, now = differ[0]
-    return [_finding(kind.replace(" ", "_") + ".changed", severity, subject, "%s changed: %s" % (_what(new, subject), ", ".join(a for a, _o, _n in differ)),
-                     "; ".join("%s was %s, is %s" % (a, _shown(a, o), _shown(a, n)) for a, o, n in differ), "changed", attribute, was, now, item=new)]
+    return [
+        _finding(
+            kind.replace(" ", "_") + ".changed",
+            severity,
+            subject,
+            "%s changed: %s" % (_what(new, subject), ", ".join(a for a, _o, _n in differ)),
+            "; ".join("%s was %s, is %s" % (a, _shown(a, o), _shown(a, n)) for a, o, n in differ),
+            "changed",
+            attribute,
+            was,
+            now,
+            item=new,
+        )
+    ]
 
 
 def _shown(attribute, value):
@@ -169,6 +271,18 @@ def _user(subject, old, new, before):
     words += ["authentication by %s, now %s" % (old["plugin"], new["plugin"])] if old["plugin"] != new["plugin"] else []
     if words:
         attribute = "privileges" if lost or gained else "secret" if old["secret"] != new["secret"] else "plugin"
-        out.append(_finding("user.changed", "blocker", subject, "the database user changed", "; ".join(words), "changed", attribute,
-                            None if attribute == "secret" else old[attribute], None if attribute == "secret" else new[attribute], item=new))
+        out.append(
+            _finding(
+                "user.changed",
+                "blocker",
+                subject,
+                "the database user changed",
+                "; ".join(words),
+                "changed",
+                attribute,
+                None if attribute == "secret" else old[attribute],
+                None if attribute == "secret" else new[attribute],
+                item=new,
+            )
+        )
     return out

@@ -11,9 +11,11 @@ import posixpath
 import struct
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _dnswire, _webconf
-from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _dnswire, _webconf
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._dns_compare import compare
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
+__all__ = ["SECTION", "capture", "compare"]
 SECTION = "dns"
 PRIMARY, SECONDARY = {"master", "primary"}, {"slave", "secondary", "mirror"}
 # signatures and what is derived from them change with every signing
@@ -49,16 +51,17 @@ class Server:
 
     def ask(self, name, kind, dnssec=False):
         """The parsed answer to one question; a connection that the server closed meanwhile is opened again once."""
-        for attempt in (0, 1):
-            try:
-                if self.sock is None:
-                    self.sock = self.system.dial(self.address, self.port, self.timeout)
-                self.sock.sendall(_dnswire.query(name, kind, dnssec=dnssec))
-                return self._message()
-            except OSError:
-                self.close()
-                if attempt:
-                    raise
+        try:
+            return self._ask(name, kind, dnssec)
+        except OSError:
+            self.close()
+            return self._ask(name, kind, dnssec)
+
+    def _ask(self, name, kind, dnssec):
+        if self.sock is None:
+            self.sock = self.system.dial(self.address, self.port, self.timeout)
+        self.sock.sendall(_dnswire.query(name, kind, dnssec=dnssec))
+        return self._message()
 
     def transfer(self, zone):
         """All records of a zone by AXFR, or None when the server refuses."""
@@ -94,8 +97,15 @@ def zones(text):
                 visit(block.children, block.words[1], _members(block) or inherited, directory)
             elif block.words[0] == "zone" and block.children and len(block.words) > 1:
                 file = block.value("file")
-                out.append({"zone": block.words[1].rstrip(".").lower() + ".", "view": view, "type": block.value("type"), "transfer": _members(block) or inherited,
-                            "file": posixpath.join(directory[0], file) if file else ""})
+                out.append(
+                    {
+                        "zone": block.words[1].rstrip(".").lower() + ".",
+                        "view": view,
+                        "type": block.value("type"),
+                        "transfer": _members(block) or inherited,
+                        "file": posixpath.join(directory[0], file) if file else "",
+                    }
+                )
 
     visit(_webconf.nginx_parse(text, "named.conf"), "", None, ["/var/cache/bind"])
     return [z for z in out if z["type"] in PRIMARY | SECONDARY and z["file"] not in OWN]
@@ -168,10 +178,18 @@ def _zone(system, server, zone, name):
         if found:
             items["%s %s%s" % (owner, kind, suffix)] = {"kind": "records", "zone": name, "ttl": found[0], "data": found[1], "file": zone["file"]}
     keys = _records(server, origin, "DNSKEY")
-    item = {"kind": "zone", "type": "primary" if zone["type"] in PRIMARY else "secondary", "file": zone["file"], "serial": int(fields[2]), "soa": fields[:2] + fields[3:],
-            "signed": bool(signatures), "transfer": moved is not None, "allowed": zone["transfer"]}
+    item = {
+        "kind": "zone",
+        "type": "primary" if zone["type"] in PRIMARY else "secondary",
+        "file": zone["file"],
+        "serial": int(fields[2]),
+        "soa": fields[:2] + fields[3:],
+        "signed": bool(signatures),
+        "transfer": moved is not None,
+        "allowed": zone["transfer"],
+    }
     if signatures:
-        item["keys"] = [k for k in keys[1]] if keys else []
+        item["keys"] = list(keys[1]) if keys else []
         item["signature"] = _validity(system, server, origin, item["keys"], signatures)
     items["zone " + name] = item
     return items
@@ -207,14 +225,20 @@ def _from_file(system, zone):
 
 
 def _validity(system, server, origin, keys, signatures):
-    """"valid", or a sentence: delv's judgement against the zone's own keys, or the signature's dates where delv is missing."""
+    """ "valid", or a sentence: delv's judgement against the zone's own keys, or the signature's dates where delv is missing."""
     if system.which("delv") and keys:
-        anchors = "".join('trust-anchors { "%s" static-key %s "%s"; };\n' % ((origin, " ".join(k.split()[:3]), k.split()[3])) for k in keys if k.split()[0] == "257")
+        anchors = "".join(
+            'trust-anchors { "%s" static-key %s "%s"; };\n' % ((origin, " ".join(k.split()[:3]), k.split()[3])) for k in keys if k.split()[0] == "257"
+        )
         argv = ["delv", "-a", "/dev/stdin", "+root=%s" % origin, "@" + server.address, "-p", str(server.port), origin, "SOA"]
         result = system.run(argv, stdin=anchors.encode(), check=False, timeout=30)
         if "; fully validated" in result.text:
             return "valid"
-        said = [line.strip("; ") for line in (result.text + "\n" + result.error).splitlines() if "resolution failed" in line or "unsigned" in line or "no valid" in line]
+        said = [
+            line.strip("; ")
+            for line in (result.text + "\n" + result.error).splitlines()
+            if "resolution failed" in line or "unsigned" in line or "no valid" in line
+        ]
         if said:
             return said[0]
     now = time.time()
@@ -222,85 +246,3 @@ def _validity(system, server, origin, keys, signatures):
         if not int(begins) <= now <= int(expires):
             return "the signature by key %s is %s" % (tag, "out of date" if now > int(expires) else "not valid yet")
     return "valid"
-
-
-def compare(before, after):
-    """Findings: zones that are gone or not answered, one finding for each record set that differs, serials that went back, signatures that fail."""
-    old, new = before.get("items", {}), after.get("items", {})
-    gone = {s[5:] for s, item in old.items() if item["kind"] == "zone" and (s not in new or new[s].get("error") or item.get("error"))}
-    fresh = {s[5:] for s, item in new.items() if item["kind"] == "zone" and s not in old}
-    out = []
-    for subject in sorted(set(old) | set(new)):
-        was, now = old.get(subject), new.get(subject)
-        if (now or was)["kind"] == "zone":
-            out += _zone_change(subject, was, now, old)
-        elif (now or was)["zone"] not in gone | fresh and was != now:
-            out += _record_change(subject, was, now)
-    return out
-
-
-def _finding(name, severity, subject, title, evidence, change, attribute, before, after, item, remedy="compare the zone file with the backup, then rndc reload"):
-    file = item["file"]
-    return Finding(
-        id="dns." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, check="QF18",
-        details=_compare.details(change, attribute, before, after, zone=item.get("zone", subject),
-                                 paths=([file] if file else []) + ["service:named.service", "service:bind9.service", "socket:127.0.0.1:53"]),
-        covers=[{"section": "files", "path": file + suffix} for suffix in ("", ".jnl", ".jbk", ".signed", ".signed.jnl")] if file else [])
-
-
-def _record_change(subject, was, now):
-    zone = (now or was)["zone"]
-    if now is None:
-        return [_finding("record.missing", "blocker", subject, "the record is gone from zone %s" % zone, "was %s" % "; ".join(was["data"]), "missing", "", was["data"], None, was)]
-    if was is None:
-        return [_finding("record.new", "warning", subject, "a record that was not there before in zone %s" % zone, "; ".join(now["data"]), "new", "", None, now["data"], now,
-                         remedy="find out who added it")]
-    if was["data"] != now["data"]:
-        return [_finding("record.changed", "blocker", subject, "the record changed in zone %s" % zone, "was %s, is %s" % ("; ".join(was["data"]), "; ".join(now["data"])), "changed", "data",
-                         was["data"], now["data"], now)]
-    if was["ttl"] != now["ttl"]:
-        return [_finding("record.ttl", "warning", subject, "the record's TTL changed in zone %s" % zone, "was %d s, is %d s" % (was["ttl"], now["ttl"]), "changed", "ttl", was["ttl"],
-                         now["ttl"], now)]
-    return []
-
-
-def _zone_change(subject, was, now, old):
-    count = sum(1 for item in old.values() if item.get("zone") == subject[5:])
-    if now is None:
-        return [_finding("zone.missing", "blocker", subject, "the zone is no longer configured", "it had %d record sets" % count, "missing", "", None, None, was,
-                         remedy="bring its entry in named's configuration back")]
-    if was is None:
-        return [_finding("zone.new", "warning", subject, "a zone that was not there before", now.get("file", ""), "new", "", None, None, now, remedy="find out who made it")]
-    if now.get("error"):
-        again = "" if not was.get("error") else " (nor before)"
-        return [_finding("zone.unanswered", "blocker", subject, "the zone is not answered%s" % again, now["error"], "changed", "error", was.get("error"), now["error"], now,
-                         remedy="named-checkzone says what is wrong with the file; named's log what is wrong with the server")]
-    if was.get("error"):
-        return [_finding("zone.unread", "warning", subject, "the zone could not be read before: nothing to compare with", was["error"], "changed", "error", was["error"], None, now,
-                         remedy="look at its records yourself, or waive this")]
-    out = []
-    if was["soa"] != now["soa"]:
-        out.append(_finding("soa.changed", "blocker", subject, "the zone's SOA changed", "was %s, is %s" % (" ".join(was["soa"]), " ".join(now["soa"])), "changed", "soa", was["soa"], now["soa"], now))
-    # serial arithmetic of RFC 1982: a step of less than half the circle is forward
-    if was["serial"] != now["serial"] and (now["serial"] - was["serial"]) % 2 ** 32 >= 2 ** 31:
-        out.append(_finding("serial.backwards", "blocker", subject, "the zone's serial went back: its secondaries will ignore changes", "was %d, is %d" % (was["serial"], now["serial"]), "changed",
-                            "serial", was["serial"], now["serial"], now, remedy="raise the serial above the old one, then rndc reload"))
-    if was["signed"] and not now["signed"]:
-        out.append(_finding("signature.missing", "blocker", subject, "the zone is no longer signed: validating resolvers treat it as forged", "", "changed", "signed", True, False, now,
-                            remedy="bring its keys and its dnssec-policy back before the parent's DS is seen"))
-        return out
-    if was["signed"] and now["signed"]:
-        lost = [k for k in was["keys"] if k.startswith("257 ") and k not in now["keys"]]
-        if lost:
-            out.append(_finding("key.changed", "blocker", subject, "the zone is signed with another key: the parent's DS no longer fits", "%d key-signing keys are gone" % len(lost), "changed", "keys",
-                                was["keys"], now["keys"], now, remedy="bring the keys in named's key directory back"))
-        elif set(was["keys"]) != set(now["keys"]):
-            out.append(_finding("key.rolled", "info", subject, "a zone-signing key was rolled", "", "changed", "keys", was["keys"], now["keys"], now, remedy=""))
-    if now.get("signature", "valid") != "valid" and was.get("signature") != now["signature"] and not out:
-        out.append(_finding("signature.invalid", "blocker", subject, "the zone's signature is not valid", now["signature"], "changed", "signature", was.get("signature"), now["signature"], now,
-                            remedy="look at named's key directory and log, then rndc sign"))
-    if was["transfer"] != now["transfer"] or was["allowed"] != now["allowed"]:
-        shown = ["%s, from this host %s" % ("rule: " + " ".join(z["allowed"]) if z["allowed"] else "no rule", "allowed" if z["transfer"] else "refused") for z in (was, now)]
-        out.append(_finding("transfer.changed", "warning", subject, "who may transfer the zone changed", "was %s; is %s" % tuple(shown), "changed", "transfer", was["transfer"], now["transfer"], now,
-                            remedy="say allow-transfer in named's configuration: the default is to refuse since 9.20, and secondaries go stale"))
-    return out

@@ -20,7 +20,20 @@ CONFIG = "/etc/mailman3/mailman.cfg"
 TABLES = ("mailinglist", "member", "address", "user", "preferences", "ban", "template", "acceptablealias", "headermatch")
 ROLES = {1: "member", 2: "owner", 3: "moderator", 4: "nonmember"}
 # counters and times that every posting moves
-VOLATILE = {"id", "list_id", "list_name", "mail_host", "created_at", "next_request_id", "next_digest_number", "digest_last_sent_at", "volume", "last_post_at", "post_id", "usenet_watermark"}
+VOLATILE = {
+    "id",
+    "list_id",
+    "list_name",
+    "mail_host",
+    "created_at",
+    "next_request_id",
+    "next_digest_number",
+    "digest_last_sent_at",
+    "volume",
+    "last_post_at",
+    "post_id",
+    "usenet_watermark",
+}
 RESTORE = "restore Mailman's database from the backup, or add them again with mailman addmembers"
 
 
@@ -39,7 +52,7 @@ def capture(system):
         return None
     templates = {}
     for path in system.glob(var + "/templates/*/*/*/*.txt"):
-        data = system.read(path, 2 ** 20)
+        data = system.read(path, 2**20)
         if data is not None:
             templates[escape(path)] = _digests.short(data)
     people = sum(len(role) for item in items.values() for role in item["people"].values())
@@ -58,7 +71,7 @@ def _read(system, url):
             with _sqlite.opened(system, path) as connection:
                 return {table: _sqlite_rows(connection, table) for table in TABLES}, {"kind": "sqlite", "database": path}
         except _sqlite.sqlite3.Error as exc:
-            raise IntactError("SQLite can't read Mailman's database %s: %s" % (path, exc))
+            raise IntactError("SQLite can't read Mailman's database %s: %s" % (path, exc)) from exc
     if parts.hostname not in (None, "", "localhost", "127.0.0.1", "::1"):
         raise IntactError("Mailman's database is on %s: only a database on this host is read" % parts.hostname)
     if parts.scheme.startswith(("mysql", "mariadb")):
@@ -84,7 +97,10 @@ def _mysql_rows(system, database):
     client = _mysql.program(system)
     if not client:
         raise IntactError("Mailman's database %s is in MariaDB, which is not installed here" % database)
-    asked = "SELECT HEX(TABLE_NAME), HEX(COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = X'%s' ORDER BY TABLE_NAME, ORDINAL_POSITION;" % database.encode().hex()
+    asked = (
+        "SELECT HEX(TABLE_NAME), HEX(COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = X'%s' ORDER BY TABLE_NAME, ORDINAL_POSITION;"
+        % database.encode().hex()
+    )
     found, _said = _mysql.ask(system, client, [asked])
     columns = {}
     for table, column in found:
@@ -92,7 +108,11 @@ def _mysql_rows(system, database):
     if "mailinglist" not in columns:
         raise IntactError("MariaDB does not answer for Mailman's database %s" % database)
     out = {table: [] for table in TABLES}
-    statements = ["SELECT '%s', %s FROM %s.%s;" % (t, ", ".join("IFNULL(HEX(%s), '-')" % _text(c) for c in columns[t]), _mysql.quote(database), _mysql.quote(t)) for t in TABLES if t in columns]
+    statements = [
+        "SELECT '%s', %s FROM %s.%s;" % (t, ", ".join("IFNULL(HEX(%s), '-')" % _text(c) for c in columns[t]), _mysql.quote(database), _mysql.quote(t))
+        for t in TABLES
+        if t in columns
+    ]
     for row in _mysql.ask(system, client, statements)[0]:
         out[row[0]].append({name: None if value == "-" else _mysql.unhex(value) for name, value in zip(columns[row[0]], row[1:])})
     return out
@@ -158,14 +178,35 @@ def compare(before, after):
         was, now = old.get(name), new.get(name)
         if now is None:
             people = sum(len(role) for role in was["people"].values())
-            out.append(_finding("missing", "blocker", name, "the mailing list is gone", "it had %d people" % people, "missing", "", None, None, source, "mailinglist"))
+            out.append(
+                _finding("missing", "blocker", name, "the mailing list is gone", "it had %d people" % people, "missing", "", None, None, source, "mailinglist")
+            )
         elif was is None:
-            out.append(_finding("new", "warning", name, "a mailing list that was not there before", "", "new", "", None, None, source, "mailinglist", remedy="find out who made it"))
+            out.append(
+                _finding(
+                    "new",
+                    "warning",
+                    name,
+                    "a mailing list that was not there before",
+                    "",
+                    "new",
+                    "",
+                    None,
+                    None,
+                    source,
+                    "mailinglist",
+                    remedy="find out who made it",
+                )
+            )
         else:
             out += _people(name, was, now, source) + _settings(name, was, now, source)
     for path in sorted(before.get("templates", {})):
         if after.get("templates", {}).get(path) != before["templates"][path]:
-            out.append(_finding("template.changed", "warning", path, "a template of Mailman changed or is gone", "", "changed", "template", None, None, source, "template"))
+            out.append(
+                _finding(
+                    "template.changed", "warning", path, "a template of Mailman changed or is gone", "", "changed", "template", None, None, source, "template"
+                )
+            )
             out[-1].covers.append({"section": "files", "path": path})
     return out
 
@@ -176,22 +217,80 @@ def _people(name, was, now, source):
         had, has = was["people"].get(role, {}), now["people"].get(role, {})
         lost = sorted(set(had) - set(has))
         if len(lost) > 5:
-            out.append(_finding("members.lost", "blocker", "%s: %d of %d %ss" % (name, len(lost), len(had), role), "people are no longer on the list", ", ".join(lost[:10]), "missing", role,
-                                lost, None, source, "member"))
+            out.append(
+                _finding(
+                    "members.lost",
+                    "blocker",
+                    "%s: %d of %d %ss" % (name, len(lost), len(had), role),
+                    "people are no longer on the list",
+                    ", ".join(lost[:10]),
+                    "missing",
+                    role,
+                    lost,
+                    None,
+                    source,
+                    "member",
+                )
+            )
         else:
-            out += [_finding("member.lost", "blocker", "%s: %s" % (name, address), "a %s is no longer on the list" % role, "%d %ss, now %d" % (len(had), role, len(has)), "missing", role,
-                             address, None, source, "member") for address in lost]
+            out += [
+                _finding(
+                    "member.lost",
+                    "blocker",
+                    "%s: %s" % (name, address),
+                    "a %s is no longer on the list" % role,
+                    "%d %ss, now %d" % (len(had), role, len(has)),
+                    "missing",
+                    role,
+                    address,
+                    None,
+                    source,
+                    "member",
+                )
+                for address in lost
+            ]
         if role != "nonmember":
             fresh = sorted(set(has) - set(had))
             if fresh:
                 severity = "info" if role == "member" else "warning"
-                out.append(_finding("member.new", severity, "%s: %s" % (name, ", ".join(fresh[:3]) + (" …" if len(fresh) > 3 else "")), "%d %ss were added" % (len(fresh), role), ", ".join(fresh[:10]),
-                                    "new", role, None, fresh, source, "member", remedy="nothing, if they joined themselves"))
+                out.append(
+                    _finding(
+                        "member.new",
+                        severity,
+                        "%s: %s" % (name, ", ".join(fresh[:3]) + (" …" if len(fresh) > 3 else "")),
+                        "%d %ss were added" % (len(fresh), role),
+                        ", ".join(fresh[:10]),
+                        "new",
+                        role,
+                        None,
+                        fresh,
+                        source,
+                        "member",
+                        remedy="nothing, if they joined themselves",
+                    )
+                )
         differ = sorted(a for a in set(had) & set(has) if had[a] != has[a])
         for address in differ[:5]:
-            words = ["%s was %s, is %s" % (k, had[address].get(k), has[address].get(k)) for k in sorted(set(had[address]) | set(has[address])) if had[address].get(k) != has[address].get(k)]
-            out.append(_finding("member.changed", "warning", "%s: %s" % (name, address), "a %s's delivery or moderation changed" % role, "; ".join(words), "changed", role, had[address],
-                                has[address], source, "member"))
+            words = [
+                "%s was %s, is %s" % (k, had[address].get(k), has[address].get(k))
+                for k in sorted(set(had[address]) | set(has[address]))
+                if had[address].get(k) != has[address].get(k)
+            ]
+            out.append(
+                _finding(
+                    "member.changed",
+                    "warning",
+                    "%s: %s" % (name, address),
+                    "a %s's delivery or moderation changed" % role,
+                    "; ".join(words),
+                    "changed",
+                    role,
+                    had[address],
+                    has[address],
+                    source,
+                    "member",
+                )
+            )
     return out
 
 
@@ -203,8 +302,22 @@ def _settings(name, was, now, source):
         words.append("banned were %s, are %s" % (", ".join(was["bans"]) or "none", ", ".join(now["bans"]) or "none"))
     if not words:
         return []
-    return [_finding("settings.changed", "warning", name, "the list's settings changed", "; ".join(words)[:1000], "changed", "settings", None, None, source, "mailinglist",
-                     remedy="compare with the backup of Mailman's database")]
+    return [
+        _finding(
+            "settings.changed",
+            "warning",
+            name,
+            "the list's settings changed",
+            "; ".join(words)[:1000],
+            "changed",
+            "settings",
+            None,
+            None,
+            source,
+            "mailinglist",
+            remedy="compare with the backup of Mailman's database",
+        )
+    ]
 
 
 def _finding(kind, severity, subject, title, evidence, change, attribute, before, after, source, table, remedy=RESTORE):
@@ -216,7 +329,19 @@ def _finding(kind, severity, subject, title, evidence, change, attribute, before
         paths += ["database:" + source["database"], "service:%s" % ("mariadb.service" if source["kind"] == _mysql.NAME else "postgresql.service")]
         middle = "" if source["kind"] == _mysql.NAME else ".public"
         # the same event as the databases section sees it
-        covers += [{"section": "databases", "subject": "%s:%s%s.%s" % (source["kind"], source["database"], middle, t)} for t in ({table, "preferences", "address", "user"} if table == "member" else {table})]
+        covers += [
+            {"section": "databases", "subject": "%s:%s%s.%s" % (source["kind"], source["database"], middle, t)}
+            for t in ({table, "preferences", "address", "user"} if table == "member" else {table})
+        ]
     covers.append({"section": "mail", "path": "/var/lib/mailman3/data"})
-    return Finding(id="lists." + kind, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, check="QF17",
-                   details=_compare.details(change, attribute, before, after, paths=paths), covers=covers)
+    return Finding(
+        id="lists." + kind,
+        severity=severity,
+        subject=subject,
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
+        check="QF17",
+        details=_compare.details(change, attribute, before, after, paths=paths),
+        covers=covers,
+    )

@@ -43,8 +43,13 @@ def _postfix(system):
         entry = json.loads(line)
         reasons = sorted({r.get("delay_reason", "") for r in entry.get("recipients", [])} - {""})
         items[entry["queue_id"]] = {
-            "sender": escape(entry.get("sender", "")), "recipients": sorted(escape(r["address"]) for r in entry.get("recipients", [])), "arrived": entry.get("arrival_time", 0),
-            "size": entry.get("message_size", 0), "held": entry.get("queue_name") == "hold", "reason": classify(reasons)}
+            "sender": escape(entry.get("sender", "")),
+            "recipients": sorted(escape(r["address"]) for r in entry.get("recipients", [])),
+            "arrived": entry.get("arrival_time", 0),
+            "size": entry.get("message_size", 0),
+            "held": entry.get("queue_name") == "hold",
+            "reason": classify(reasons),
+        }
     return items
 
 
@@ -53,9 +58,15 @@ def _exim(system, program):
     for line in system.run([program, "-bp"], check=False).text.splitlines():
         head = re.match(r"^\s*(\d+[smhdw])\s+(\S+)\s+(\S+-\S+-\S+)\s+<([^>]*)>(.*)$", line)
         if head:
-            unit = {"K": 1024, "M": 2 ** 20}.get(head.group(2)[-1], 1)
-            current = items[head.group(3)] = {"sender": escape(head.group(4)), "recipients": [], "arrived": 0, "size": int(float(head.group(2).rstrip("KM")) * unit),
-                                              "held": "frozen" in head.group(5), "reason": ""}
+            unit = {"K": 1024, "M": 2**20}.get(head.group(2)[-1], 1)
+            current = items[head.group(3)] = {
+                "sender": escape(head.group(4)),
+                "recipients": [],
+                "arrived": 0,
+                "size": int(float(head.group(2).rstrip("KM")) * unit),
+                "held": "frozen" in head.group(5),
+                "reason": "",
+            }
         elif line.strip() and current is not None and not line.strip().startswith("D "):
             current["recipients"].append(escape(line.strip()))
     return items
@@ -64,8 +75,15 @@ def _exim(system, program):
 def classify(reasons):
     """One word for why a message waits: the text itself changes with every attempt."""
     text = " ".join(reasons).lower()
-    for word, pattern in (("refused", r"connection refused"), ("timeout", r"timed out|timeout"), ("name", r"host not found|name service|domain not found|nxdomain|dns"), ("tls", r"tls|certificate"),
-                          ("greylisted", r"greylist|4\d\d 4\.7"), ("quota", r"quota|over limit|full"), ("unavailable", r"unavailable|no route|unreachable|lost connection")):
+    for word, pattern in (
+        ("refused", r"connection refused"),
+        ("timeout", r"timed out|timeout"),
+        ("name", r"host not found|name service|domain not found|nxdomain|dns"),
+        ("tls", r"tls|certificate"),
+        ("greylisted", r"greylist|4\d\d 4\.7"),
+        ("quota", r"quota|over limit|full"),
+        ("unavailable", r"unavailable|no route|unreachable|lost connection"),
+    ):
         if re.search(pattern, text):
             return word
     return "other" if text else ""
@@ -73,7 +91,7 @@ def classify(reasons):
 
 def _left(system):
     """Queue ids that left the queue lately, and how."""
-    limit, left = int(system.options.get("log_bytes", 32 * 2 ** 20)), {}
+    limit, left = int(system.options.get("log_bytes", 32 * 2**20)), {}
     text = ""
     for path in ("/var/log/mail.log.1", "/var/log/mail.log", "/var/log/exim4/mainlog.1", "/var/log/exim4/mainlog"):
         if system.exists(path):
@@ -108,16 +126,36 @@ def compare(before, after):
             lost.append(queue_id)
     if len(lost) > 3:
         samples = "; ".join("%s %s" % (queue_id, _shown(old[queue_id])) for queue_id in lost[:5])
-        out.append(_finding("messages.lost", "blocker", "mail queue", "messages vanished from the mail queue", "%d of %d: %s" % (len(lost), len(old), samples), lost))
+        out.append(
+            _finding("messages.lost", "blocker", "mail queue", "messages vanished from the mail queue", "%d of %d: %s" % (len(lost), len(old), samples), lost)
+        )
     else:
         for queue_id in lost:
             why = "deleted with postsuper" if left.get(queue_id) == "deleted" else "the mail log knows nothing of its delivery"
-            out.append(_finding("message.lost", "blocker", "%s %s" % (queue_id, _shown(old[queue_id])), "a message vanished from the mail queue", "%d bytes; %s" % (old[queue_id]["size"], why), [queue_id]))
+            out.append(
+                _finding(
+                    "message.lost",
+                    "blocker",
+                    "%s %s" % (queue_id, _shown(old[queue_id])),
+                    "a message vanished from the mail queue",
+                    "%d bytes; %s" % (old[queue_id]["size"], why),
+                    [queue_id],
+                )
+            )
     fresh = len(set(new) - set(old))
     if fresh > 50 + len(old):
         reasons = sorted({new[q]["reason"] for q in set(new) - set(old)} - {""})
-        out.append(_finding("grown", "warning", "mail queue", "mail piles up in the queue", "%d messages, now %d%s" % (len(old), len(new), " (%s)" % ", ".join(reasons) if reasons else ""), [],
-                            remedy="look at the deferral reasons with postqueue -p"))
+        out.append(
+            _finding(
+                "grown",
+                "warning",
+                "mail queue",
+                "mail piles up in the queue",
+                "%d messages, now %d%s" % (len(old), len(new), " (%s)" % ", ".join(reasons) if reasons else ""),
+                [],
+                remedy="look at the deferral reasons with postqueue -p",
+            )
+        )
     return out
 
 
@@ -130,6 +168,14 @@ def _shown(item):
 
 
 def _finding(name, severity, subject, title, evidence, ids, remedy="bring /var/spool/postfix back from the backup and run postsuper -r for these messages"):
-    return Finding(id="queue." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, check="QF15",
-                   details=_compare.details("missing" if ids else "changed", "", ids or None, None, paths=["/var/spool/postfix"]),
-                   covers=[{"section": "files", "path": "/var/spool/postfix"}])
+    return Finding(
+        id="queue." + name,
+        severity=severity,
+        subject=subject,
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
+        check="QF15",
+        details=_compare.details("missing" if ids else "changed", "", ids or None, None, paths=["/var/spool/postfix"]),
+        covers=[{"section": "files", "path": "/var/spool/postfix"}],
+    )

@@ -17,9 +17,21 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 SECTION = "sites"
 WORKERS = 4
 # Files in or above a document root (or by site's name) that name an application's database.
-APPLICATIONS = ("{root}/wp-config.php", "{root}/../wp-config.php", "/etc/wordpress/config-{name}.php", "/etc/wordpress/config-default.php", "{root}/LocalSettings.php",
-                "{root}/configuration.php", "{root}/config/config.php", "{root}/sites/default/settings.php", "{root}/.env", "{root}/../.env")
-DATABASE = re.compile(r"""(?:DB_NAME['"]?\s*,\s*|wgDBname\s*=\s*|['"]?(?:dbname|database)['"]?\s*=>?\s*|\$db\s*=\s*|^DB_DATABASE=)['"]?([\w$-]+)""", re.MULTILINE)
+APPLICATIONS = (
+    "{root}/wp-config.php",
+    "{root}/../wp-config.php",
+    "/etc/wordpress/config-{name}.php",
+    "/etc/wordpress/config-default.php",
+    "{root}/LocalSettings.php",
+    "{root}/configuration.php",
+    "{root}/config/config.php",
+    "{root}/sites/default/settings.php",
+    "{root}/.env",
+    "{root}/../.env",
+)
+DATABASE = re.compile(
+    r"""(?:DB_NAME['"]?\s*,\s*|wgDBname\s*=\s*|['"]?(?:dbname|database)['"]?\s*=>?\s*|\$db\s*=\s*|^DB_DATABASE=)['"]?([\w$-]+)""", re.MULTILINE
+)
 
 
 def capture(system):
@@ -30,7 +42,7 @@ def capture(system):
         return None
     compiled = _http.rules(system.options.get("normalise", []))
     extra = system.options.get("paths", {})
-    more = {"timeout": int(system.options.get("timeout", 20)), "limit": int(system.options.get("max_body", 4 * 2 ** 20))}
+    more = {"timeout": int(system.options.get("timeout", 20)), "limit": int(system.options.get("max_body", 4 * 2**20))}
     for name in system.options.get("names", []):
         if name not in sites and sites:
             like = sites.get("_") or next(iter(sites.values()))
@@ -52,8 +64,15 @@ def capture(system):
     items, total = {}, 0
     for name, site in sites.items():
         items[escape(name)] = {
-            "server": site["server"], "host": escape(site["first"]), "config": [escape(p) for p in site["config"]], "roots": [escape(p) for p in site["roots"]], "php": site["php"],
-            "listen": ["%s:%d" % ("[%s]" % a if ":" in a else a, p) for a, p, _tls in site["listen"]], "databases": _databases(system, name, site), "answers": {}}
+            "server": site["server"],
+            "host": escape(site["first"]),
+            "config": [escape(p) for p in site["config"]],
+            "roots": [escape(p) for p in site["roots"]],
+            "php": site["php"],
+            "listen": ["%s:%d" % ("[%s]" % a if ":" in a else a, p) for a, p, _tls in site["listen"]],
+            "databases": _databases(system, name, site),
+            "answers": {},
+        }
     for job, answer in zip(jobs, answers):
         name, address, port, tls, path = job
         other = again.get((name, port, tls, path))
@@ -104,11 +123,35 @@ def compare(before, after):
     old, new = before.get("items", {}), after.get("items", {})
     for name in sorted(set(old) | set(new)):
         if name not in new:
-            out.append(_finding("missing", "blocker", name, "the site is no longer configured", "it was served by %s from %s" % (old[name]["server"], ", ".join(old[name]["config"])),
-                                "missing", old[name], old[name], [], remedy="bring its configuration back"))
+            out.append(
+                _finding(
+                    "missing",
+                    "blocker",
+                    name,
+                    "the site is no longer configured",
+                    "it was served by %s from %s" % (old[name]["server"], ", ".join(old[name]["config"])),
+                    "missing",
+                    old[name],
+                    old[name],
+                    [],
+                    remedy="bring its configuration back",
+                )
+            )
         elif name not in old:
-            out.append(_finding("new", "warning", name, "a site that was not there before", "in %s" % ", ".join(new[name]["config"]), "new", new[name], new[name], [],
-                                remedy="find out who made it"))
+            out.append(
+                _finding(
+                    "new",
+                    "warning",
+                    name,
+                    "a site that was not there before",
+                    "in %s" % ", ".join(new[name]["config"]),
+                    "new",
+                    new[name],
+                    new[name],
+                    [],
+                    remedy="find out who made it",
+                )
+            )
         else:
             out += _site(name, old[name], new[name])
     return _together(out, old)
@@ -218,8 +261,16 @@ def _finding(kind, severity, name, title, evidence, change, old, new, labels, re
     shown_before = {label: old["answers"].get(label) for label, _sentence in labels} or None
     shown_after = {label: new["answers"].get(label) for label, _sentence in labels} or None
     return Finding(
-        id="sites." + kind, severity=severity, subject=name, title=title, evidence=evidence, remedy=remedy, check="QF11" if kind == "ipv6.lost" else "QF10",
-        details=_compare.details(change, kind, _brief(shown_before), _brief(shown_after), paths=paths), covers=covers)
+        id="sites." + kind,
+        severity=severity,
+        subject=name,
+        title=title,
+        evidence=evidence,
+        remedy=remedy,
+        check="QF11" if kind == "ipv6.lost" else "QF10",
+        details=_compare.details(change, kind, _brief(shown_before), _brief(shown_after), paths=paths),
+        covers=covers,
+    )
 
 
 def _brief(answers):

@@ -31,15 +31,35 @@ def capture(system):
         for address, port, tls in site["listen"]:
             if tls and port not in done:
                 done.add(port)
-                jobs.append(("%s:%d" % (escape(name), port), _vhosts.local(address), port, _vhosts.asked(name), "",
-                             {"paths": _files(system, site) + ["site:" + escape(name), "service:%s.service" % site["server"]] + _sockets(site, port)}))
+                jobs.append(
+                    (
+                        "%s:%d" % (escape(name), port),
+                        _vhosts.local(address),
+                        port,
+                        _vhosts.asked(name),
+                        "",
+                        {"paths": _files(system, site) + ["site:" + escape(name), "service:%s.service" % site["server"]] + _sockets(site, port)},
+                    )
+                )
     files = _mail_files(system)
     for port in system.options.get("ports", sorted(MAIL)):
         for address in ("127.0.0.1", "::1"):
             if _open(system, address, int(port)):
                 units = ["service:postfix.service", "service:postfix@-.service"] if int(port) in (25, 465, 587) else ["service:dovecot.service"]
-                jobs.append(("port %d" % int(port), address, int(port), "", MAIL.get(int(port), ""),
-                             {"paths": files.get("smtp" if int(port) in (25, 465, 587) else "imap", []) + units + ["mailport:%d" % int(port), "socket:0.0.0.0:%d" % int(port), "socket:[::]:%d" % int(port)]}))
+                jobs.append(
+                    (
+                        "port %d" % int(port),
+                        address,
+                        int(port),
+                        "",
+                        MAIL.get(int(port), ""),
+                        {
+                            "paths": files.get("smtp" if int(port) in (25, 465, 587) else "imap", [])
+                            + units
+                            + ["mailport:%d" % int(port), "socket:0.0.0.0:%d" % int(port), "socket:[::]:%d" % int(port)]
+                        },
+                    )
+                )
                 break
     if not jobs:
         return None if sites is None and not files else {"items": {}, "summary": {"endpoints": 0}}
@@ -56,7 +76,11 @@ def capture(system):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         items = {subject: item for subject, item in pool.map(look, jobs) if item}
     soonest = sorted(item["not_after"] for item in items.values() if "not_after" in item)
-    return {"items": items, "summary": {"endpoints": len(items), "keys": len({i.get("key") for i in items.values()} - {None})}, "soonest": soonest[0] if soonest else ""}
+    return {
+        "items": items,
+        "summary": {"endpoints": len(items), "keys": len({i.get("key") for i in items.values()} - {None})},
+        "soonest": soonest[0] if soonest else "",
+    }
 
 
 def _files(system, site):
@@ -76,8 +100,8 @@ def _mail_files(system):
     if system.which("doveconf"):
         text = system.run(["doveconf", "-n"], check=False).text
         out["imap"] = sorted(set(re.findall(r"^\s*(?:ssl_cert|ssl_key|ssl_server_cert_file|ssl_server_key_file)\s*=\s*<?(/\S+)", text, re.MULTILINE)))
-    for key in out:
-        out[key] = sorted(set(out[key]) | {system.realpath(p) for p in out[key]})
+    for key, paths in out.items():
+        out[key] = sorted(set(paths) | {system.realpath(p) for p in paths})
     return out
 
 
@@ -92,7 +116,11 @@ def _open(system, address, port):
 def endpoint(system, address, port, name, start, now):
     """What one listening address shows: {key, certificate, names, issuer, not_after, expired, sent, verify, floor} or {error}."""
     shown = "[%s]:%d" % (address, port) if ":" in address else "%s:%d" % (address, port)
-    argv = ["openssl", "s_client", "-connect", shown, "-showcerts"] + (["-servername", name] if name else ["-noservername"]) + (["-starttls", start] if start else [])
+    argv = (
+        ["openssl", "s_client", "-connect", shown, "-showcerts"]
+        + (["-servername", name] if name else ["-noservername"])
+        + (["-starttls", start] if start else [])
+    )
     try:
         result = system.run(argv, timeout=int(system.options.get("timeout", 20)), check=False)
     except IntactError as exc:
@@ -108,9 +136,18 @@ def endpoint(system, address, port, name, start, now):
         return {"error": str(exc)}
     verdict = re.findall(r"Verify return code: (\d+) \(([^)]*)\)", result.text)
     return {
-        "key": leaf["key"], "certificate": leaf["certificate"], "subject": leaf["subject"], "names": leaf["names"], "issuer": leaf["issuer"], "self_signed": leaf["self_signed"],
-        "not_after": leaf["not_after"].strftime("%Y-%m-%dT%H:%M:%SZ"), "expired": leaf["not_after"] < now, "sent": len(chain),
-        "verify": "%s" % verdict[-1][1] if verdict else "", "floor": _floor(system, address, port, name, start)}
+        "key": leaf["key"],
+        "certificate": leaf["certificate"],
+        "subject": leaf["subject"],
+        "names": leaf["names"],
+        "issuer": leaf["issuer"],
+        "self_signed": leaf["self_signed"],
+        "not_after": leaf["not_after"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expired": leaf["not_after"] < now,
+        "sent": len(chain),
+        "verify": "%s" % verdict[-1][1] if verdict else "",
+        "floor": _floor(system, address, port, name, start),
+    }
 
 
 def _floor(system, address, port, name, start):
@@ -186,14 +223,32 @@ def compare(before, after):
         evidence = "%s, now %s" % (was_word, now_word)
         if len(subjects) > 1:
             evidence += "; at %s" % ", ".join(subjects[:8]) + (" and %d more" % (len(subjects) - 8) if len(subjects) > 8 else "")
-        out.append(Finding(
-            id="tls." + kind, severity=severity, subject=subjects[0], title=title, evidence=evidence, remedy=remedy, check="QF12",
-            details=_compare.details("changed", kind, was_word, now_word, paths=paths, endpoints=subjects),
-            covers=[{"section": "files", "path": p} for p in paths if p.startswith("/")] + ([{"section": "sites", "path": "tls:" + s} for s in subjects])))
+        out.append(
+            Finding(
+                id="tls." + kind,
+                severity=severity,
+                subject=subjects[0],
+                title=title,
+                evidence=evidence,
+                remedy=remedy,
+                check="QF12",
+                details=_compare.details("changed", kind, was_word, now_word, paths=paths, endpoints=subjects),
+                covers=[{"section": "files", "path": p} for p in paths if p.startswith("/")] + ([{"section": "sites", "path": "tls:" + s} for s in subjects]),
+            )
+        )
     for subject in sorted(set(new) - set(old)):
         if "error" not in new[subject]:
-            out.append(Finding(id="tls.new", severity="info", subject=subject, title="TLS is offered where it was not before", evidence="certificate for %s" % ", ".join(new[subject]["names"][:5]),
-                               check="QF12", details=_compare.details("new", paths=new[subject]["paths"])))
+            out.append(
+                Finding(
+                    id="tls.new",
+                    severity="info",
+                    subject=subject,
+                    title="TLS is offered where it was not before",
+                    evidence="certificate for %s" % ", ".join(new[subject]["names"][:5]),
+                    check="QF12",
+                    details=_compare.details("new", paths=new[subject]["paths"]),
+                )
+            )
     return out
 
 
@@ -218,4 +273,9 @@ def judge(was, now):
 
 
 def _shown(item):
-    return "key %s… for %s by %s until %s" % (item["key"][:16], ", ".join(item["names"][:3]), "itself" if item["self_signed"] else item["issuer"], item["not_after"][:10])
+    return "key %s… for %s by %s until %s" % (
+        item["key"][:16],
+        ", ".join(item["names"][:3]),
+        "itself" if item["self_signed"] else item["issuer"],
+        item["not_after"][:10],
+    )
