@@ -58,13 +58,13 @@ def outside(address):
 
 
 def sites(found, address):
-    """(targets, ports): one target for each site that answered, by TLS where it has it."""
+    """(targets, ports): one target for each site that answered, by TLS where it has it; the catch-all site only when there is no other."""
     targets, ports = [], set()
     for name, site in sorted(found.items()):
         bound = [entry.rpartition(":")[::2] for entry in site.get("listen") or []]
         ports |= {int(port) for _address, port in bound if port.isdigit()}
         best = choose(site.get("answers") or {})
-        if name == "_" or "*" in name or name.startswith(".") or not best:
+        if (name == "_" and len(found) > 1) or "*" in name or name.startswith(".") or not best:
             continue
         tls, port, answer = best
         own = [a.strip("[]") for a, p in bound if p == str(port) and outside(a)]
@@ -74,9 +74,9 @@ def sites(found, address):
         chain = answer.get("chain") or []
         status = int(chain[0].split()[0]) if chain else answer["status"]
         target = {
-            "name": "%s://%s%s" % (scheme, name, "" if port == default else ":%d" % port),
+            "name": "%s://%s%s" % (scheme, address if name == "_" else name, "" if port == default else ":%d" % port),
             "kind": scheme,
-            "host": name,
+            "host": address if name == "_" else name,
             "port": port,
             "tls": tls,
             "path": "/",

@@ -59,8 +59,8 @@ options:
     default: []
     suboptions:
       path:
-        description: The file.
-        type: path
+        description: The file, or a shell pattern. The first entry that matches decides.
+        type: str
         required: true
       decision:
         description: V(keep) the local file, V(replace) it by the package's, or V(merge) it, which somebody does by O(conffiles[].reason).
@@ -70,11 +70,17 @@ options:
       reason:
         description: Why.
         type: str
+        required: true
   conffile_default:
     description: The decision for files that O(conffiles) does not name; empty is not decided.
     type: str
     choices: ['', keep]
     default: ''
+  target_files:
+    description: Paths for which the operator supplies the target's configuration, which decides about them.
+    type: list
+    elements: str
+    default: []
   download:
     description:
       - Whether packages with locally changed configuration files are downloaded to look into them.
@@ -197,12 +203,13 @@ SPEC = {
     "conffiles": {
         "type": "list", "elements": "dict", "default": [],
         "options": {
-            "path": {"type": "path", "required": True},
+            "path": {"type": "str", "required": True},
             "decision": {"type": "str", "choices": ["keep", "replace", "merge"], "required": True},
-            "reason": {"type": "str"},
+            "reason": {"type": "str", "required": True},
         },
     },
     "conffile_default": {"type": "str", "choices": ["", "keep"], "default": ""},
+    "target_files": {"type": "list", "elements": "str", "default": []},
     "download": {"type": "str", "choices": ["auto", "true", "false"], "default": "auto"},
     "state_directory": {"type": "path", "default": "/var/lib/intact/plan"},
 }
@@ -217,7 +224,7 @@ def main():
         _suites.check_source_map(source_map)
         plan, findings = _look.look(
             params["release_path"], params["state_directory"], source_map=source_map, protected=params["protected"],
-            decisions={entry["path"]: entry["decision"] for entry in params["conffiles"]}, default=params["conffile_default"], download=params["download"],
+            conffiles=params["conffiles"], default=params["conffile_default"], target_files=params["target_files"], download=params["download"],
         )
     except IntactError as exc:
         module.fail_json(msg=str(exc), **exc.details)

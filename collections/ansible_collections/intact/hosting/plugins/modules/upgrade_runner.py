@@ -50,6 +50,11 @@ options:
         type: list
         elements: str
         default: []
+      accepted_removals:
+        description: Shell patterns of packages that may be removed although the plan does not name them.
+        type: list
+        elements: str
+        default: []
       source_map:
         description: As in M(intact.hosting.upgrade_plan_info).
         type: list
@@ -155,6 +160,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _in
 
 SETTINGS = {
     "protected": {"type": "list", "elements": "str", "default": []},
+    "accepted_removals": {"type": "list", "elements": "str", "default": []},
     "source_map": {"type": "list", "elements": "dict", "default": []},
     "conffiles": {"type": "list", "elements": "dict", "default": []},
     "conffile_default": {"type": "str", "default": ""},

@@ -48,7 +48,8 @@ def _variables(colours):
 SHEET = """
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI","Noto Sans","DejaVu Sans",sans-serif;overflow-wrap:anywhere}
+body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI","Noto Sans","DejaVu Sans",sans-serif;
+overflow-wrap:anywhere}
 main,header,footer{max-width:1160px;margin:0 auto;padding:0 24px}
 h1,h2,h3,p{margin:0}
 a{color:inherit}
@@ -66,7 +67,8 @@ header strong{color:var(--ink);letter-spacing:.02em}
 .verdict ul{margin:12px 0 0;padding-left:20px}
 .verdict .caveats{margin:12px 0 0;padding:0;list-style:none;font-size:.9rem}
 .caveats li{padding:3px 0 3px 22px;position:relative}
-.caveats li::before{content:"!";position:absolute;left:2px;top:7px;width:14px;height:14px;border-radius:50%;background:var(--warn);color:var(--surface);font:700 10px/14px system-ui,sans-serif;text-align:center}
+.caveats li::before{content:"!";position:absolute;left:2px;top:7px;width:14px;height:14px;border-radius:50%;background:var(--warn);
+color:var(--surface);font:700 10px/14px system-ui,sans-serif;text-align:center}
 .intact{--tone:var(--ok)}.loss,.failed{--tone:var(--bad)}.running{--tone:var(--run)}.refused{--tone:var(--hold)}
 .tiles{display:grid;grid-template-columns:repeat(4,1fr);gap:14px;margin-top:14px}
 .tile,.panel{background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:14px 18px;min-width:0}
@@ -91,11 +93,14 @@ nav{margin-top:22px;font-size:.9rem;display:flex;flex-wrap:wrap;gap:4px 18px;col
 .timeline{min-width:860px;width:100%;height:auto;display:block;font:12px system-ui,"DejaVu Sans",sans-serif}
 .timeline text{fill:var(--ink)}.timeline .dim{fill:var(--muted)}
 .timeline .grid{stroke:var(--line);stroke-width:1}.timeline .mark{stroke:var(--muted);stroke-width:1;stroke-dasharray:3 3}
-.timeline .lane{fill:var(--track)}.timeline .ok{fill:var(--stage)}.timeline .failed{fill:var(--bad)}.timeline .running{fill:var(--run)}.timeline .skipped{fill:var(--look)}
-.timeline .out{fill:var(--away)}.timeline .maint{fill:var(--look)}.timeline .dot{fill:var(--surface);stroke:var(--muted)}.timeline .dot.go{stroke:var(--ok)}.timeline .dot.no{stroke:var(--bad)}
+.timeline .lane{fill:var(--track)}.timeline .ok{fill:var(--stage)}.timeline .failed{fill:var(--bad)}.timeline .running{fill:var(--run)}
+.timeline .skipped{fill:var(--look)}
+.timeline .out{fill:var(--away)}.timeline .maint{fill:var(--look)}.timeline .dot{fill:var(--surface);
+stroke:var(--muted)}.timeline .dot.go{stroke:var(--ok)}.timeline .dot.no{stroke:var(--bad)}
 .legend{columns:2;column-gap:28px;font-size:.875rem;margin:12px 0 0;padding:0;list-style:none}
 .legend li{break-inside:avoid;padding:2px 0}
-.badge{display:inline-block;font-size:.75rem;font-weight:650;letter-spacing:.03em;padding:1px 8px;border-radius:10px;border:1px solid currentColor;white-space:nowrap}
+.badge{display:inline-block;font-size:.75rem;font-weight:650;letter-spacing:.03em;padding:1px 8px;border-radius:10px;border:1px solid currentColor;
+white-space:nowrap}
 .finding{padding:12px 0;border-top:1px solid var(--line)}
 .finding:first-of-type{border-top:0}
 .finding p{margin-top:3px}

@@ -12,7 +12,7 @@ import os
 import re
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _conffiles, _simulate
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _questions, _simulate
 
 
 def settings(text):
@@ -57,7 +57,7 @@ def mentioned(words, directories):
 def recorded_sums(host):
     """{path: md5} of what packages brought as configuration files, ucf's included."""
     out = {}
-    for files in _simulate.conffiles(host.run(_conffiles.QUERY).text).values():
+    for files in _simulate.conffiles(host.run(_questions.QUERY).text).values():
         out.update(files)
     for line in (read_if_exists("/var/lib/ucf/hashfile") or b"").decode("utf-8", "surrogateescape").splitlines():
         digest, _space, path = line.strip().partition("  ")
@@ -76,7 +76,7 @@ def steps(entries, removed, sums):
             if os.path.islink(source) or not (os.path.isfile(source) or (kind == "files" and os.path.isdir(source))):
                 continue
             target = os.path.join(entry["to"], os.path.basename(source)) if entry["to"].endswith("/") else entry["to"]
-            unedited = os.path.isfile(source) and sums.get(source) == _conffiles.md5(read_if_exists(source))
+            unedited = os.path.isfile(source) and sums.get(source) == _questions.md5(read_if_exists(source))
             if kind == "files" and entry.get("edited_only") and unedited:
                 if not (entry.get("unless_mentioned") and mentioned(entry["unless_mentioned"]["words"], entry["unless_mentioned"]["in"])):
                     continue

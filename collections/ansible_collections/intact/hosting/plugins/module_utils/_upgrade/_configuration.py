@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import glob
 import os
 import stat
 
+from ansible_collections.intact.hosting.plugins.module_utils import _conffiles
 from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade._host import StageFailure
 
@@ -96,13 +96,13 @@ def residue(top="/etc"):
     return sorted(out)
 
 
-def decide(host, decisions, default):
+def decide(host, entries, default, target_files):
     """Carry out replace decisions; returns [{path, residue, decision}] for all that was left."""
     out = []
     for left in residue():
         suffix = next(s for s in RESIDUE if left.endswith(s))
         path = left[:-len(suffix)]
-        decision = next((d for pattern, d in decisions.items() if fnmatch.fnmatchcase(path, pattern)), default or "keep")
+        decision = _conffiles.decision(path, entries, default, target_files)[0] or "keep"
         if decision == "replace" and suffix in (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new"):
             put(host, left, path, "residue")
             host.keep(left, "residue")

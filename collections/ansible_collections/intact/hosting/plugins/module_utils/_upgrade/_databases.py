@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import which
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_atomic
@@ -42,9 +43,10 @@ def mysql(host, statement):
 def clean_stop(log):
     """Whether a server's log ends with a whole shutdown: InnoDB's end and the server's. Pure."""
     tail = log[-20000:]
-    ended = [m.start() for m in re.finditer(r"Shutdown complete", tail)]
-    begun = [m.start() for m in re.finditer(r"(ready for connections|starting as process)", tail)]
-    return bool(ended) and "InnoDB: Shutdown completed" in tail and (not begun or ended[-1] > begun[-1])
+    engine = [m.start() for m in re.finditer(r"Shutdown completed; log sequence number", tail)]
+    server = [m.start() for m in re.finditer(r"Shutdown complete\b", tail)]
+    begun = [m.start() for m in re.finditer(r"ready for connections|as process \d+", tail)]
+    return bool(engine and server) and min(engine[-1], server[-1]) > (begun[-1] if begun else -1)
 
 
 def stop_cleanly(host):
@@ -74,17 +76,27 @@ def stop_cleanly(host):
     host.memory.progress(0, 0, "", "shutting %s down slowly" % unit)
     host.systemctl("stop", unit, timeout=7200)
     try:
-        log = host.run(["journalctl", "-q", "--no-pager", "-o", "cat", "-u", unit, "--since", "@" + since], check=False).text
-        if error_log.startswith("/") and os.path.exists(error_log):
-            with open(error_log, "rb") as handle:
-                handle.seek(offset)
-                log += handle.read().decode("utf-8", "replace")
-        clean = clean_stop(log)
+        # The journal may take a moment to hold the last line.
+        for _attempt in range(5):
+            clean = clean_stop(_said(host, unit, since, error_log, offset))
+            if clean:
+                break
+            time.sleep(1)
     finally:
         host.systemctl("start", unit, timeout=900)
     if not clean:
         raise StageFailure("%s did not say that it shut down cleanly" % unit, "look into its log, see to a clean stop, then start the upgrade again")
     return "%s shut down cleanly" % unit
+
+
+def _said(host, unit, since, error_log, offset):
+    """What a server wrote since a moment, in the journal and in its own error log."""
+    log = host.run(["journalctl", "-q", "--no-pager", "-o", "cat", "-u", unit, "--since", "@" + since], check=False).text
+    if error_log.startswith("/") and os.path.exists(error_log):
+        with open(error_log, "rb") as handle:
+            handle.seek(offset)
+            log += handle.read().decode("utf-8", "replace")
+    return log
 
 
 def speed_up(host):

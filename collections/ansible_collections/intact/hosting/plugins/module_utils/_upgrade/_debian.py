@@ -15,7 +15,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import read_
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
-    _carry, _configuration, _databases, _heal, _host, _plan, _private_apt, _quiet, _simulate,
+    _carry, _configuration, _databases, _heal, _host, _plan, _private_apt, _quiet, _simulate, _stages,
 )
 
 AGAIN = "start the upgrade again: it goes on where it stopped"
@@ -35,6 +35,7 @@ class Debian:
         self.settings = job["settings"]
         self.binding = job.get("binding") or {}
         self.staged = _private_apt.PrivateApt(os.path.join(host.directory, "apt"), "/var/cache/apt/archives")
+        host.sources = self._sources
 
     # Names apt is asked for beside full-upgrade, see _plan.wanted_replacements().
     @property
@@ -42,9 +43,11 @@ class Debian:
         """Replacements that apt must be asked for."""
         return list(self.plan["replacements"])
 
-    def _target(self):
-        """Options that make apt use the staged sources; the live configuration stays in force."""
-        root = self.staged.root
+    def _sources(self):
+        """Options that make apt use the staged sources while they are in force; the live configuration is used for all else."""
+        stages, root = self.host.memory.state["stages"], self.staged.root
+        if not _stages.passed(stages, "stage-sources") or _stages.passed(stages, "commit-sources"):
+            return []
         return [
             "Dir::State::lists=" + root + "/lists", "Dir::Etc::sourcelist=" + root + "/etc/sources.list",
             "Dir::Etc::sourceparts=" + root + "/etc/sources.list.d", "Dir::Cache::pkgcache=" + root + "/cache/live-pkgcache.bin",
@@ -53,7 +56,7 @@ class Debian:
 
     def _apt(self, words, total=0, target=True, refusal=""):
         """Run apt-get until it succeeds; heal in between; the third failure of the same package stops."""
-        options = [word for option in _host.OPTIONS + (self._target() if target else []) for word in ("-o", option)]
+        options = [word for option in _host.OPTIONS + (self._sources() if target else []) for word in ("-o", option)]
         while True:
             _heal.heal(self.host)
             start = self.host.log_size()
@@ -121,7 +124,7 @@ class Debian:
 
     def simulate(self):
         """What apt would do now is what the plan says, and there is room for it."""
-        off = _plan.deviations(self.plan, self._intention(), self.settings["protected"])
+        off = _plan.deviations(self.plan, self._intention(), self.settings["protected"], self.settings["accepted_removals"])
         if off:
             raise _host.StageFailure("apt would not do what the plan says: %s" % "; ".join(off[:5]), "run the pre-flight again and look at the removals")
         for mount, numbers in self.plan["disk"].items():
@@ -172,7 +175,7 @@ class Debian:
 
     def full(self):
         """Everything else, once more only as planned."""
-        off = _plan.deviations(self.plan, self._intention(), self.settings["protected"]) if not _heal.look(self.host) else []
+        off = _plan.deviations(self.plan, self._intention(), self.settings["protected"], self.settings["accepted_removals"]) if not _heal.look(self.host) else []
         if off:
             raise _host.StageFailure("apt would now do what the plan does not say: %s" % "; ".join(off[:5]), "look at the removals; when they are right, name them in distro_upgrade_accepted_removals and start the upgrade again")
         count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "full") + len(self.plan["install"]) + len(self.plan["remove"])
@@ -227,8 +230,8 @@ class Debian:
 
     def residue(self):
         """What packages left beside changed configuration files: listed, and replaced where that was decided."""
-        decisions = {entry["path"]: entry["decision"] for entry in self.settings["conffiles"]}
-        left = _configuration.decide(self.host, decisions, self.settings["conffile_default"])
+        settings = self.settings
+        left = _configuration.decide(self.host, settings["conffiles"], settings["conffile_default"], settings["target_files_cover"])
         write_document(os.path.join(self.host.directory, "residue.json"), left)
         return "%d files left beside changed ones, %d replaced" % (len(left), sum(1 for e in left if e["decision"] == "replace"))
 

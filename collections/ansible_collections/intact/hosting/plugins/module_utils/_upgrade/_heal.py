@@ -65,7 +65,7 @@ def heal(host):
     start = host.log_size()
     for attempt in range(3):
         rc = host.packages(["dpkg", "--configure", "-a"] + _host.CONFFILES, status=False)
-        words = [word for option in _host.OPTIONS for word in ("-o", option)]
+        words = [word for option in _host.OPTIONS + host.sources() for word in ("-o", option)]
         rc = host.packages(["apt-get", "-y", "-q"] + words + ["-f", "install"]) or rc
         still = look(host)
         if not still:

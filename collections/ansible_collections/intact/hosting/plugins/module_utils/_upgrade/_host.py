@@ -41,6 +41,8 @@ class Host:
         self.memory = memory
         self.log = os.path.join(flight_directory, "apt.log")
         self.backups = os.path.join(directory, "backup")
+        # Options that make apt use the release that packages come from now; the engine knows which.
+        self.sources = list
 
     def run(self, argv, timeout=600, check=True, stdin=b"", env=None):
         """Run a short command (see _command.run) in the runner's environment."""

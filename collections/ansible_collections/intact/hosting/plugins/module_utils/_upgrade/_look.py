@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import re
 
-from ansible_collections.intact.hosting.plugins.module_utils import _binding, _flight
+from ansible_collections.intact.hosting.plugins.module_utils import _binding, _conffiles, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _conffiles, _plan, _private_apt, _simulate, _space
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _plan, _private_apt, _questions, _simulate, _space
 
 ARCHIVES = "/var/cache/apt/archives"
 INSTALLED = "${Package} ${Architecture} ${Version} ${db:Status-Abbrev} ${Installed-Size}\n"
@@ -104,10 +104,10 @@ def _tree_size(top):
     return total
 
 
-def _conffile_entries(target, full, archives, records, download, decisions, default):
+def _conffile_entries(target, full, archives, records, download, decide):
     """The plan's conffiles, and how many packages were fetched for them."""
     by_name = {_archive_key(a["file"]): a for a in archives}
-    entries = _conffiles.edited({e["name"] for e in full["upgrade"]})
+    entries = _questions.edited({e["name"] for e in full["upgrade"]})
     versions = {e["name"]: e for e in full["upgrade"]}
     wanted, out, fetched = {}, [], 0
     for entry in entries:
@@ -120,13 +120,13 @@ def _conffile_entries(target, full, archives, records, download, decisions, defa
             deb = os.path.join(ARCHIVES, archive["file"]) if _there(archive) else target.fetch(archive, records[name]["sha256"])
             fetched += 1
             for entry in group:
-                source = entry["path"] if entry["kind"] == "conffile" else _conffiles.template(name, entry["recorded"])
+                source = entry["path"] if entry["kind"] == "conffile" else _questions.template(name, entry["recorded"])
                 if source:
                     paths[entry["path"]] = source
-            sums = _conffiles.new_sums(deb, set(paths.values()))
+            sums = _questions.new_sums(deb, set(paths.values()))
         for entry in group:
             looked = sums is not None and entry["path"] in paths
-            out.append(_conffiles.finish(entry, sums[paths[entry["path"]]] if looked else None, looked, decisions, default))
+            out.append(_questions.finish(entry, sums[paths[entry["path"]]] if looked else None, looked, decide(entry["path"])))
     return sorted(out, key=lambda e: e["path"]), fetched
 
 
@@ -141,10 +141,10 @@ def _archive_key(name):
     return (parts[0], parts[1].split(":", 1)[-1], parts[2]) if len(parts) == 3 else (stem, "", "")
 
 
-def look(path, root, source_map=(), protected=(), decisions=None, default="", download="auto"):
+def look(path, root, source_map=(), protected=(), conffiles=(), default="", target_files=(), download="auto"):
     """(plan or None, [Finding]) for a release path (dict). root: directory of the private state, kept for the next look.
 
-    decisions: {path: keep|replace|merge}. default: decision for files not named. download: auto, true or false.
+    conffiles, default, target_files: see _conffiles.decision(). download: auto, true or false.
     """
     findings = []
     source, target = _private_apt.PrivateApt(root + "/source"), _private_apt.PrivateApt(root + "/target", root + "/archives")
@@ -163,7 +163,7 @@ def look(path, root, source_map=(), protected=(), decisions=None, default="", do
                 details={"said": said},
             ))
     try:
-        plan = _simulated(path, source, target, changes, protected, decisions or {}, default, download)
+        plan = _simulated(path, source, target, changes, protected, lambda name: _conffiles.decision(name, conffiles, default, target_files)[0], download)
     except IntactError as exc:
         findings.append(Finding("plan.impossible", "blocker", path["name"], "apt sees no way to the target release", str(exc), "repair the packages that it names (dpkg --audit, apt-get check, holds, third-party packages), then look again"))
         return None, findings
@@ -173,7 +173,7 @@ def look(path, root, source_map=(), protected=(), decisions=None, default="", do
     return plan, findings
 
 
-def _simulated(path, source, target, changes, protected, decisions, default, download):
+def _simulated(path, source, target, changes, protected, decide, download):
     patch = _simulate.transaction(source.simulate("full-upgrade"))
     minimal = _simulate.transaction(target.simulate("upgrade", "--without-new-pkgs"))
     # Asking for a package that apt would bring anyway does no harm, so that what arrives need not be known here.
@@ -192,7 +192,7 @@ def _simulated(path, source, target, changes, protected, decisions, default, dow
     archives = target.uris("full-upgrade", *extra)
     records = target.records([(e["name"], e["arch"], e["to"]) for e in full["upgrade"] + full["install"]])
     disk, missing = _space_needed(full, archives, sizes, records)
-    conffiles, _fetched = _conffile_entries(target, full, archives, records, download, decisions, default)
+    conffiles, _fetched = _conffile_entries(target, full, archives, records, download, decide)
     return _plan.build(
         path, changes, patch, minimal, full, autoremove, conffiles=conffiles, disk=disk, download_bytes=missing, protected=protected, replacements=extra,
         held=[{"name": n, "version": versions.get(n.split(":")[0], "")} for n in sorted(held)], kept=[{"name": n, "version": versions.get(n, "")} for n in kept],

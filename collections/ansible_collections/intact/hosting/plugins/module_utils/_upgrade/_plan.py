@@ -106,16 +106,16 @@ def check(plan):
         raise IntactError("the plan was edited, or made by another release of Intact: make a new one")
 
 
-def deviations(plan, transaction, protected=()):
+def deviations(plan, transaction, protected=(), accepted=()):
     """Sentences on where apt's intention now leaves the plan so far that somebody must look: removals. Newer versions are fine.
 
-    transaction: the simulation of now (see _simulate.transaction).
+    transaction: the simulation of now (see _simulate.transaction). accepted: shell patterns of packages that may go all the same.
     """
     known = {e["name"] for e in plan["remove"] + plan["autoremove"]}
     arriving = {e["name"] for e in transaction["upgrade"] + transaction["install"]}
     out = []
     for entry in transaction["remove"]:
-        if entry["name"] not in known:
+        if entry["name"] not in known and not matches(entry["name"], accepted):
             shielded = matches(entry["name"], protected)
             if shielded or entry["name"] + "t64" not in arriving:
                 out.append("%s would be removed, which the plan does not name%s" % (entry["name"], " (and it is protected)" if shielded else ""))

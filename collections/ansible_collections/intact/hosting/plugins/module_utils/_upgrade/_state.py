@@ -90,7 +90,7 @@ class Memory:
     def progress(self, done, total, unit, message="", lines=()):
         """Tell how far the running stage is: in the state at most every 2 s, in the journal every 30 s."""
         now = time.monotonic()
-        changed = {"done": done, "total": total, "unit": unit, "message": message, "last_lines": list(lines)}
+        changed = {"done": done, "total": total, "unit": unit, "message": message or self.state["message"], "last_lines": list(lines)}
         if now - self._saved < 2:
             self.state.update(changed)
             return

@@ -122,3 +122,9 @@ def test_the_document_may_be_a_file(tmp_path):
     path.write_bytes(b"\x1f\x8btorn")
     with pytest.raises(AnsibleFilterError, match="cannot be read"):
         probe_targets(str(path), "198.51.100.7")
+
+
+def test_a_host_with_the_catch_all_site_only_is_watched_by_its_address():
+    only = document(sites={"_": site(["0.0.0.0:80"], http_IPv4={"status": 200, "title": "Welcome to nginx!"})})
+    (target,) = probe_targets(only, "198.51.100.7")
+    assert target["name"] == "http://198.51.100.7" and target["host"] == "198.51.100.7" and target["marker"] == "Welcome to nginx!"

@@ -74,7 +74,7 @@ def new_sums(deb, paths):
     return out
 
 
-def finish(entry, new, looked, decisions, default):
+def finish(entry, new, looked, decision):
     """One entry of the plan's conffiles. new: md5 in the new package (None: not in it). looked: whether the package was read."""
     if not looked:
         target, question = "unknown", None
@@ -83,6 +83,5 @@ def finish(entry, new, looked, decisions, default):
         target = "gone" if new is None else "same" if new == entry["recorded"] else "changed"
         question = _simulate.question(entry["recorded"], entry["disk"], new)
         why = {"gone": "the new package does not bring it: the local file stays", "same": "the package's form did not change: the local file stays"}.get(target, "both sides changed")
-    decision = decisions.get(entry["path"], default or "")
     named = {key: entry[key] for key in ("path", "package", "kind", "local")}
     return dict(named, target=target, question=bool(question), unknown=question is None, decision=decision, why=why)
