@@ -40,7 +40,7 @@ options:
     type: list
     elements: str
     default: []
-  off:
+  exclude:
     description:
       - Sections that are not captured.
     type: list
@@ -125,12 +125,12 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 
 def plan(params, known):
     """Names of the sections to leave out. Raises IntactError for a section nobody knows."""
-    for option in ("sections", "off", "options", "limits"):
+    for option in ("sections", "exclude", "options", "limits"):
         unknown = sorted(set(params[option]) - set(known) - ({"default"} if option == "limits" else set()))
         if unknown:
             raise IntactError("%s names %s: the sections are %s" % (option, ", ".join(unknown), ", ".join(known)))
     wanted = params["sections"] or list(known)
-    return [name for name in known if name not in wanted or name in params["off"]]
+    return [name for name in known if name not in wanted or name in params["exclude"]]
 
 
 def main():
@@ -139,7 +139,7 @@ def main():
         argument_spec=dict(
             dest=dict(type="path"),
             sections=dict(type="list", elements="str", default=[]),
-            off=dict(type="list", elements="str", default=[]),
+            exclude=dict(type="list", elements="str", default=[]),
             options=dict(type="dict", default={}),
             limits=dict(type="dict", default={}),
         ),

@@ -36,6 +36,7 @@ class Debian:
         self.binding = job.get("binding") or {}
         self.staged = _private_apt.PrivateApt(os.path.join(host.directory, "apt"), "/var/cache/apt/archives")
         host.sources = self._sources
+        host.against_plan = self._deviations
 
     # Names apt is asked for beside full-upgrade, see _plan.wanted_replacements().
     @property
@@ -57,8 +58,14 @@ class Debian:
     def _apt(self, words, total=0, target=True, refusal=""):
         """Run apt-get until it succeeds; heal in between; the third failure of the same package stops."""
         options = [word for option in _host.OPTIONS + (self._sources() if target else []) for word in ("-o", option)]
+        again = False
         while True:
             _heal.heal(self.host)
+            if again and target:
+                # What was repaired in between may have changed apt's mind.
+                would = _simulate.transaction(self.host.run(["apt-get", "-s", "-q"] + options + words, check=False, timeout=900).text)
+                self._refuse(self._deviations(would))
+            again = True
             start = self.host.log_size()
             rc = self.host.packages(["apt-get", "-y", "-q"] + options + words, total)
             if rc == 0:
@@ -67,6 +74,19 @@ class Debian:
             said = "; ".join(_simulate.problems(log)[:3]) or "status %d" % rc
             _heal.judge(self.host, log, refusal or "apt-get %s: %s" % (words[0], said))
             time.sleep(5)
+
+    def _deviations(self, transaction):
+        """How a transaction goes against the plan (see _plan.deviations)."""
+        return _plan.deviations(self.plan, transaction, self.settings["protected"], self.settings["accepted_removals"])
+
+    @staticmethod
+    def _refuse(off):
+        """Stop when apt would go against the plan."""
+        if off:
+            raise _host.StageFailure(
+                "apt would go against the plan: %s" % "; ".join(off[:5]),
+                "look at these removals; when they are right, name them in distro_upgrade_accepted_removals, then start the upgrade again",
+            )
 
     def _intention(self):
         """What apt would do now in a full upgrade (see _simulate.transaction)."""
@@ -124,9 +144,7 @@ class Debian:
 
     def simulate(self):
         """What apt would do now is what the plan says, and there is room for it."""
-        off = _plan.deviations(self.plan, self._intention(), self.settings["protected"], self.settings["accepted_removals"])
-        if off:
-            raise _host.StageFailure("apt would not do what the plan says: %s" % "; ".join(off[:5]), "run the pre-flight again and look at the removals")
+        self._refuse(self._deviations(self._intention()))
         for mount, numbers in self.plan["disk"].items():
             free = self.host.free(mount)
             if free < numbers["needed"] - numbers["archives"]:
@@ -175,9 +193,7 @@ class Debian:
 
     def full(self):
         """Everything else, once more only as planned."""
-        off = _plan.deviations(self.plan, self._intention(), self.settings["protected"], self.settings["accepted_removals"]) if not _heal.look(self.host) else []
-        if off:
-            raise _host.StageFailure("apt would now do what the plan does not say: %s" % "; ".join(off[:5]), "look at the removals; when they are right, name them in distro_upgrade_accepted_removals and start the upgrade again")
+        self._refuse(self._deviations(self._intention()))
         count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "full") + len(self.plan["install"]) + len(self.plan["remove"])
         self._apt(["full-upgrade"] + self.extra, count)
         for rule in self.path.get("settle") or []:

@@ -11,7 +11,7 @@ import os
 import re
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _stages
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _simulate, _stages
 
 DPKG = "/var/lib/dpkg"
 AGAIN = "repair it by hand (the log is %s), then start the upgrade again: it goes on where it stopped"
@@ -66,6 +66,7 @@ def heal(host):
     for attempt in range(3):
         rc = host.packages(["dpkg", "--configure", "-a"] + _host.CONFFILES, status=False)
         words = [word for option in _host.OPTIONS + host.sources() for word in ("-o", option)]
+        _refuse_losses(host, words)
         rc = host.packages(["apt-get", "-y", "-q"] + words + ["-f", "install"]) or rc
         still = look(host)
         if not still:
@@ -74,6 +75,14 @@ def heal(host):
         start = host.log_size()
         time.sleep(1 + attempt)
     raise _host.StageFailure("dpkg is still not sound: " + "; ".join(look(host)), AGAIN % host.log)
+
+
+def _refuse_losses(host, words):
+    """A repair that would take packages away which the plan keeps is worse than the damage."""
+    would = host.run(["apt-get", "-s", "-q"] + words + ["-f", "install"], check=False, timeout=900)
+    lost = host.against_plan(_simulate.transaction(would.text))
+    if lost:
+        raise _host.StageFailure("repairing dpkg's state would go against the plan: %s" % "; ".join(lost[:5]), AGAIN % host.log)
 
 
 def look(host):

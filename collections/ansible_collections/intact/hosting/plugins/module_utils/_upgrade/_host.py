@@ -43,6 +43,8 @@ class Host:
         self.backups = os.path.join(directory, "backup")
         # Options that make apt use the release that packages come from now; the engine knows which.
         self.sources = list
+        # transaction -> sentences on what it would take away against the plan; the engine knows the plan.
+        self.against_plan = _nothing
 
     def run(self, argv, timeout=600, check=True, stdin=b"", env=None):
         """Run a short command (see _command.run) in the runner's environment."""
@@ -162,6 +164,10 @@ class Host:
                 if rc is not None:
                     return rc
                 time.sleep(0.5)
+
+
+def _nothing(_transaction):
+    return []
 
 
 def _name_of(process):

@@ -77,7 +77,7 @@ def test_sections_off_options_and_limits(call_module, two_sections):
     result = call_module(baseline_info.main, sections=["mounts"], options={"mounts": {"a": 1}}, limits={"default": {"seconds": 5}})
     assert {name: s["status"] for name, s in result["sections"].items()} == {"mounts": "ok", "packages": "off"}
     assert two_sections["seen"] == [({"a": 1}, {"seconds": 5})]
-    result = call_module(baseline_info.main, off=["mounts"])
+    result = call_module(baseline_info.main, exclude=["mounts"])
     assert [f["id"] for f in result["findings"]] == ["mounts.off", "packages.unlooked"]
 
 

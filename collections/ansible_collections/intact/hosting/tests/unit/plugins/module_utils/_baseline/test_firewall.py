@@ -76,7 +76,7 @@ def test_rules_as_an_operator_reads_them():
         "inet filter input: ct state { established, related } accept",
         "inet filter input: tcp dport { 22, 443, 80, 993 } accept",
         "inet filter input: ip saddr 10.0.0.0/8 tcp dport 3306 accept",
-        "inet filter input: tcp dport 6000-6010 limit rate 10/second burst 5 log prefix \"x: \" reject with tcp reset",
+        'inet filter input: tcp dport 6000-6010 limit rate 10/second burst 5 log prefix "x: " reject with tcp reset',
         "inet filter custom: ip6 saddr 2001:db8::/32 tcp dport 25 drop",
         "ip nat post: ip saddr 10.1.0.0/16 oifname eth0 masquerade",
         "ip nat pre: tcp dport 8080 dnat to 10.0.0.5:80",
@@ -123,12 +123,15 @@ def test_a_lost_chain_is_one_finding_for_its_rules():
     assert ids(firewall.compare(captured(), after)) == [("firewall.chain.missing", "inet filter input")]
 
 
-@pytest.mark.parametrize(("path", "value", "finding", "severity"), [
-    (("inet filter input", "policy"), "accept", "firewall.policy.changed", "blocker"),
-    (("ip nat post", "policy"), "drop", "firewall.policy.changed", "blocker"),
-    (("inet filter set blocked", "elements"), ["192.0.2.0/24"], "firewall.set.changed", "blocker"),
-    (("inet filter set blocked", "elements"), ["192.0.2.0/24", "198.51.100.7", "198.51.100.8"], "firewall.set.changed", "warning"),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "finding", "severity"),
+    [
+        (("inet filter input", "policy"), "accept", "firewall.policy.changed", "blocker"),
+        (("ip nat post", "policy"), "drop", "firewall.policy.changed", "blocker"),
+        (("inet filter set blocked", "elements"), ["192.0.2.0/24"], "firewall.set.changed", "blocker"),
+        (("inet filter set blocked", "elements"), ["192.0.2.0/24", "198.51.100.7", "198.51.100.8"], "firewall.set.changed", "warning"),
+    ],
+)
 def test_what_changed(path, value, finding, severity):
     after = copy.deepcopy(captured())
     after["items"][path[0]][path[1]] = value
@@ -162,7 +165,9 @@ def test_a_table_that_iptables_lists_is_not_listed_twice():
         for body in entry.values():
             if body.get("table") == "nat" or body.get("name") == "nat":
                 body["family"] = "ip"
-    data = captured(json.dumps({"nftables": native}), iptables__save="*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n", ip6tables__save="")
+    data = captured(
+        json.dumps({"nftables": native}), iptables__save="*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n", ip6tables__save=""
+    )
     assert not any(subject.startswith("ip nat ") for subject in data["items"])
     assert "iptables nat POSTROUTING: -j MASQUERADE" in data["items"]
 
@@ -176,13 +181,20 @@ def test_ipset_and_jails():
     assert ids(firewall.compare(before, after)) == [("firewall.jail.missing", "fail2ban postfix-sasl"), ("firewall.jail.missing", "fail2ban sshd")]
 
 
-@pytest.mark.parametrize(("statement", "text"), [
-    ({"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["related", "established"]}}, "ct state { established, related }"),
-    ({"match": {"op": "==", "left": {"ct": {"key": "state"}}, "right": {"set": ["established", "related"]}}}, "ct state { established, related }"),
-    ({"match": {"op": "!=", "left": {"meta": {"key": "iifname"}}, "right": "lo"}}, "iifname != lo"),
-    ({"match": {"op": "==", "left": {"|": [{"|": ["syn", "ack"]}, "fin"]}, "right": 1}}, "(ack | fin | syn) 1"),
-    ({"counter": {"packets": 1, "bytes": 2}}, ""), ({"accept": None}, "accept"), ({"jump": {"target": "x"}}, "jump x"),
-    ({"masquerade": None}, "masquerade"), ({"reject": None}, "reject"), ({"unknown": {"b": 1, "a": 2}}, 'unknown {"a": 2, "b": 1}'),
-])
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ({"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["related", "established"]}}, "ct state { established, related }"),
+        ({"match": {"op": "==", "left": {"ct": {"key": "state"}}, "right": {"set": ["established", "related"]}}}, "ct state { established, related }"),
+        ({"match": {"op": "!=", "left": {"meta": {"key": "iifname"}}, "right": "lo"}}, "iifname != lo"),
+        ({"match": {"op": "==", "left": {"|": [{"|": ["syn", "ack"]}, "fin"]}, "right": 1}}, "(ack | fin | syn) 1"),
+        ({"counter": {"packets": 1, "bytes": 2}}, ""),
+        ({"accept": None}, "accept"),
+        ({"jump": {"target": "x"}}, "jump x"),
+        ({"masquerade": None}, "masquerade"),
+        ({"reject": None}, "reject"),
+        ({"unknown": {"b": 1, "a": 2}}, 'unknown {"a": 2, "b": 1}'),
+    ],
+)
 def test_statements(statement, text):
     assert _rules._statement(statement) == text

@@ -58,39 +58,44 @@ def ids(findings):
 def put(path, **attributes):
     def change(items):
         items[path].update(attributes)
+
     return change
 
 
 def drop(path, attribute):
     def change(items):
         del items[path][attribute]
+
     return change
 
 
 P = "/home/carol/public_html"
 
 
-@pytest.mark.parametrize(("change", "finding", "subject", "severity", "evidence"), [
-    (put(P + "/index.html", hash="INDEX"), "files.content.changed", P + "/index.html", "blocker", "same size, other bytes"),
-    (put(P + "/index.html", hash="i", size=1), "files.content.changed", P + "/index.html", "blocker", "5 bytes before, 1 now (shrunk)"),
-    (put(P + "/index.html", hash="", size=0), "files.content.changed", P + "/index.html", "blocker", "(emptied)"),
-    (put(P + "/index.html", mode="0666"), "files.mode.changed", P + "/index.html", "blocker", "0644 before, 0666 now"),
-    (put(P + "/index.html", uid=0, gid=0), "files.owner.changed", P + "/index.html", "blocker", "carol:carol before, root:root now"),
-    (put(P + "/index.html", uid=0, gid=0, mode="0600", hash="x"), "files.content.changed", P + "/index.html", "blocker", "mode: 0644"),
-    (put(P + "/current", target="releases/0"), "files.link.changed", P + "/current", "blocker", "releases/1 before, releases/0 now"),
-    (put(P, acl="user::rwx,group::r-x,other::---"), "files.acl.changed", P, "blocker", "lost: user:33:r-x, mask::r-x"),
-    (drop(P, "acl"), "files.acl.changed", P, "blocker", "none now"),
-    (drop("/home/carol/bin/report", "capability"), "files.capability.lost", "/home/carol/bin/report", "blocker", "cap_net_bind_service=ep before"),
-    (put("/home/carol/bin/report", capability="cap_net_raw=ep"), "files.capability.changed", "/home/carol/bin/report", "blocker", "cap_net_raw=ep now"),
-    (drop("/home/dave/notes", "flags"), "files.flags.changed", "/home/dave/notes", "warning", "immutable before"),
-    (drop("/home/dave/notes", "xattr"), "files.xattr.changed", "/home/dave/notes", "blocker", "user.tag"),
-    (drop(P + "/index.html", "sparse"), "files.sparse.lost", P + "/index.html", "warning", "sparse before"),
-    (put(P + "/index.html", type="dir"), "files.type.changed", P + "/index.html", "blocker", "a file of 5 bytes"),
-    (put(P + "/index.html", state="unreadable: EIO"), "files.unreadable", P + "/index.html", "blocker", "EIO"),
-    (lambda i: i.pop(P + "/index.html"), "files.missing", P + "/index.html", "blocker", "a file of 5 bytes"),
-    (lambda i: i.pop(P + "/b.php"), "files.missing", P + "/b.php", "blocker", ""),
-    (lambda i: i.pop("/etc/app.conf"), "files.missing", "/etc/app.conf", "blocker", ""),
-])
+@pytest.mark.parametrize(
+    ("change", "finding", "subject", "severity", "evidence"),
+    [
+        (put(P + "/index.html", hash="INDEX"), "files.content.changed", P + "/index.html", "blocker", "same size, other bytes"),
+        (put(P + "/index.html", hash="i", size=1), "files.content.changed", P + "/index.html", "blocker", "5 bytes before, 1 now (shrunk)"),
+        (put(P + "/index.html", hash="", size=0), "files.content.changed", P + "/index.html", "blocker", "(emptied)"),
+        (put(P + "/index.html", mode="0666"), "files.mode.changed", P + "/index.html", "blocker", "0644 before, 0666 now"),
+        (put(P + "/index.html", uid=0, gid=0), "files.owner.changed", P + "/index.html", "blocker", "carol:carol before, root:root now"),
+        (put(P + "/index.html", uid=0, gid=0, mode="0600", hash="x"), "files.content.changed", P + "/index.html", "blocker", "mode: 0644"),
+        (put(P + "/current", target="releases/0"), "files.link.changed", P + "/current", "blocker", "releases/1 before, releases/0 now"),
+        (put(P, acl="user::rwx,group::r-x,other::---"), "files.acl.changed", P, "blocker", "lost: user:33:r-x, mask::r-x"),
+        (drop(P, "acl"), "files.acl.changed", P, "blocker", "none now"),
+        (drop("/home/carol/bin/report", "capability"), "files.capability.lost", "/home/carol/bin/report", "blocker", "cap_net_bind_service=ep before"),
+        (put("/home/carol/bin/report", capability="cap_net_raw=ep"), "files.capability.changed", "/home/carol/bin/report", "blocker", "cap_net_raw=ep now"),
+        (drop("/home/dave/notes", "flags"), "files.flags.changed", "/home/dave/notes", "warning", "immutable before"),
+        (drop("/home/dave/notes", "xattr"), "files.xattr.changed", "/home/dave/notes", "blocker", "user.tag"),
+        (drop(P + "/index.html", "sparse"), "files.sparse.lost", P + "/index.html", "warning", "sparse before"),
+        (put(P + "/index.html", type="dir"), "files.type.changed", P + "/index.html", "blocker", "a file of 5 bytes"),
+        (put(P + "/index.html", state="unreadable: EIO"), "files.unreadable", P + "/index.html", "blocker", "EIO"),
+        (lambda i: i.pop(P + "/index.html"), "files.missing", P + "/index.html", "blocker", "a file of 5 bytes"),
+        (lambda i: i.pop(P + "/b.php"), "files.missing", P + "/b.php", "blocker", ""),
+        (lambda i: i.pop("/etc/app.conf"), "files.missing", "/etc/app.conf", "blocker", ""),
+    ],
+)
 def test_one_change_is_one_finding(change, finding, subject, severity, evidence):
     found = compared(change)
     assert ids(found) == [(finding, subject)]
@@ -119,6 +124,7 @@ def test_a_broken_hard_link_names_the_file_that_went_its_own_way():
     def rewrite(items):
         items[P + "/b.php"] = file("bbbb")
         items[P + "/a.php"] = file("aaaa")
+
     found = compared(rewrite)
     assert ids(found) == [("files.content.changed", P + "/b.php")]
     assert found[0].details["attribute"] == "content,hardlink"
@@ -126,6 +132,7 @@ def test_a_broken_hard_link_names_the_file_that_went_its_own_way():
     def copy_apart(items):
         for name in "ab":
             items["%s/%s.php" % (P, name)] = file("aaaa")
+
     assert [f.id for f in compared(copy_apart)] == ["files.hardlink.broken"]
 
 
@@ -133,6 +140,7 @@ def test_a_hard_linked_file_changed_in_place_is_told_once():
     def change(items):
         for name in "ab":
             items["%s/%s.php" % (P, name)].update(hash="bbbb")
+
     assert ids(compared(change)) == [("files.content.changed", P + "/a.php")]
 
 
@@ -142,6 +150,7 @@ def test_an_emptied_directory_is_one_finding_that_explains_the_site():
             if path.startswith(P + "/"):
                 del items[path]
         items[P + "/coming-soon.html"] = file("soon")
+
     found = compared(empty)
     assert ids(found) == [("files.tree.emptied", P)]
     assert "1 other entries are there now" in found[0].evidence
@@ -156,6 +165,7 @@ def test_a_lost_tree_is_one_finding():
         for path in list(items):
             if path == "/home/carol" or path.startswith("/home/carol/"):
                 del items[path]
+
     assert ids(compared(remove)) == [("files.tree.missing", "/home/carol")]
 
 
@@ -164,6 +174,7 @@ def test_everything_gone_names_the_top():
         for path in list(items):
             if path.startswith("/home/"):
                 del items[path]
+
     found = compared(remove)
     assert ids(found) == [("files.tree.emptied", "/home")]
     assert found[0].covers == [{"section": "*", "path": "/home"}]
@@ -197,7 +208,10 @@ def test_together_is_never_across_origins_so_that_rules_still_match():
         before["items"]["/etc/conf.d/%d" % n] = file("x%d" % n, 0, origin=origin)
         after["items"]["/etc/conf.d/%d" % n] = file("y%d" % n, 0, origin=origin)
     found = files.compare(dict(before, together=5), dict(after, together=5))
-    assert sorted((f.subject, f.details["origin"], f.details["count"]) for f in found) == [("/etc/conf.d", "conffile-edited", 15), ("/etc/conf.d", "conffile-unmodified", 15)]
+    assert sorted((f.subject, f.details["origin"], f.details["count"]) for f in found) == [
+        ("/etc/conf.d", "conffile-edited", 15),
+        ("/etc/conf.d", "conffile-unmodified", 15),
+    ]
     rule = {"section": "files", "details": {"origin": "conffile-unmodified"}, "reason": "r"}
     assert [_compare.allows(rule, f) for f in sorted(found, key=lambda f: f.details["origin"])] == [False, True]
 

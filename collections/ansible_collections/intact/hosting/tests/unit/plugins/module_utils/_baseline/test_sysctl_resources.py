@@ -14,13 +14,22 @@ from ansible_collections.intact.hosting.plugins.module_utils._baseline import re
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 
 PROC = {
-    "/proc/sys/net/core/somaxconn": "4096\n", "/proc/sys/net/ipv4/ip_forward": "0\n", "/proc/sys/vm/swappiness": "60\n",
-    "/proc/sys/net/ipv4/ip_local_port_range": "20000\t60999\n", "/proc/sys/net/ipv4/conf/eth0.100/rp_filter": "2\n", "/proc/sys/net/ipv4/conf/lo/rp_filter": "0\n",
-    "/proc/sys/net/ipv4/conf/docker0/rp_filter": "1\n", "/proc/sys/kernel/hostname": "web1\n",
+    "/proc/sys/net/core/somaxconn": "4096\n",
+    "/proc/sys/net/ipv4/ip_forward": "0\n",
+    "/proc/sys/vm/swappiness": "60\n",
+    "/proc/sys/net/ipv4/ip_local_port_range": "20000\t60999\n",
+    "/proc/sys/net/ipv4/conf/eth0.100/rp_filter": "2\n",
+    "/proc/sys/net/ipv4/conf/lo/rp_filter": "0\n",
+    "/proc/sys/net/ipv4/conf/docker0/rp_filter": "1\n",
+    "/proc/sys/kernel/hostname": "web1\n",
 }
 ETC = {
-    "/etc/sysctl.d/60-hosting.conf": "# x\nnet.core.somaxconn = 4096\nnet/ipv4/ip_local_port_range=20000 60999\n-net.ipv4.conf.*.rp_filter = 2\nkernel.hostname = web1\nno.such.key = 1\n",
-    "/usr/lib/sysctl.d/60-hosting.conf": "vm.swappiness = 1\n", "/usr/lib/sysctl.d/50-default.conf": "net.ipv4.ip_forward = 0\n", "/etc/sysctl.conf": "vm.swappiness=10\n",
+    "/etc/sysctl.d/60-hosting.conf": "# x\n"
+    "net.core.somaxconn = 4096\nnet/ipv4/ip_local_port_range=20000 60999\n-net.ipv4.conf.*.rp_filter = 2\nkernel.hostname = web1\n"
+    "no.such.key = 1\n",
+    "/usr/lib/sysctl.d/60-hosting.conf": "vm.swappiness = 1\n",
+    "/usr/lib/sysctl.d/50-default.conf": "net.ipv4.ip_forward = 0\n",
+    "/etc/sysctl.conf": "vm.swappiness=10\n",
 }
 
 
@@ -48,9 +57,13 @@ def test_sysctl_conf_that_the_new_release_no_longer_reads():
     assert "no longer reads" in found[0].evidence and "/etc/sysctl.d" in found[0].remedy
 
 
-@pytest.mark.parametrize(("key", "path", "severity"), [
-    ("net.core.somaxconn", "/proc/sys/net/core/somaxconn", "blocker"), ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward", "warning"),
-])
+@pytest.mark.parametrize(
+    ("key", "path", "severity"),
+    [
+        ("net.core.somaxconn", "/proc/sys/net/core/somaxconn", "blocker"),
+        ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward", "warning"),
+    ],
+)
 def test_who_set_it_tells_how_grave_it_is(key, path, severity):
     found = sysctl.compare(captured(), captured({path: "128"}))
     assert [(f.id, f.subject, f.severity, f.details["after"]) for f in found] == [("sysctl.changed", key, severity, "128")]
@@ -80,7 +93,9 @@ overlay        overlay 16777216 637594 16139622    4% /
 def host(df=DF):
     files = {
         "/proc/meminfo": "MemTotal:       24684084 kB\nMemFree:        15798712 kB\nMemAvailable:   17771440 kB\nSwapTotal:             0 kB\nSwapFree:              0 kB\n",
-        "/proc/loadavg": "2.82 2.79 2.65 2/790 1073\n", "/proc/cpuinfo": "processor\t: 0\n\nprocessor\t: 1\n", "/etc/hosts": "",
+        "/proc/loadavg": "2.82 2.79 2.65 2/790 1073\n",
+        "/proc/cpuinfo": "processor\t: 0\n\nprocessor\t: 1\n",
+        "/etc/hosts": "",
     }
     return FakeSystem({"df -lkPT": df, "df -liPT": INODES}, files, directories=["/home", "/dev"])
 
@@ -93,19 +108,22 @@ def test_resources():
     assert items["space /"] == {"size_mb": 258019, "used_percent": 34}
 
 
-@pytest.mark.parametrize(("before", "after", "finding"), [
-    ({}, {}, None),
-    ({("memory", "available_mb"): 17000}, {("memory", "available_mb"): 9000}, None),
-    ({("memory", "available_mb"): 17000}, {("memory", "available_mb"): 2000}, "resources.memory.low"),
-    ({("memory", "available_mb"): 2200}, {("memory", "available_mb"): 2000}, None),
-    ({}, {("memory", "total_mb"): 12000}, "resources.memory.smaller"),
-    ({("load", "fifteen"): 0.5}, {("load", "fifteen"): 7.9}, None),
-    ({("load", "fifteen"): 0.5}, {("load", "fifteen"): 9.0}, "resources.load.high"),
-    ({("space /", "used_percent"): 60}, {("space /", "used_percent"): 94}, None),
-    ({("space /", "used_percent"): 60}, {("space /", "used_percent"): 97}, "resources.space.full"),
-    ({("space /", "used_percent"): 96}, {("space /", "used_percent"): 97}, None),
-    ({("inodes /home", "used_percent"): 1}, {("inodes /home", "used_percent"): 99}, "resources.inodes.full"),
-])
+@pytest.mark.parametrize(
+    ("before", "after", "finding"),
+    [
+        ({}, {}, None),
+        ({("memory", "available_mb"): 17000}, {("memory", "available_mb"): 9000}, None),
+        ({("memory", "available_mb"): 17000}, {("memory", "available_mb"): 2000}, "resources.memory.low"),
+        ({("memory", "available_mb"): 2200}, {("memory", "available_mb"): 2000}, None),
+        ({}, {("memory", "total_mb"): 12000}, "resources.memory.smaller"),
+        ({("load", "fifteen"): 0.5}, {("load", "fifteen"): 7.9}, None),
+        ({("load", "fifteen"): 0.5}, {("load", "fifteen"): 9.0}, "resources.load.high"),
+        ({("space /", "used_percent"): 60}, {("space /", "used_percent"): 94}, None),
+        ({("space /", "used_percent"): 60}, {("space /", "used_percent"): 97}, "resources.space.full"),
+        ({("space /", "used_percent"): 96}, {("space /", "used_percent"): 97}, None),
+        ({("inodes /home", "used_percent"): 1}, {("inodes /home", "used_percent"): 99}, "resources.inodes.full"),
+    ],
+)
 def test_need_not_noise(before, after, finding):
     sides = []
     for changes in (before, after):

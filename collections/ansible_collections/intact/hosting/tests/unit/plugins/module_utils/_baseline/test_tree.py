@@ -173,27 +173,38 @@ def test_excluded(tmp_path):
     for name in ("keep.php", "x.log", "sess_abc", "wp-content/cache/page", "wp-content/uploads/photo", "a/b/Maildir/new/1"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    assert names(walk(tmp_path, rules=_trees_data.EXCLUDED), tmp_path) == [".", "a", "a/b", "keep.php", "wp-content", "wp-content/uploads", "wp-content/uploads/photo"]
+    assert names(walk(tmp_path, rules=_trees_data.EXCLUDED), tmp_path) == [
+        ".",
+        "a",
+        "a/b",
+        "keep.php",
+        "wp-content",
+        "wp-content/uploads",
+        "wp-content/uploads/photo",
+    ]
 
 
-@pytest.mark.parametrize(("path", "kind", "target", "excluded"), [
-    ("/etc/ssl/certs/GlobalSign.pem", "link", "/usr/share/ca-certificates/mozilla/GlobalSign.crt", True),
-    ("/etc/ssl/certs/shop.pem", "file", "", False),
-    ("/etc/ssl/certs/shop.pem", "link", "/etc/ssl/own/shop.pem", False),
-    ("/etc/ssl/certs/5ad8a5d6.0", "link", "GlobalSign.pem", True),
-    ("/etc/systemd/system/multi-user.target.wants", "dir", "", True),
-    ("/etc/systemd/system/own.service", "file", "", False),
-    ("/home/carol/Maildir", "dir", "", True),
-    ("/home/carol/public_html/composer.lock", "file", "", False),
-    ("/home/carol/shop.sqlite-wal", "file", "", True),
-    ("/home/carol/shop.sqlite", "file", "", False),
-    ("/etc/rc3.d", "dir", "", True),
-    ("/srv/a/b/access.log.14.gz", "file", "", True),
-    ("/srv/www/error_log", "file", "", True),
-    ("/srv/www/my_log", "file", "", False),
-    ("/etc/bind/zones/db.example.jnl", "file", "", True),
-    ("/etc/bind/zones/db.example", "file", "", False),
-])
+@pytest.mark.parametrize(
+    ("path", "kind", "target", "excluded"),
+    [
+        ("/etc/ssl/certs/GlobalSign.pem", "link", "/usr/share/ca-certificates/mozilla/GlobalSign.crt", True),
+        ("/etc/ssl/certs/shop.pem", "file", "", False),
+        ("/etc/ssl/certs/shop.pem", "link", "/etc/ssl/own/shop.pem", False),
+        ("/etc/ssl/certs/5ad8a5d6.0", "link", "GlobalSign.pem", True),
+        ("/etc/systemd/system/multi-user.target.wants", "dir", "", True),
+        ("/etc/systemd/system/own.service", "file", "", False),
+        ("/home/carol/Maildir", "dir", "", True),
+        ("/home/carol/public_html/composer.lock", "file", "", False),
+        ("/home/carol/shop.sqlite-wal", "file", "", True),
+        ("/home/carol/shop.sqlite", "file", "", False),
+        ("/etc/rc3.d", "dir", "", True),
+        ("/srv/a/b/access.log.14.gz", "file", "", True),
+        ("/srv/www/error_log", "file", "", True),
+        ("/srv/www/my_log", "file", "", False),
+        ("/etc/bind/zones/db.example.jnl", "file", "", True),
+        ("/etc/bind/zones/db.example", "file", "", False),
+    ],
+)
 def test_what_is_left_out_by_default(path, kind, target, excluded):
     matcher = _trees_data.matcher(_trees_data.EXCLUDED)
     assert matcher(path.encode(), path.rpartition("/")[2].encode(), kind, target.encode()) is excluded
@@ -260,6 +271,7 @@ def test_mounts_are_read_from_mountinfo():
 35 22 254:17 / /home rw,relatime shared:2 master:1 - xfs /dev/vdb1 rw
 36 22 0:44 / /srv/with\\040blank rw - nfs4 store:/x rw
 """
+
     assert _tree.mounts(Recorded()) == {b"/": "ext4", b"/home": "xfs", b"/srv/with blank": "nfs4"}
 
 
@@ -293,9 +305,16 @@ def test_options_that_nobody_could_mean(options):
         files.capture(System(options))
 
 
-@pytest.mark.parametrize(("path", "place"), [
-    ("/home/carol/letter.txt", "home"), ("/home/carol/public_html/index.php", "sites"), ("/srv/shop/index.html", "sites"),
-    ("/etc/nginx/html/x", "etc"), ("/opt/x", "other"), ("/usr/local/www/x", "other"),
-])
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/home/carol/letter.txt", "home"),
+        ("/home/carol/public_html/index.php", "sites"),
+        ("/srv/shop/index.html", "sites"),
+        ("/etc/nginx/html/x", "etc"),
+        ("/opt/x", "other"),
+        ("/usr/local/www/x", "other"),
+    ],
+)
 def test_place(path, place):
     assert _trees_data.place(path) == place
