@@ -94,7 +94,8 @@ def describe(status, headers, body, compiled):
         title=html.unescape(re.sub(r"\s+", " ", title.group(1))).strip()[:120] if title else "",
         words=words[:160],
         text=_digests.short("\n".join(lines)),
-        markup=_digests.short(re.sub(r"\s+", " ", page)),
+        # scripts written into the page carry tokens, times and translations
+        markup=_digests.short(re.sub(r"\s+", " ", re.sub(r"(?is)(<script\b[^>]*>).*?</script\s*>", r"\1", page))),
         lines=[_digests.short(line)[:8] for line in lines[:400]],
     )
 

@@ -78,6 +78,8 @@ def capture(system):
         other = again.get((name, port, tls, path))
         if "lines" in answer:
             lines = answer.pop("lines")
+            if other and other.get("markup") != answer["markup"]:
+                answer["markup"] = "varies"
             if other and other.get("text") != answer["text"]:
                 answer["stable"] = sorted(set(lines) & set(other.get("lines", [])))
         items[escape(name)]["answers"][_label(address, port, tls, path, site_listen=sites[name]["listen"])] = answer
@@ -228,7 +230,7 @@ def judge(was, now):
         return None, ""
     if was["type"] != now["type"]:
         return "type.changed", "was %s, is %s" % (was["type"] or "none", now["type"] or "none")
-    if was["markup"] != now["markup"]:
+    if was["markup"] != now["markup"] and "varies" not in (was["markup"], now["markup"]):
         return "markup.changed", "other markup around the same text"
     return None, ""
 
