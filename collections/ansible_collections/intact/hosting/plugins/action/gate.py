@@ -67,7 +67,10 @@ class ActionModule(ActionBase):
         if not self._task.check_mode:
             self._keep(args, name, host, verdict, task_vars)
         if not verdict["go"] and boolean(args.get("enforce", True)):
-            result.update(failed=True, msg=sentence(verdict, host, name, variable))
+            # the table was printed: a failed task's result is printed as well, and should fit
+            blockers = [entry for entry in verdict["findings"] if entry["severity"] == "blocker" and entry["status"] != "waived"]
+            result.update(failed=True, msg=sentence(verdict, host, name, variable), verdict=dict(verdict, findings=blockers))
+            del result["table"]
         return result
 
     def _keep(self, args, name, host, verdict, task_vars):

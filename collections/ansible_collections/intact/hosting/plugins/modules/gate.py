@@ -107,20 +107,10 @@ verdict:
   contains:
     go: {description: Whether the work may go on., type: bool}
     counts: {description: 'Open blockers, warnings and notes, and what was waived.', type: dict}
-    findings: {description: 'The findings, blockers first, each with its status and waiver.', type: list, elements: dict}
+    findings: {description: 'The findings, blockers first, each with its status and waiver. When the gate fails, only the blockers that are left; O(dest) has all.', type: list, elements: dict}
 table:
   description: The table as lines.
-  returned: always
+  returned: when the gate does not fail
   type: list
   elements: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-
-def main():
-    AnsibleModule(argument_spec={}, supports_check_mode=True).fail_json(msg="intact.hosting.gate is an action plugin and cannot be run as a module")
-
-
-if __name__ == "__main__":
-    main()
