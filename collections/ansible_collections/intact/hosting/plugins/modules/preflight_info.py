@@ -151,6 +151,10 @@ options:
     description: How long the check of one database server may take, in seconds.
     type: float
     default: 600
+  disks_options:
+    description: Settings of the baseline's section C(disks), the same as for the baseline.
+    type: dict
+    default: {}
   cache_dir:
     description: Private directory on the host for lists, downloads and the target root.
     type: path
@@ -289,6 +293,7 @@ def main():
             target_files_name=dict(type="str", default=""),
             mysql_defaults_file=dict(type="path"),
             database_seconds=dict(type="float", default=600),
+            disks_options=dict(type="dict", default={}),
             cache_dir=dict(type="path", default="/var/lib/intact/cache"),
             inventory_name=dict(type="str", default=""),
         ),
@@ -298,7 +303,7 @@ def main():
     try:
         checks = chosen(params["only"], params["skip"])
         host = Host()
-        now = disks_probe.capture(Host())["items"]
+        now = disks_probe.capture(Host(params["disks_options"]))["items"]
         proofs = params["proofs"] + stored_proofs(params["proofs_dir"])
         baseline = read_json(params["baseline"], "baseline") if params["baseline"] else {"sections": {"disks": {"status": "ok", "data": {"items": now}}}}
         context = Context(
