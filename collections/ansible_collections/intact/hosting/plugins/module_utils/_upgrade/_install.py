@@ -102,12 +102,13 @@ def unfinished(flight, root=_state.ROOT):
     return None
 
 
-def codename():
-    """VERSION_CODENAME of the running system, or ""."""
+def release():
+    """{id, version, codename} of the running system, from os-release; "" for what it does not say."""
+    facts = {}
     for line in (read_if_exists("/etc/os-release") or b"").decode("utf-8", "replace").splitlines():
-        if line.startswith("VERSION_CODENAME="):
-            return line.split("=", 1)[1].strip().strip('"')
-    return ""
+        key, _sign, value = line.partition("=")
+        facts[key] = value.strip().strip('"')
+    return {"id": facts.get("ID", ""), "version": facts.get("VERSION_ID", ""), "codename": facts.get("VERSION_CODENAME", "")}
 
 
 def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):
@@ -120,7 +121,7 @@ def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):
         if state["status"] == "done":
             return "nothing", state
         return ("attach" if state["status"] in ("running", "waiting-reboot") else "continue"), state
-    if codename() == target["codename"]:
+    if release()["codename"] == target["codename"]:
         return "nothing", None
     return "start", None
 
@@ -174,7 +175,7 @@ def read_job(flight, root=_state.ROOT):
     try:
         return read_document(os.path.join(_state.directory(flight, root), "job.json"))
     except (OSError, ValueError) as exc:
-        raise IntactError("the job of flight %s cannot be read (%s): copy it back from the backup of /var/lib/intact" % (flight, exc))
+        raise IntactError("the job of flight %s cannot be read (%s): copy it back from the backup of /var/lib/intact" % (flight, exc)) from exc
 
 
 def active():
