@@ -78,7 +78,7 @@ def classify(reasons):
     for word, pattern in (
         ("refused", r"connection refused"),
         ("timeout", r"timed out|timeout"),
-        ("name", r"host not found|name service|domain not found|nxdomain|dns"),
+        ("name", r"host not found|name not found|name service|domain not found|nxdomain|dns"),
         ("tls", r"tls|certificate"),
         ("greylisted", r"greylist|4\d\d 4\.7"),
         ("quota", r"quota|over limit|full"),
