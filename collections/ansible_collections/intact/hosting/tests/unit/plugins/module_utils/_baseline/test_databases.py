@@ -32,7 +32,14 @@ def table(rows, chunk=None, key="id"):
         part[0] += 1
         part[1] += int(hashlib.md5(("%s|%s" % (number, content)).encode()).hexdigest()[:16], 16)
     return {
-        "kind": "table", "database": "shop", "engine": "InnoDB", "collation": "utf8mb4_general_ci", "structure": "s", "rows": len(rows), "chunk": chunk, "key": key,
+        "kind": "table",
+        "database": "shop",
+        "engine": "InnoDB",
+        "collation": "utf8mb4_general_ci",
+        "structure": "s",
+        "rows": len(rows),
+        "chunk": chunk,
+        "key": key,
         "parts": [[g, n, str(t)] for g, (n, t) in sorted(parts.items())],
     }
 
@@ -112,18 +119,24 @@ def hexed(*values):
     return "\t".join(v if i == 0 else v.encode().hex().upper() for i, v in enumerate(values))
 
 
-METADATA = "\n".join([
-    "version\t10.11.6-MariaDB", hexed("db", "shop") + "\tutf8\tutf8_general_ci",
-    hexed("table", "shop", "orders") + "\tBASE TABLE\tInnoDB\tutf8_general_ci\t16384",
-    hexed("table", "shop", "cache") + "\tBASE TABLE\tMEMORY\tutf8_general_ci\t0",
-    hexed("column", "shop", "orders", "id") + "\tint\t" + b"int(11)".hex() + "\t0\t\tNO\t\t",
-    hexed("column", "shop", "orders", "note") + "\tvarchar\t" + b"varchar(9)".hex() + "\t36\tutf8_general_ci\tYES\t" + b"NULL".hex() + "\t",
-    hexed("index", "shop", "orders", "PRIMARY") + "\t0\t" + b"id".hex() + "\t",
-    hexed("routine", "shop", "p1 (procedure)", "BEGIN END", "root@localhost DEFINER"), hexed("parameter", "shop", "p1 (procedure)", "IN x int"),
-    "user\t" + b"carol@localhost".hex() + "\tmysql_native_password\t" + b"*ABC".hex(),
-    "grant\t" + b"'carol'@'localhost'".hex() + "\t" + b"shop.*".hex() + "\tSELECT\tNO", "grant\t" + b"'carol'@'localhost'".hex() + "\t" + b"shop.*".hex() + "\tINSERT\tNO",
-    "Select\tTables\tTo retrieve rows", "end",
-])
+METADATA = "\n".join(
+    [
+        "version\t10.11.6-MariaDB",
+        hexed("db", "shop") + "\tutf8\tutf8_general_ci",
+        hexed("table", "shop", "orders") + "\tBASE TABLE\tInnoDB\tutf8_general_ci\t16384",
+        hexed("table", "shop", "cache") + "\tBASE TABLE\tMEMORY\tutf8_general_ci\t0",
+        hexed("column", "shop", "orders", "id") + "\tint\t" + b"int(11)".hex() + "\t0\t\tNO\t\t",
+        hexed("column", "shop", "orders", "note") + "\tvarchar\t" + b"varchar(9)".hex() + "\t36\tutf8_general_ci\tYES\t" + b"NULL".hex() + "\t",
+        hexed("index", "shop", "orders", "PRIMARY") + "\t0\t" + b"id".hex() + "\t",
+        hexed("routine", "shop", "p1 (procedure)", "BEGIN END", "root@localhost DEFINER"),
+        hexed("parameter", "shop", "p1 (procedure)", "IN x int"),
+        "user\t" + b"carol@localhost".hex() + "\tmysql_native_password\t" + b"*ABC".hex(),
+        "grant\t" + b"'carol'@'localhost'".hex() + "\t" + b"shop.*".hex() + "\tSELECT\tNO",
+        "grant\t" + b"'carol'@'localhost'".hex() + "\t" + b"shop.*".hex() + "\tINSERT\tNO",
+        "Select\tTables\tTo retrieve rows",
+        "end",
+    ]
+)
 
 
 def mariadb(digests):
@@ -155,7 +168,7 @@ def test_a_table_that_is_not_read_whole_is_an_error_of_that_table(digests):
 def test_a_server_that_does_not_answer_is_one_finding():
     before = databases.capture(mariadb("rows\t0\t0\nend"))
     after = databases.capture(FakeSystem({"mariadb": (1, "", "ERROR 2002 (HY000): Can't connect"), "mariadbd": ""}, options={"sqlite_trees": []}))
-    finding, = databases.compare(before, after)
+    (finding,) = databases.compare(before, after)
     assert (finding.id, finding.subject) == ("databases.unread", "mariadb") and "Can't connect" in finding.evidence
     assert "service:mariadb.service" in finding.details["paths"]
 
@@ -208,11 +221,11 @@ def test_sqlite_is_read_without_a_trace_and_with_its_log(shelf):
     first = capture()
     assert sorted(p.name for p in directory.iterdir()) == names
     assert databases.compare(first, capture()) == []
-    subject, = [s for s in first["items"] if s.endswith("#notes")]
+    (subject,) = [s for s in first["items"] if s.endswith("#notes")]
     assert "\\x0aodd" in subject and first["items"][subject]["rows"] == 399
     connection.execute("UPDATE notes SET b = substr(b, 1, 299) WHERE id = 7")
     connection.commit()
-    finding, = databases.compare(first, capture())
+    (finding,) = databases.compare(first, capture())
     assert (finding.id, finding.subject) == ("databases.rows.changed", subject) and "rowid 0 to 7" in finding.evidence
 
 
@@ -264,7 +277,10 @@ def mutate(items):
         ({"mariadb user carol@localhost": {"privileges": {"shop.*": ["SELECT"]}}}, [("databases.user.changed", "blocker", "mariadb user carol@localhost")]),
         # a right that the old server did not know
         ({"mariadb user carol@localhost": {"privileges": {"shop.*": ["INSERT", "SELECT", "SHOW CREATE ROUTINE"]}}}, []),
-        ({"mariadb user carol@localhost": {"privileges": {"shop.*": ["INSERT", "SELECT", "GRANT OPTION"]}}}, [("databases.user.changed", "blocker", "mariadb user carol@localhost")]),
+        (
+            {"mariadb user carol@localhost": {"privileges": {"shop.*": ["INSERT", "SELECT", "GRANT OPTION"]}}},
+            [("databases.user.changed", "blocker", "mariadb user carol@localhost")],
+        ),
         ({"mariadb user carol@localhost": {"secret": "2"}}, [("databases.user.changed", "blocker", "mariadb user carol@localhost")]),
         ({"postgresql:app.crm.seq": {"value": 200}}, []),
         ({"postgresql:app.crm.seq": {"value": 5}}, [("databases.sequence.changed", "blocker", "postgresql:app.crm.seq")]),
@@ -278,7 +294,7 @@ def test_one_finding_for_one_event(change, expected):
 
 
 def test_a_lost_database_explains_its_site():
-    finding, = databases.compare({"items": BASE}, mutate(items={"mariadb:shop": None, "mariadb:shop.orders": None, "mariadb:shop.paid (view)": None}))
+    (finding,) = databases.compare({"items": BASE}, mutate(items={"mariadb:shop": None, "mariadb:shop.orders": None, "mariadb:shop.paid (view)": None}))
     site = copy.deepcopy(finding)
     site.id, site.details = "sites.status.changed", {"paths": ["database:shop"]}
     assert any(_compare.covered(entry, site) for entry in finding.covers)

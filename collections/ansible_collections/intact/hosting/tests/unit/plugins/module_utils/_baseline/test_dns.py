@@ -19,12 +19,15 @@ from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import Fa
 
 # name, type, TTL, data in wire form
 ZONE = {
-    ("a.test.", "SOA"): (3600, [_dnswire.encode_name("ns1.a.test.") + _dnswire.encode_name("root.a.test.") + struct.pack("!5I", 2026010101, 7200, 3600, 1209600, 300)]),
+    ("a.test.", "SOA"): (
+        3600,
+        [_dnswire.encode_name("ns1.a.test.") + _dnswire.encode_name("root.a.test.") + struct.pack("!5I", 2026010101, 7200, 3600, 1209600, 300)],
+    ),
     ("a.test.", "NS"): (3600, [_dnswire.encode_name("ns1.a.test.")]),
     ("a.test.", "MX"): (3600, [struct.pack("!H", 10) + _dnswire.encode_name("mail.a.test."), struct.pack("!H", 5) + _dnswire.encode_name("mx.a.test.")]),
     ("www.a.test.", "A"): (300, [bytes([192, 0, 2, 1])]),
     ("www.a.test.", "AAAA"): (300, [bytes.fromhex("20010db8000000000000000000000001")]),
-    ("txt.a.test.", "TXT"): (300, [b"\x03a;b\x02\"c"]),
+    ("txt.a.test.", "TXT"): (300, [b'\x03a;b\x02"c']),
     ("_sip.a.test.", "SRV"): (300, [struct.pack("!HHH", 1, 2, 5060) + _dnswire.encode_name("www.a.test.")]),
     ("a.test.", "CAA"): (300, [b"\x00\x05issueca.test"]),
     ("odd.a.test.", "TYPE65280"): (300, [b"\x01\x02"]),
@@ -42,12 +45,16 @@ class Answerer(socketserver.StreamRequestHandler):
                 return
             message = self.rfile.read(struct.unpack("!H", head)[0])
             name, offset = _dnswire.decode_name(message, 12)
-            kind = _dnswire.type_name(struct.unpack("!H", message[offset:offset + 2])[0])
+            kind = _dnswire.type_name(struct.unpack("!H", message[offset : offset + 2])[0])
             zone, code, found = self.server.zone, 0, []
             if kind == "AXFR":
                 code = 0 if self.server.transfer else 5
                 if not code:
-                    found = [(("a.test.", "SOA"), zone[("a.test.", "SOA")])] + [z for z in zone.items() if z[0][1] != "SOA"] + [(("a.test.", "SOA"), zone[("a.test.", "SOA")])]
+                    found = (
+                        [(("a.test.", "SOA"), zone[("a.test.", "SOA")])]
+                        + [z for z in zone.items() if z[0][1] != "SOA"]
+                        + [(("a.test.", "SOA"), zone[("a.test.", "SOA")])]
+                    )
             elif self.server.broken and name == "a.test.":
                 code = 2
             elif (name, kind) in zone:
@@ -60,7 +67,7 @@ class Answerer(socketserver.StreamRequestHandler):
                     wire = b"\xc0\x0c" if owner == name else _dnswire.encode_name(owner)
                     answers += wire + struct.pack("!HHIH", _dnswire.type_number(what), 1, ttl, len(data)) + data
                     count += 1
-            body = message[:2] + struct.pack("!HHHHH", 0x8400 | code, 1, count, 0, 0) + message[12:offset + 4] + answers
+            body = message[:2] + struct.pack("!HHHHH", 0x8400 | code, 1, count, 0, 0) + message[12 : offset + 4] + answers
             self.wfile.write(struct.pack("!H", len(body)) + body)
 
 
@@ -70,7 +77,8 @@ def named():
     server.daemon_threads = True
     server.zone, server.transfer, server.broken = copy.deepcopy(ZONE), True, False
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    config = 'options { directory "/var/cache/bind"; };\nzone "a.test" { type primary; file "/var/lib/bind/a.zone"; };\nzone "." { type hint; file "/usr/share/dns/root.hints"; };\n'
+    config = 'options { directory "/var/cache/bind"; };\nzone "a.test" { type primary; file "/var/lib/bind/a.zone"; };\n'
+    config += 'zone "." { type hint; file "/usr/share/dns/root.hints"; };\n'
 
     class Host(FakeSystem):
         """Recorded configuration, real sockets."""
@@ -78,8 +86,11 @@ def named():
         dial = System.dial
 
     def capture():
-        system = Host({"named-checkconf -p": config, "named": "", "named-compilezone": FILE}, {"/var/lib/bind/a.zone": "x"},
-                      options={"address": "127.0.0.1", "port": server.server_address[1]})
+        system = Host(
+            {"named-checkconf -p": config, "named": "", "named-compilezone": FILE},
+            {"/var/lib/bind/a.zone": "x"},
+            options={"address": "127.0.0.1", "port": server.server_address[1]},
+        )
         return dns.capture(system)
 
     yield server, capture
@@ -103,7 +114,7 @@ def test_without_transfer_the_zone_file_names_the_records(named):
     before = capture()
     server.transfer = False
     after = capture()
-    assert {s for s in before["items"]} == {s for s in after["items"]}
+    assert set(before["items"]) == set(after["items"])
     assert [(f.id, f.severity) for f in dns.compare(before, after)] == [("dns.transfer.changed", "warning")]
 
 
@@ -137,7 +148,7 @@ def test_server_that_is_gone(named):
     before = capture()
     server.shutdown()
     server.server_close()
-    finding, = dns.compare(before, capture())
+    (finding,) = dns.compare(before, capture())
     assert (finding.id, finding.subject) == ("dns.zone.unanswered", "zone a.test.") and "refused" in finding.evidence.lower()
 
 
@@ -152,8 +163,18 @@ def test_configuration_with_views_inheritance_and_debians_own_zones():
     assert second["transfer"] == ["192.0.2.53", "key k"] and second["type"] == "slave"
 
 
-SIGNED = {"kind": "zone", "type": "primary", "file": "/z", "serial": 10, "soa": ["ns.", "root."], "signed": True, "transfer": True, "allowed": None,
-          "keys": ["257 3 13 AAA", "256 3 13 BBB"], "signature": "valid"}
+SIGNED = {
+    "kind": "zone",
+    "type": "primary",
+    "file": "/z",
+    "serial": 10,
+    "soa": ["ns.", "root."],
+    "signed": True,
+    "transfer": True,
+    "allowed": None,
+    "keys": ["257 3 13 AAA", "256 3 13 BBB"],
+    "signature": "valid",
+}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +185,7 @@ SIGNED = {"kind": "zone", "type": "primary", "file": "/z", "serial": 10, "soa": 
         ({"keys": ["257 3 13 XXX", "256 3 13 BBB"]}, [("dns.key.changed", "blocker")]),
         ({"signed": False, "keys": None, "signature": None}, [("dns.signature.missing", "blocker")]),
         ({"signature": "the signature by key 7 is out of date"}, [("dns.signature.invalid", "blocker")]),
-        ({"serial": 2 ** 32 - 5}, [("dns.serial.backwards", "blocker")]),
+        ({"serial": 2**32 - 5}, [("dns.serial.backwards", "blocker")]),
         ({"allowed": ["192.0.2.53"]}, [("dns.transfer.changed", "warning")]),
     ],
 )
@@ -176,7 +197,7 @@ def test_signed_zone(change, expected):
 
 def test_lost_zone_tells_of_its_records():
     record = {"kind": "records", "zone": "b.test.", "ttl": 1, "data": ["x"], "file": "/z"}
-    finding, = dns.compare({"items": {"zone b.test.": SIGNED, "www.b.test. A": record}}, {"items": {}})
+    (finding,) = dns.compare({"items": {"zone b.test.": SIGNED, "www.b.test. A": record}}, {"items": {}})
     assert finding.id == "dns.zone.missing" and "1 record sets" in finding.evidence and {"section": "files", "path": "/z"} in finding.covers
 
 

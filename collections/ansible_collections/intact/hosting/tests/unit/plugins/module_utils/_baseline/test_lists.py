@@ -14,11 +14,15 @@ from ansible_collections.intact.hosting.plugins.module_utils._baseline import li
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 
-CONFIG = "[mailman]\nsite_owner: a@test\n[paths.debian]\nvar_dir: /var/lib/mailman3\n[database]\nclass: mailman.database.sqlite.SQLiteDatabase\nurl: sqlite:///$DATA_DIR/mailman.db\n"
+CONFIG = (
+    "[mailman]\nsite_owner: a@test\n[paths.debian]\nvar_dir: /var/lib/mailman3\n"
+    "[database]\nclass: mailman.database.sqlite.SQLiteDatabase\nurl: sqlite:///$DATA_DIR/mailman.db\n"
+)
 SCHEMA = """
 CREATE TABLE mailinglist (id INTEGER PRIMARY KEY, list_name VARCHAR, mail_host VARCHAR, list_id VARCHAR, advertised BOOLEAN, subscription_policy INTEGER,
     post_id INTEGER, moderator_password BLOB%s);
-CREATE TABLE member (id INTEGER PRIMARY KEY, role INTEGER, list_id VARCHAR, moderation_action INTEGER, address_id INTEGER, preferences_id INTEGER, user_id INTEGER);
+CREATE TABLE member (id INTEGER PRIMARY KEY, role INTEGER, list_id VARCHAR, moderation_action INTEGER,
+    address_id INTEGER, preferences_id INTEGER, user_id INTEGER);
 CREATE TABLE address (id INTEGER PRIMARY KEY, email VARCHAR, user_id INTEGER);
 CREATE TABLE user (id INTEGER PRIMARY KEY, display_name VARCHAR, _preferred_address_id INTEGER);
 CREATE TABLE preferences (id INTEGER PRIMARY KEY, delivery_mode INTEGER, delivery_status INTEGER);
@@ -27,7 +31,8 @@ INSERT INTO mailinglist VALUES (1, 'crew', 'lists.test', 'crew.lists.test', 1, 2
 INSERT INTO address VALUES (1, 'captain@test', 1), (2, 'anna@test', NULL), (3, 'bob@test', NULL);
 INSERT INTO user VALUES (1, 'Captain', 1);
 INSERT INTO preferences VALUES (1, 1, NULL), (2, 3, 2);
-INSERT INTO member VALUES (1, 2, 'crew.lists.test', 3, 1, 1, NULL), (2, 1, 'crew.lists.test', NULL, NULL, 1, 1), (3, 1, 'crew.lists.test', NULL, 2, 2, NULL), (4, 1, 'crew.lists.test', NULL, 3, 1, NULL);
+INSERT INTO member VALUES (1, 2, 'crew.lists.test', 3, 1, 1, NULL), (2, 1, 'crew.lists.test', NULL, NULL, 1, 1),
+    (3, 1, 'crew.lists.test', NULL, 2, 2, NULL), (4, 1, 'crew.lists.test', NULL, 3, 1, NULL);
 INSERT INTO ban VALUES (1, 'eve@evil.test', 'crew.lists.test');
 """
 
@@ -60,8 +65,10 @@ def test_lists_people_and_secrets(tmp_path):
         (["UPDATE mailinglist SET post_id = 99"], []),
         (["DELETE FROM member WHERE id = 3"], [("lists.member.lost", "blocker", "crew@lists.test: anna@test")]),
         (["DELETE FROM member WHERE role = 2"], [("lists.member.lost", "blocker", "crew@lists.test: captain@test")]),
-        (["INSERT INTO address VALUES (9, 'new@test', NULL)", "INSERT INTO member VALUES (9, 1, 'crew.lists.test', NULL, 9, 1, NULL)"],
-         [("lists.member.new", "info", "crew@lists.test: new@test")]),
+        (
+            ["INSERT INTO address VALUES (9, 'new@test', NULL)", "INSERT INTO member VALUES (9, 1, 'crew.lists.test', NULL, 9, 1, NULL)"],
+            [("lists.member.new", "info", "crew@lists.test: new@test")],
+        ),
         (["UPDATE member SET preferences_id = 1 WHERE id = 3"], [("lists.member.changed", "warning", "crew@lists.test: anna@test")]),
         (["UPDATE mailinglist SET subscription_policy = 1"], [("lists.settings.changed", "warning", "crew@lists.test")]),
         (["DELETE FROM ban"], [("lists.settings.changed", "warning", "crew@lists.test")]),
@@ -77,7 +84,7 @@ def test_one_finding_for_one_event(tmp_path, statements, expected, newer):
 def test_many_lost_members_are_one_finding(tmp_path):
     more = ["INSERT INTO address VALUES (%d, 'm%d@test', NULL)" % (n, n) for n in range(10, 30)]
     more += ["INSERT INTO member VALUES (%d, 1, 'crew.lists.test', NULL, %d, 1, NULL)" % (n, n) for n in range(10, 30)]
-    finding, = lists.compare(capture(tmp_path, *more), capture(tmp_path))
+    (finding,) = lists.compare(capture(tmp_path, *more), capture(tmp_path))
     assert (finding.id, finding.subject) == ("lists.members.lost", "crew@lists.test: 20 of 23 members")
 
 
@@ -102,5 +109,5 @@ def test_mariadb_is_asked_in_hexadecimal():
     found = lists.capture(system)
     assert list(found["items"]["crew@lists.test"]["people"]["member"]) == ["anna@test"]
     assert found["source"] == {"kind": "mariadb", "database": "mailman3"} and "geheim" not in str(system.calls)
-    finding, = lists.compare(found, {"items": {}, "source": found["source"]})
+    (finding,) = lists.compare(found, {"items": {}, "source": found["source"]})
     assert {"section": "databases", "subject": "mariadb:mailman3.mailinglist"} in finding.covers

@@ -15,17 +15,30 @@ from ansible_collections.intact.hosting.plugins.module_utils._system import Syst
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 
 MESSAGE = b"From: a@test\nSubject: Weather\nX-Long: one\n two\n\nIt rains.\n>From here on it is text.\n"
-STATE = b"From: a@test\nStatus: RO\nX-Status: AF\nX-UID: 17\nX-Keywords: one\n two\nSubject: Weather\nX-Long: one\n two\n\nIt rains.\n>From here on it is text.\n"
+STATE = (
+    b"From: a@test\nStatus: RO\nX-Status: AF\nX-UID: 17\nX-Keywords: one\n two\nSubject: Weather\nX-Long: one\n two\n\nIt rains.\n>From here on it is text.\n"
+)
 
 
 def test_a_message_is_the_same_in_every_format():
-    assert _mailboxes.message_id(MESSAGE) == _mailboxes.message_id(STATE) == _mailboxes.message_id(MESSAGE.replace(b"\n", b"\r\n")) == _mailboxes.message_id(MESSAGE + b"\n")
+    assert (
+        _mailboxes.message_id(MESSAGE)
+        == _mailboxes.message_id(STATE)
+        == _mailboxes.message_id(MESSAGE.replace(b"\n", b"\r\n"))
+        == _mailboxes.message_id(MESSAGE + b"\n")
+    )
     assert _mailboxes.message_id(MESSAGE) != _mailboxes.message_id(MESSAGE.replace(b"rains", b"snows"))
 
 
 def test_mbox_is_cut_at_separators_only():
-    internal = b"From MAILER-DAEMON Sat Mar  2 08:00:00 2024\nSubject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1 2\n\nThis text is part of the folder.\n\n"
-    box = internal + b"From a@test Sat Mar  2 08:00:00 2024\n" + STATE + b"\nFrom b@test Sat Mar  2 09:00:00 2024\nSubject: 2\n\nFrom now on no separator\n\nFrom me to you.\n"
+    internal = b"From MAILER-DAEMON Sat Mar  2 08:00:00 2024\nSubject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
+    internal += b"X-IMAP: 1 2\n\nThis text is part of the folder.\n\n"
+    box = (
+        internal
+        + b"From a@test Sat Mar  2 08:00:00 2024\n"
+        + STATE
+        + b"\nFrom b@test Sat Mar  2 09:00:00 2024\nSubject: 2\n\nFrom now on no separator\n\nFrom me to you.\n"
+    )
     found = list(_mailboxes.mbox_messages(box))
     assert [flags for _id, flags in found] == [{"seen", "answered", "flagged"}, set()]
     assert found[0][0] == _mailboxes.message_id(MESSAGE)
@@ -71,7 +84,8 @@ def post(tmp_path):
     def capture(**options):
         paths = {
             "INBOX": "Username\tpath\nanna\t%s/anna/Maildir\ncarol\t%s/spool\nnobody\t/nonexistent/x\n" % (root, root),
-            "intactprobe": "Username\tpath\nanna\t%s/anna/Maildir/.intactprobe\ncarol\t%s/carol/mail/intactprobe\nnobody\t/nonexistent/intactprobe\n" % (root, root),
+            "intactprobe": "Username\tpath\nanna\t%s/anna/Maildir/.intactprobe\ncarol\t%s/carol/mail/intactprobe\nnobody\t/nonexistent/intactprobe\n"
+            % (root, root),
         }
         system = Host({"doveadm": lambda argv, stdin: paths[argv[-1]], "doveconf -n": ""}, options=dict({"ports": []}, **options))
         return dict(mail.capture(system), unlooked=system.unlooked)
@@ -97,12 +111,12 @@ def remove_folder(root):
 
 
 def change(root, path, old, new):
-    file, = root.glob(path)
+    (file,) = root.glob(path)
     file.write_bytes(file.read_bytes().replace(old, new))
 
 
 def renamed(root, path, name):
-    file, = root.glob(path)
+    (file,) = root.glob(path)
     (root / name).parent.mkdir(exist_ok=True, parents=True)
     file.rename(root / name)
 
@@ -123,7 +137,10 @@ CUR = "anna/Maildir/cur/"
         (lambda root: (root / "anna/Maildir/new/77.M1.host").write_bytes(MESSAGE), []),
         (lambda root: [renamed(root, CUR + "%d.*" % n, "anna/Maildir/new/%d.M1.host" % n) for n in range(5)], [("mail.flags.lost", "anna: INBOX")]),
         (lambda root: (root / "spool").write_bytes((root / "spool").read_bytes().replace(b"Status: RO\n", b"Status: RO\nX-UID: 5\n")), []),
-        (lambda root: (root / "spool").write_bytes((root / "spool").read_bytes().replace(b"Subject: 1", b"Subject: X")), [("mail.messages.changed", "carol: INBOX")]),
+        (
+            lambda root: (root / "spool").write_bytes((root / "spool").read_bytes().replace(b"Subject: 1", b"Subject: X")),
+            [("mail.messages.changed", "carol: INBOX")],
+        ),
         (lambda root: (root / "carol/mail/family/2019").unlink(), [("mail.folder.missing", "carol: family/2019")]),
         (lambda root: (root / "anna/.dovecot.sieve").unlink(), [("mail.filter.changed", "anna")]),
         (lambda root: (root / "anna/sieve/main.sieve").write_text("discard;"), [("mail.filter.changed", "anna")]),
@@ -197,9 +214,16 @@ class Script:
 @pytest.mark.parametrize(
     ("protocol", "text", "expected"),
     [
-        ("smtp", "220-wait\r\n220 mx ESMTP\r\n250-mx\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n", {"greeting": "220", "starttls": True, "auth": ["LOGIN", "PLAIN"]}),
-        ("imap", "* OK [CAPABILITY IMAP4rev1] ready\r\n* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\na OK done\r\n",
-         {"greeting": "* OK", "starttls": True, "auth": ["PLAIN"], "login": True}),
+        (
+            "smtp",
+            "220-wait\r\n220 mx ESMTP\r\n250-mx\r\n250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n",
+            {"greeting": "220", "starttls": True, "auth": ["LOGIN", "PLAIN"]},
+        ),
+        (
+            "imap",
+            "* OK [CAPABILITY IMAP4rev1] ready\r\n* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\na OK done\r\n",
+            {"greeting": "* OK", "starttls": True, "auth": ["PLAIN"], "login": True},
+        ),
         ("pop3", "+OK ready\r\n+OK\r\nSTLS\r\nSASL PLAIN\r\n.\r\n", {"greeting": "+OK", "starttls": True, "auth": ["PLAIN"]}),
         ("sieve", '"SASL" "PLAIN"\r\n"STARTTLS"\r\nOK "ready"\r\n', {"greeting": "OK", "starttls": True, "auth": ["PLAIN"]}),
     ],

@@ -16,10 +16,17 @@ from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import Fa
 
 
 def entry(queue_id, to="kim@deadend.test", reason="connect to 127.0.0.1[127.0.0.1]:9: Connection refused", arrived=1):
-    return json.dumps({
-        "queue_name": "deferred", "queue_id": queue_id, "arrival_time": arrived, "message_size": 462, "forced_expire": False, "sender": "editor@northwind.test",
-        "recipients": [{"address": to, "delay_reason": reason}],
-    })
+    return json.dumps(
+        {
+            "queue_name": "deferred",
+            "queue_id": queue_id,
+            "arrival_time": arrived,
+            "message_size": 462,
+            "forced_expire": False,
+            "sender": "editor@northwind.test",
+            "recipients": [{"address": to, "delay_reason": reason}],
+        }
+    )
 
 
 def capture(*entries, log=""):
@@ -29,7 +36,13 @@ def capture(*entries, log=""):
 def test_messages_as_postfix_lists_them():
     found = capture(entry("E1A9C26400D"))
     assert found["items"]["E1A9C26400D"] == {
-        "sender": "editor@northwind.test", "recipients": ["kim@deadend.test"], "arrived": 1, "size": 462, "held": False, "reason": "refused"}
+        "sender": "editor@northwind.test",
+        "recipients": ["kim@deadend.test"],
+        "arrived": 1,
+        "size": 462,
+        "held": False,
+        "reason": "refused",
+    }
     assert found["summary"] == {"messages": 1, "bytes": 462}
 
 
@@ -54,17 +67,17 @@ def test_a_message_that_is_not_there_any_more(after, log, expected):
     found = queue.compare(capture(entry("E1A9C26400D")), capture(*after, log=log))
     assert [f.id for f in found] == expected
     for finding in found:
-        assert "E1A9C26400D from editor@northwind.test to kim@deadend.test" == finding.subject
+        assert finding.subject == "E1A9C26400D from editor@northwind.test to kim@deadend.test"
         assert ("postsuper" in finding.evidence) == ("postsuper" in log)
 
 
 def test_a_whole_queue_that_vanished_is_one_finding():
-    finding, = queue.compare(capture(*[entry("A%09d" % n, arrived=n) for n in range(9)]), capture())
+    (finding,) = queue.compare(capture(*[entry("A%09d" % n, arrived=n) for n in range(9)]), capture())
     assert (finding.id, finding.subject) == ("queue.messages.lost", "mail queue") and finding.evidence.startswith("9 of 9")
 
 
 def test_mail_that_piles_up():
-    finding, = queue.compare(capture(), capture(*[entry("A%09d" % n, arrived=n) for n in range(99)]))
+    (finding,) = queue.compare(capture(), capture(*[entry("A%09d" % n, arrived=n) for n in range(99)]))
     assert (finding.id, finding.severity) == ("queue.grown", "warning") and "refused" in finding.evidence
 
 
@@ -75,14 +88,16 @@ def test_queue_that_cannot_be_read():
 
 
 def test_exim():
-    listing = "25m  2.9K 0t5C6f-0000c8-00 <alice@wonderland.test>\n          red.king@looking-glass.test\n\n 3d  1.2K 1u5C6f-0000c8-01 <> *** frozen ***\n          bob@b.test\n"
+    listing = "25m  2.9K 0t5C6f-0000c8-00 <alice@wonderland.test>\n          red.king@looking-glass.test\n\n"
+    listing += " 3d  1.2K 1u5C6f-0000c8-01 <> *** frozen ***\n          bob@b.test\n"
     found = queue.capture(FakeSystem({"exim4 -bp": listing}))
     assert found["items"]["0t5C6f-0000c8-00"]["recipients"] == ["red.king@looking-glass.test"]
     assert found["items"]["1u5C6f-0000c8-01"]["held"] is True and found["server"] == "exim"
 
 
 @pytest.mark.parametrize(
-    ("reason", "word"), [("Connection timed out", "timeout"), ("Host or domain name not found", "name"), ("", ""), ("greylisted, try later", "greylisted"), ("strange", "other")]
+    ("reason", "word"),
+    [("Connection timed out", "timeout"), ("Host or domain name not found", "name"), ("", ""), ("greylisted, try later", "greylisted"), ("strange", "other")],
 )
 def test_reasons(reason, word):
     assert queue.classify([reason] if reason else []) == word

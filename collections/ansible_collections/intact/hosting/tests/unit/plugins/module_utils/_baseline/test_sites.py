@@ -99,7 +99,10 @@ def test_discover_leaves_out_regular_expressions_and_says_so():
 
 
 def test_a_configuration_that_nginx_refuses_is_still_read():
-    files = {"/etc/nginx/nginx.conf": "http { include /etc/nginx/sites-enabled/*; }", "/etc/nginx/sites-enabled/a": "server { listen 80; server_name a.test; broken"}
+    files = {
+        "/etc/nginx/nginx.conf": "http { include /etc/nginx/sites-enabled/*; }",
+        "/etc/nginx/sites-enabled/a": "server { listen 80; server_name a.test; broken",
+    }
     found = _vhosts.discover(FakeSystem({"nginx -T": (1, "", "emerg")}, files))
     assert list(found) == ["a.test"] and found["a.test"]["listen"] == [("0.0.0.0", 80, False)]
 
@@ -168,7 +171,10 @@ def served():
     Handler.content = "fresh"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
-    dump = "# configuration file /etc/nginx/nginx.conf:\nhttp { server { listen 127.0.0.1:%d; server_name shop.test; } server { listen 127.0.0.1:%d; server_name counter.test; } }\n" % (port, port)
+    dump = (
+        "# configuration file /etc/nginx/nginx.conf:\nhttp { server { listen 127.0.0.1:%d; server_name shop.test; }"
+        " server { listen 127.0.0.1:%d; server_name counter.test; } }\n" % (port, port)
+    )
 
     class Host(FakeSystem):
         """Recorded configuration, real sockets."""
@@ -182,7 +188,7 @@ def served():
 
 def test_capture_follows_within_the_site_and_is_repeatable(served):
     one, two = served(), served()
-    (label, answer), = one["items"]["shop.test"]["answers"].items()
+    ((label, answer),) = one["items"]["shop.test"]["answers"].items()
     assert label.startswith("http:") and label.endswith("IPv4 /")
     assert answer["status"] == 200 and answer["chain"] == ["302 /start?id=1"] and answer["title"] == "Shop of Carol"
     assert sites.compare(one, two) == []
@@ -207,8 +213,14 @@ def test_a_server_that_is_gone(served):
 def site(**answers):
     labels = {"a4": "http IPv4 /", "a6": "http IPv6 /", "s4": "https IPv4 /", "s6": "https IPv6 /"}
     return {
-        "server": "nginx", "host": "shop.test", "config": ["/etc/nginx/sites-enabled/shop.test"], "roots": ["/home/shop/www"], "php": True, "databases": ["shop"],
-        "listen": ["0.0.0.0:80", "0.0.0.0:443", "[::]:80", "[::]:443"], "answers": {labels[k]: v for k, v in answers.items()},
+        "server": "nginx",
+        "host": "shop.test",
+        "config": ["/etc/nginx/sites-enabled/shop.test"],
+        "roots": ["/home/shop/www"],
+        "php": True,
+        "databases": ["shop"],
+        "listen": ["0.0.0.0:80", "0.0.0.0:443", "[::]:80", "[::]:443"],
+        "answers": {labels[k]: v for k, v in answers.items()},
     }
 
 
@@ -250,7 +262,7 @@ def test_a_site_that_is_no_longer_configured_and_one_that_is_new():
 
 
 def test_causes_and_consequences():
-    broken, = sites.compare({"items": {"shop.test": site(a4=GOOD)}}, {"items": {"shop.test": site(a4=OTHER)}})
+    (broken,) = sites.compare({"items": {"shop.test": site(a4=GOOD)}}, {"items": {"shop.test": site(a4=OTHER)}})
     for path in ("/home", "/etc/nginx/sites-enabled/shop.test", "service:nginx.service", "database:shop", "socket:0.0.0.0:80"):
         assert _compare.covered({"section": "*", "path": path}, broken), path
     assert not _compare.covered({"section": "*", "path": "socket:[::]:80"}, broken)

@@ -64,13 +64,25 @@ def test_capture_names_key_files_and_chain():
 
 def test_an_endpoint_that_does_not_answer_is_a_finding_that_its_site_explains():
     before = tls.capture(host(PEM))
-    finding, = tls.compare(before, tls.capture(host((1, "", "connect: Connection refused"))))
-    assert (finding.id, finding.subject) == ("tls.unanswered", "shop.test:443") and "refused" in finding.evidence and "site:shop.test" in finding.details["paths"]
+    (finding,) = tls.compare(before, tls.capture(host((1, "", "connect: Connection refused"))))
+    assert (
+        (finding.id, finding.subject) == ("tls.unanswered", "shop.test:443") and "refused" in finding.evidence and "site:shop.test" in finding.details["paths"]
+    )
 
 
 ITEM = {
-    "key": "aa", "certificate": "c1", "subject": "shop.test", "names": ["shop.test", "www.shop.test"], "issuer": "Lab CA", "self_signed": False, "not_after": "2030-01-01T00:00:00Z",
-    "expired": False, "sent": 2, "verify": "ok", "floor": "TLSv1.2", "paths": ["/etc/ssl/shop.crt"],
+    "key": "aa",
+    "certificate": "c1",
+    "subject": "shop.test",
+    "names": ["shop.test", "www.shop.test"],
+    "issuer": "Lab CA",
+    "self_signed": False,
+    "not_after": "2030-01-01T00:00:00Z",
+    "expired": False,
+    "sent": 2,
+    "verify": "ok",
+    "floor": "TLSv1.2",
+    "paths": ["/etc/ssl/shop.crt"],
 }
 
 
@@ -94,7 +106,7 @@ def test_what_happened_to_one_endpoint(change, expected):
 
 def test_one_certificate_on_many_ports_is_one_finding():
     items = {s: copy.deepcopy(ITEM) for s in ("mail.test:443", "port 25", "port 993")}
-    finding, = tls.compare({"items": items}, {"items": {s: dict(i, key="bb") for s, i in items.items()}})
+    (finding,) = tls.compare({"items": items}, {"items": {s: dict(i, key="bb") for s, i in items.items()}})
     assert finding.subject == "mail.test:443" and "port 993" in finding.evidence
     assert {"section": "files", "path": "/etc/ssl/shop.crt"} in finding.covers
 
