@@ -57,6 +57,13 @@ options:
       - The limits of C(default) hold for sections that are not named.
     type: dict
     default: {}
+  settle:
+    description:
+      - When the host booted less than this many seconds ago, wait for that age, for the end of the boot and for listeners that stay the same.
+      - Daemons go on starting after their unit counts as started. Without the wait, they would be reported as missing.
+      - V(0) does not wait.
+    type: int
+    default: 90
 seealso:
   - module: intact.hosting.baseline_compare
 """
@@ -106,6 +113,11 @@ sha256:
   returned: with O(dest), not in check mode
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+waited:
+  description: Seconds waited for a host that had only just booted.
+  returned: success
+  type: float
+  sample: 0
 seconds:
   description: How long the capture took.
   returned: success
@@ -118,9 +130,10 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _document, _registry
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _document, _registry, _settle
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 
 def plan(params, known):
@@ -142,6 +155,7 @@ def main():
             exclude=dict(type="list", elements="str", default=[]),
             options=dict(type="dict", default={}),
             limits=dict(type="dict", default={}),
+            settle=dict(type="int", default=90),
         ),
         supports_check_mode=True,
     )
@@ -154,8 +168,9 @@ def main():
         options = dict(params["options"])
         if module.check_mode:
             options["accounts"] = dict(options.get("accounts") or {}, read_only=True)
+        waited = _settle.wait(System(), params["settle"])
         document = _document.capture(_registry.PROBES, off=off, options=options, limits=params["limits"])
-        result = {"changed": bool(dest), "seconds": document["seconds"]}
+        result = {"changed": bool(dest), "seconds": document["seconds"], "waited": waited}
         if dest:
             result["path"] = dest
             if not module.check_mode:

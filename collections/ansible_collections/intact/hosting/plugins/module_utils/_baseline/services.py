@@ -42,10 +42,7 @@ def capture(system):
     """
     if not system.which("systemctl"):
         return None
-    argv = ["systemctl", "list-unit-files", "--no-pager", "--no-legend", "-o", "json", "--type=" + ",".join(TYPES)]
-    listed = system.run(argv, check=False)
-    if listed.rc != 0:
-        raise IntactError("systemd gives no answer: %s" % (listed.error or "exit %d" % listed.rc))
+    listed = _ask(system, ["list-unit-files", "--no-pager", "--no-legend", "-o", "json", "--type=" + ",".join(TYPES)])
     items = {}
     try:
         files = json.loads(listed.text)
@@ -93,10 +90,19 @@ def _item(state):
     return {"enabled": AT_BOOT.get(state, state), "active": "inactive", "watched": False, "local": False, "links": [], "result": ""}
 
 
+def _ask(system, words):
+    """Result of a systemctl command; asked twice, and with patience: under load PID 1 may not answer within its usual 25 s."""
+    for _attempt in (1, 2):
+        result = system.run(["systemctl"] + words, timeout=150, env={"SYSTEMD_BUS_TIMEOUT": "60"}, check=False)
+        if result.rc == 0:
+            return result
+    raise IntactError("systemd gives no answer: %s" % (result.error or "exit %d" % result.rc))
+
+
 def _loaded(system):
     """Properties of every loaded unit that is active, failed or being started: list of dict."""
-    argv = ["systemctl", "show", "--no-pager", "-p", PROPERTIES] + ["*." + kind for kind in TYPES]
-    for block in system.run(argv, timeout=60).text.split("\n\n"):
+    text = _ask(system, ["show", "--no-pager", "-p", PROPERTIES] + ["*." + kind for kind in TYPES]).text
+    for block in text.split("\n\n"):
         unit = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if unit:
             yield unit

@@ -34,6 +34,7 @@ def two_sections(monkeypatch):
 
     probes = {"mounts": mounts, "packages": packages}
     monkeypatch.setattr(_registry, "PROBES", probes)
+    monkeypatch.setattr(baseline_info, "System", lambda: FakeSystem(files={"/proc/uptime": "5000.0 1", "/proc/1/stat": "1 (systemd) S " + "0 " * 18 + "100"}))
     real = _document.capture
     monkeypatch.setattr(_document, "capture", lambda given, **more: real(given, system=system, **more))
     return state
