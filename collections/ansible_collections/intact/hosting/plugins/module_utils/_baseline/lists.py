@@ -70,6 +70,8 @@ def _read(system, url):
         try:
             with _sqlite.opened(system, path) as connection:
                 return {table: _sqlite_rows(connection, table) for table in TABLES}, {"kind": "sqlite", "database": path}
+        except IntactError:
+            raise
         except _sqlite.sqlite3.Error as exc:
             raise IntactError("SQLite can't read Mailman's database %s: %s" % (path, exc)) from exc
     if parts.hostname not in (None, "", "localhost", "127.0.0.1", "::1"):
