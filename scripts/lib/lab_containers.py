@@ -17,8 +17,6 @@ from steps import StepFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 NOSYNC = ROOT / "molecule" / "_shared" / "nosync.json"
-NETWORK = {"name": "intact-lab", "ipv4": "172.28.10.0/24", "ipv6": "fd28:1077:ac70:10::/64"}
-DISK = "web1"
 
 
 def docker(*args: str, data: str | None = None, ok: bool = True) -> str:
@@ -36,9 +34,28 @@ def docker_ok(*args: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Network:
+    """A Docker network of /24 and /64; `ipv4` and `ipv6` are what all its addresses begin with."""
+
+    name: str
+    ipv4: str
+    ipv6: str
+
+    def ensure(self) -> None:
+        if docker_ok("network", "inspect", self.name):
+            return
+        subnets = ["--subnet", f"{self.ipv4}0/24", "--subnet", f"{self.ipv6}/64"]
+        docker("network", "create", "--ipv6", *subnets, "--label", "owner=intact-lab", self.name)
+
+    def remove(self) -> None:
+        docker("network", "rm", self.name, ok=False)
+
+
+@dataclass(frozen=True)
 class Container:
     """One lab host. Everything a server may do is allowed by capability, nothing by --privileged."""
 
+    network: Network
     short: str
     number: int
     disk: bool = False
@@ -46,15 +63,15 @@ class Container:
 
     @property
     def name(self) -> str:
-        return f"intact-lab-{self.short}"
+        return f"{self.network.name}-{self.short}"
 
     @property
     def ipv4(self) -> str:
-        return f"172.28.10.{self.number}"
+        return f"{self.network.ipv4}{self.number}"
 
     @property
     def ipv6(self) -> str:
-        return f"fd28:1077:ac70:10::{self.number}"
+        return f"{self.network.ipv6}{self.number}"
 
     def exists(self) -> bool:
         return docker_ok("container", "inspect", self.name)
@@ -81,7 +98,7 @@ class Container:
 
     def _create(self, image: str, device: str, labels: dict[str, str]) -> None:
         options = ["--name", self.name, "--hostname", f"{self.short}.lab.test", "--label", "owner=intact-lab"]
-        options += ["--network", NETWORK["name"], "--network-alias", self.short, "--ip", self.ipv4, "--ip6", self.ipv6]
+        options += ["--network", self.network.name, "--network-alias", self.short, "--ip", self.ipv4, "--ip6", self.ipv6]
         options += ["--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "LINUX_IMMUTABLE"]
         options += ["--security-opt", f"seccomp={NOSYNC}", "--security-opt", "apparmor=unconfined"]
         options += ["--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/run/lock"]
@@ -121,19 +138,24 @@ class Container:
         subprocess.run(argv, input=stream.getvalue(), stdout=subprocess.DEVNULL, check=True)
 
 
-# tcp_keepalive and the port range are what web1's own /etc/sysctl.d says: a container's /proc/sys is read-only.
-HOSTS = {
-    "web1": Container(
-        "web1",
-        10,
-        disk=True,
-        sysctls=(
-            "net.ipv6.conf.all.disable_ipv6=0",
-            "net.ipv4.tcp_keepalive_time=600",
-            "net.core.somaxconn=4096",
-            "net.ipv4.ip_local_port_range=20000 60999",
-        ),
-    ),
-    "vault": Container("vault", 20),
-    "probe": Container("probe", 30),
-}
+# What web1's own /etc/sysctl.d says: a container's /proc/sys is read-only, so Docker has to set it.
+WEB1_SYSCTLS = (
+    "net.ipv6.conf.all.disable_ipv6=0",
+    "net.ipv4.tcp_keepalive_time=600",
+    "net.core.somaxconn=4096",
+    "net.ipv4.ip_local_port_range=20000 60999",
+)
+# The lab that people use, and a second one beside it in which the snapshot is made.
+LAB = Network("intact-lab", "172.28.10.", "fd28:1077:ac70:10::")
+SEED = Network("intact-seed", "172.28.11.", "fd28:1077:ac70:11::")
+
+
+def servers(network: Network) -> dict[str, Container]:
+    """web1 and vault on a network, by name."""
+    return {
+        "web1": Container(network, "web1", 10, disk=True, sysctls=WEB1_SYSCTLS),
+        "vault": Container(network, "vault", 20),
+    }
+
+
+HOSTS = {**servers(LAB), "probe": Container(LAB, "probe", 30)}
