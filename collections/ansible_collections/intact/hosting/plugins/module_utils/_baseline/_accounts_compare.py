@@ -154,7 +154,6 @@ def _changed(subject, name, was, now):
             "usermod -u %d %s, or chown every file it owned" % (was["uid"], name),
             "uid",
             _belongings(name),
-            paths=home,
         )
     if was["gid"] != now["gid"]:
         add(

@@ -128,7 +128,7 @@ def covered(entry, finding):
     subject: exact. match: shell pattern for the subject. id: shell pattern for the id. details: {key: shell pattern}.
     path: the subject is that path or below it, or any of details.paths is.
     """
-    if entry["section"] not in ("*", finding.section):
+    if entry["section"] not in ("*", finding.section) or _about_the_look(finding):
         return False
     if "subject" in entry and entry["subject"] != finding.subject:
         return False
@@ -144,6 +144,12 @@ def covered(entry, finding):
     if finding.subject.startswith("/"):
         paths.append(finding.subject)
     return any(_under(path, entry["path"]) for path in paths)
+
+
+def _about_the_look(finding):
+    """Whether a finding is about the earlier look or the operator's own limits: no event on the host explains these."""
+    change = finding.details.get("change")
+    return change in ("off", "unlooked") or (change == "unread" and finding.subject.endswith("(before)"))
 
 
 def _rank(finding):

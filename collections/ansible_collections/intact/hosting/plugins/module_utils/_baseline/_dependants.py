@@ -22,7 +22,13 @@ ANSWERS_FOR = (
 )
 
 
+# Names that other sections use in details.paths for a daemon whose unit carries a version.
+FAMILIES = ((r"php[0-9.]*-fpm.*\.service", "service:php-fpm"), (r"postgresql(@.*)?\.service", "service:postgresql"))
+
+
 def dependants(unit):
-    """covers entries for what cannot answer while this unit is down."""
+    """covers entries for what cannot answer while this unit is down: findings that name it in details.paths, and sections nobody could ask."""
+    out = [{"section": "*", "path": "service:" + unit}]
+    out += [{"section": "*", "path": name} for pattern, name in FAMILIES if re.match("^(?:%s)$" % pattern, unit)]
     sections = next((sections for pattern, sections in ANSWERS_FOR if re.match("^(?:%s)$" % pattern, unit)), ())
-    return [{"section": section} for section in sections]
+    return out + [{"section": section, "id": section + ".unread"} for section in sections]

@@ -109,6 +109,14 @@ def test_what_an_entry_of_covers_names(entry, names):
     assert _compare.covered(entry, finding("files.content.changed", "/etc/fstab", attribute="content")) is names
 
 
+@pytest.mark.parametrize(
+    "change, subject, folded",
+    [("off", "dns (after)", False), ("unlooked", "/home/big", False), ("unread", "dns (before)", False), ("unread", "dns (after)", True)],
+)
+def test_no_event_explains_what_the_operator_left_out(change, subject, folded):
+    assert _compare.covered({"section": "dns"}, finding("dns." + change, subject, change=change)) is folded
+
+
 def test_paths_in_details_count_as_well():
     site = finding("sites.body.changed", "a.example", paths=["/srv/a/public"])
     assert _compare.covered({"section": "*", "path": "/srv"}, site)

@@ -101,7 +101,9 @@ def test_a_stopped_web_server_explains_its_listeners_and_its_sites():
     data, heard = units("web1-bookworm"), listeners("web1-bookworm")
     quiet = changed(heard, lambda i: [i.pop(name) for name in list(i) if name.endswith(" nginx")])
     stopped = changed(data, lambda i: i["nginx.service"].update(active="inactive", enabled="disabled", links=[]))
-    silent = _compare.Finding(id="sites.answer.missing", severity="blocker", subject="a.example", title="x", details=_compare.details("changed"))
+    silent = _compare.Finding(
+        id="sites.answer.missing", severity="blocker", subject="a.example", title="x", details=_compare.details("changed", paths=["service:nginx.service"])
+    )
     out = _compare.correlate(services.compare(data, stopped) + sockets.compare(heard, quiet) + [silent])
     assert told(out) == [("services.active.changed", "blocker", "nginx.service")]
     assert sorted(c["subject"] for c in out[0].consequences) == [
@@ -154,10 +156,22 @@ def test_old_systemd_without_json():
     assert units("web1-bookworm", files=rows) == units("web1-bookworm")
 
 
-def test_sections_that_a_daemon_answers_for():
-    assert _dependants.dependants("php8.4-fpm.service") == [{"section": "sites"}]
-    assert {"section": "databases"} in _dependants.dependants("postgresql@15-main.service")
-    assert _dependants.dependants("cron.service") == []
+def test_what_a_stopped_daemon_explains():
+    def names(ident, *paths, **found):
+        return _compare.Finding(
+            id=ident, severity="blocker", subject="x (after)", title="x", details=_compare.details(found.get("change", "changed"), paths=list(paths))
+        )
+
+    def explained(unit, finding):
+        return any(_compare.covered(entry, finding) for entry in _dependants.dependants(unit))
+
+    assert explained("php8.4-fpm.service", names("sites.body.changed", "service:php-fpm"))
+    assert explained("nginx.service", names("sites.unanswered", "service:nginx.service"))
+    assert not explained("nginx.service", names("sites.unanswered", "service:apache2.service"))
+    assert not explained("nginx.service", names("sites.body.changed", "/srv/a"))
+    assert explained("postgresql@15-main.service", names("databases.missing", "service:postgresql"))
+    assert explained("mariadb.service", names("databases.unread", change="unread"))
+    assert not explained("cron.service", names("databases.unread", change="unread"))
 
 
 # What ss does not tell about other users' processes: /proc does.
