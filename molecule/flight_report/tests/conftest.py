@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -29,7 +30,8 @@ class Browser:
         program = shutil.which("chromium")
         assert program, "Chromium is not installed: apt-get install chromium (make test does it)"
         self.profile = tempfile.mkdtemp(prefix="intact-chromium-")
-        down, up = os.pipe(), os.pipe()  # the browser reads at 3 and writes at 4
+        # the browser reads at 3 and writes at 4; our own ends must be elsewhere, or closing them would close those
+        down, up = ([fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in os.pipe()] for _way in ("down", "up"))
         flags = [
             "--headless",
             "--no-sandbox",
@@ -75,7 +77,9 @@ class Browser:
         while b"\0" not in self.buffer:
             ready, _w, _x = select.select([self.read], [], [], max(0, end - time.monotonic()))
             assert ready, "Chromium gave no answer"
-            self.buffer += os.read(self.read, 1 << 20)
+            data = os.read(self.read, 1 << 20)
+            assert data, "Chromium ended"
+            self.buffer += data
         message, self.buffer = self.buffer.split(b"\0", 1)
         return json.loads(message)
 
