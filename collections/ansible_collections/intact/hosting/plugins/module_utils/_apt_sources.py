@@ -31,11 +31,17 @@ class Source:
     components: list
     options: dict = field(default_factory=dict)
     enabled: bool = True
+    ordinal: int = 0
 
     @property
     def subject(self):
         """How an operator finds it: file:line."""
         return "%s:%d" % (self.file, self.line)
+
+    @property
+    def entry(self):
+        """How apt calls it (SOURCESENTRY of indextargets): file and line, or file and number of the stanza."""
+        return "%s:%d" % (self.file, self.ordinal or self.line)
 
     @property
     def words(self):
@@ -141,7 +147,7 @@ def parse_deb822(text, file=""):
         stanzas = list(_stanzas(text))
     except ValueError as exc:
         return [], [Unparsable(file, exc.args[0], exc.args[1])]
-    for start, fields in stanzas:
+    for ordinal, (start, fields) in enumerate(stanzas, 1):
         values = {}
         for number, key, lines in fields:
             if key in values:
@@ -164,7 +170,7 @@ def parse_deb822(text, file=""):
             continue
         # A key given in place (armoured) must keep its lines.
         options = {key: (lines if key == "signed-by" and len(lines) > 2 else " ".join(lines).split()) for key, lines in values.items()}
-        sources.append(Source(file, start, lists["types"], lists["uris"], lists["suites"], lists["components"], options, enabled))
+        sources.append(Source(file, start, lists["types"], lists["uris"], lists["suites"], lists["components"], options, enabled, ordinal))
     return sources, wrong
 
 

@@ -8,11 +8,7 @@
 from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _sudoers
-from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
-from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
-
-FILES = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
-FIRST_UID = 1000
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._groups_compare import FIRST_UID, group, make, quota
 
 
 def compare(before, after):
@@ -25,13 +21,13 @@ def compare(before, after):
         if kind == "user":
             out += _user(subject, old.get(subject), new.get(subject), system)
         elif kind == "group":
-            out += _group(subject, old.get(subject), new.get(subject), system)
+            out += group(subject, old.get(subject), new.get(subject), system)
         elif kind == "quota" and old.get(subject) != new.get(subject):
-            out.append(_quota(subject, old.get(subject), new.get(subject)))
+            out.append(quota(subject, old.get(subject), new.get(subject)))
     out += _sudoers.compare(old, new)
     if system:
         out.append(
-            _make(
+            make(
                 "system.new",
                 "info",
                 "system accounts",
@@ -45,20 +41,6 @@ def compare(before, after):
             )
         )
     return out
-
-
-def _make(name, severity, subject, title, evidence, remedy, change, attribute, before, after, covers=(), **more):
-    return Finding(
-        id="accounts." + name,
-        severity=severity,
-        subject=subject,
-        check="QF23",
-        title=title,
-        evidence=evidence,
-        remedy=remedy,
-        details=details(change, attribute, before, after, **more),
-        covers=list(covers) + [{"section": "files", "path": path} for path in FILES],
-    )
 
 
 def _person(uid):
@@ -83,7 +65,7 @@ def _user(subject, was, now, system):
             {"section": "accounts", "id": "accounts.group.missing", "subject": "group " + name},
         ]
         return [
-            _make(
+            make(
                 "missing",
                 severity,
                 subject,
@@ -104,7 +86,7 @@ def _user(subject, was, now, system):
             return []
         root = now["uid"] == 0
         return [
-            _make(
+            make(
                 "new",
                 "blocker" if root else "warning",
                 subject,
@@ -128,7 +110,7 @@ def _changed(subject, name, was, now):
 
     def add(ident, severity, title, evidence, remedy, attribute, covers=(), **more):
         out.append(
-            _make(
+            make(
                 ident,
                 severity,
                 subject,
@@ -266,7 +248,7 @@ def _password(subject, name, was, now, loss):
     )
     severity = "blocker" if b["state"] == "empty" or a["state"] == "locked" and b["state"] != "locked" else loss
     return [
-        _make(
+        make(
             "password.changed",
             severity,
             subject,
@@ -279,113 +261,3 @@ def _password(subject, name, was, now, loss):
             b["state"] + (" (another)" if other else ""),
         )
     ]
-
-
-def _group(subject, was, now, system):
-    name, out = subject.split(" ", 1)[1], []
-    if now is None:
-        people = was["gid"] >= FIRST_UID or was["members"]
-        return [
-            _make(
-                "group.missing",
-                "blocker" if people else "warning",
-                subject,
-                "the group is gone",
-                "was gid %d with %s" % (was["gid"], ", ".join(was["members"]) or "no members"),
-                "groupadd -g %d %s, then add its members" % (was["gid"], name),
-                "missing",
-                "",
-                was["gid"],
-                None,
-                [{"section": "files", "id": "files.owner.*", "subject": "group " + name}],
-            )
-        ]
-    if was is None:
-        if now["gid"] < FIRST_UID:
-            if name not in system:
-                system.append(name)
-            return []
-        return [
-            _make(
-                "group.new",
-                "warning",
-                subject,
-                "a new group",
-                "gid %d with %s" % (now["gid"], ", ".join(now["members"]) or "no members"),
-                "expected? then allow it with a reason",
-                "new",
-                "",
-                None,
-                now["gid"],
-            )
-        ]
-    if was["gid"] != now["gid"]:
-        out.append(
-            _make(
-                "group.gid.changed",
-                "blocker",
-                subject,
-                "the group has another number",
-                "before: %d; now: %d" % (was["gid"], now["gid"]),
-                "groupmod -g %d %s" % (was["gid"], name),
-                "changed",
-                "gid",
-                was["gid"],
-                now["gid"],
-                [
-                    {"section": "files", "id": "files.owner.*", "subject": "group " + name},
-                    {"section": "accounts", "id": "accounts.gid.changed", "details": {"before": was["gid"], "after": now["gid"]}},
-                ],
-            )
-        )
-    for member in was["members"]:
-        if member not in now["members"]:
-            out.append(
-                _make(
-                    "group.member.lost",
-                    "blocker",
-                    "%s in %s" % (member, subject),
-                    "the account is no longer in the group",
-                    "members now: %s" % (", ".join(now["members"]) or "none"),
-                    "gpasswd -a %s %s" % (member, name),
-                    "changed",
-                    "members",
-                    member,
-                    None,
-                    member=member,
-                )
-            )
-    for member in now["members"]:
-        if member not in was["members"]:
-            out.append(
-                _make(
-                    "group.member.new",
-                    "warning",
-                    "%s in %s" % (member, subject),
-                    "the account is in one more group",
-                    "members before: %s" % (", ".join(was["members"]) or "none"),
-                    "expected? then allow it with a reason; else gpasswd -d %s %s" % (member, name),
-                    "changed",
-                    "members",
-                    None,
-                    member,
-                    member=member,
-                )
-            )
-    return out
-
-
-def _quota(subject, was, now):
-    words = ["none" if i is None else "blocks %(blocks_soft)d/%(blocks_hard)d, files %(files_soft)d/%(files_hard)d" % i for i in (was, now)]
-    return _make(
-        "quota.changed",
-        "warning" if was is None else "blocker",
-        subject,
-        "the quota has changed" if was and now else "the quota is gone" if was else "a new quota",
-        "before: %s; now: %s (soft/hard)" % tuple(words),
-        "setquota, or the control panel",
-        "missing" if now is None else "new" if was is None else "changed",
-        "limits",
-        words[0],
-        words[1],
-    )

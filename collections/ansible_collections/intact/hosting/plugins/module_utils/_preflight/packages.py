@@ -18,6 +18,8 @@ LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/list
 # A waiting shutdown helper of unattended-upgrades and PackageKit's idle daemon are no package work.
 BUSY = re.compile(r"^(apt|apt-get|aptitude|dpkg|dpkg-deb|unattended-upgr(ade)?|apt\.systemd\.dai?l?y?|do-release-upgrade|pkcon|dselect)$")
 PANEL_LOCKS = ("/var/lock/psa_upgrade.lock", "/usr/local/cpanel/upgrade_in_progress.txt", "/var/lock/parallels-panel-maintenance-mode.lock")
+# What apt gives by itself: a pin with one of these orders sources and forces nothing.
+ORDINARY = ("100", "500", "990")
 DECISIONS = ("keep", "unhold-and-rehold")
 STATES = {"H": "half-installed", "U": "unpacked", "F": "half-configured", "W": "waiting for triggers", "T": "triggers pending"}
 
@@ -104,6 +106,9 @@ def held(context):
         if "." in base and not base.endswith(".pref"):
             continue
         for package, pin, priority in parse_preferences(context.host.text(path)):
+            if priority in ORDINARY:
+                found.append(Finding(id="packages.pinned.ordinary", severity="info", subject=package, title="pinned with an ordinary priority", evidence="%s: Pin: %s, Pin-Priority: %s" % (path, pin, priority)))
+                continue
             found.append(_held(context, package, "packages.pinned", "pinned", "%s: Pin: %s, Pin-Priority: %s" % (path, pin, priority or "none"), decided))
     return found
 

@@ -42,12 +42,12 @@ def parsed(context):
     asked = context.host.run(["apt-get", "-q", "-c", path, "indextargets", "--format", "$(SOURCESENTRY)"])
     seen = set(asked.text.split())
     for source in sources:
-        if source.enabled and "deb" in source.types and source.subject not in seen:
+        if source.enabled and "deb" in source.types and source.entry not in seen:
             found.append(Finding(
                 id="sources.unread", severity="blocker", subject=source.subject, title="apt does not use this source although it looks right", evidence=source.words,
                 remedy="apt-get indextargets shows what apt uses; correct or remove the entry",
             ))
-    for entry in sorted(seen - {source.subject for source in sources}):
+    for entry in sorted(seen - {source.entry for source in sources}):
         found.append(Finding(id="sources.unknown", severity="blocker", subject=entry, title="apt uses a source that this check did not find", remedy="apt-config dump Dir::Etc shows where apt looks; move the source below /etc/apt/sources.list.d"))
     return found
 
@@ -98,7 +98,7 @@ def suites(context):
 
 
 def origins(context):
-    """{file:line of a source: (Origin, Label)} of the host's own sources, by their freshly fetched Release files."""
+    """{entry as apt calls it: (Origin, Label)} of the host's own sources, by their freshly fetched Release files."""
     def read():
         path, _result = _apt.refreshed(context)
         asked = context.host.run(["apt-get", "-q", "-c", path, "indextargets", "--format", "$(SOURCESENTRY)|$(ORIGIN)|$(LABEL)"], check=False)
@@ -113,7 +113,7 @@ def origins(context):
 def own(context, source):
     """Whether a source is the distribution's: by its Release file's Origin, or by its address while nobody could fetch that."""
     names = context.release_path.get("origins") or [str((context.release_path.get("source") or {}).get("id", "debian")).capitalize()]
-    origin = origins(context).get(source.subject, ("", ""))[0]
+    origin = origins(context).get(source.entry, ("", ""))[0]
     if origin:
         return any(origin.split()[0] == name for name in names)
     return any(re.search(r"/debian(-security|-archive)?(/|$)", uri) for uri in source.uris)

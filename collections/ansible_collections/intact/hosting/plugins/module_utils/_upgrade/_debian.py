@@ -162,17 +162,20 @@ class Debian:
 
     def bootstrap(self):
         """The package manager, the C library and sshd first, as long as that takes nothing away but what the plan takes away too."""
-        names, left = [], []
-        for name in self.path.get("bootstrap") or []:
-            if not self.host.package_version(name):
-                continue
-            would = _simulate.transaction(self.staged.simulate("install", "--only-upgrade", *(names + [name])))
-            arriving = {e["name"] for e in would["upgrade"] + would["install"]}
-            lost = [e["name"] for e in would["remove"] if e["name"] + "t64" not in arriving and self._replaced(e["name"]) not in arriving]
-            (left if lost else names).append(name)
+        names, left = [n for n in self.path.get("bootstrap") or [] if self.host.package_version(n)], []
+        if names and self._loses(names):
+            candidates, names = names, []
+            for name in candidates:
+                (left if self._loses(names + [name]) else names).append(name)
         if names:
             self._apt(["install", "--only-upgrade"] + names)
         return ", ".join(names) + ("; later: " + ", ".join(left) if left else "")
+
+    def _loses(self, names):
+        """Packages that upgrading these would take away without something in their place."""
+        would = _simulate.transaction(self.staged.simulate("install", "--only-upgrade", *names))
+        arriving = {e["name"] for e in would["upgrade"] + would["install"]}
+        return [e["name"] for e in would["remove"] if e["name"] + "t64" not in arriving and self._replaced(e["name"]) not in arriving]
 
     def _replaced(self, name):
         """What takes a package's place by the plan, or ""."""

@@ -55,6 +55,8 @@ def test_deb822_stanzas():
     assert first.types == ["deb", "deb-src"] and first.suites == ["bookworm", "bookworm-updates"] and first.components == ["main", "contrib"]
     assert first.line == 2 and first.enabled
     assert not second.enabled and second.line == 9
+    # apt counts stanzas where we count lines
+    assert (first.entry, second.entry, second.subject) == ("x.sources:1", "x.sources:2", "x.sources:9")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,7 @@ def test_rendering_reads_back_the_same_and_keeps_an_inline_key():
         (again,), wrong = apt.parse(apt.render(source), "x.sources")
         assert not wrong
         again.line = source.line
+        assert again.ordinal == source.ordinal
         assert again == source
 
 

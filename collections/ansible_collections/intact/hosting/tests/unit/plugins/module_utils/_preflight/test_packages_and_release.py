@@ -102,6 +102,11 @@ def test_held_and_pinned_need_a_decision():
     assert {f.severity for f in packages.held(fake.context(files=files, installed=installed, options={"accepted_holds": decided}))} == {"info"}
 
 
+def test_a_pin_that_only_orders_sources_is_a_note():
+    files = {"/etc/apt/preferences.d/acme": "Package: *\nPin: release o=Acme\nPin-Priority: 100\n\nPackage: acme-*\nPin: release o=Acme\nPin-Priority: 500\n"}
+    assert fake.ids(packages.held(fake.context(files=files))) == [("packages.pinned.ordinary", "info", "*"), ("packages.pinned.ordinary", "info", "acme-*")]
+
+
 def test_a_hold_decided_for_one_package_says_nothing_of_another():
     found = packages.held(fake.context(installed=fake.packages(tool=("1", "hi ")), options={"accepted_holds": [{"package": "other", "decision": "keep", "reason": "r"}]}))
     assert fake.ids(found) == [("packages.held", "blocker", "tool")]
