@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _sudoers
-from ansible_collections.intact.hosting.plugins.module_utils._baseline._groups_compare import FIRST_UID, group, make, quota
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._groups_compare import group, make, person, quota
 
 
 def compare(before, after):
@@ -43,10 +43,6 @@ def compare(before, after):
     return out
 
 
-def _person(uid):
-    return uid == 0 or (uid >= FIRST_UID and uid not in (65534, 65535))
-
-
 def _say(item):
     return "uid %s, group %s, home %s, shell %s, password %s" % (item["uid"], item["group"], item["home"], item["shell"] or "none", item["password"]["state"])
 
@@ -59,7 +55,7 @@ def _belongings(name):
 def _user(subject, was, now, system):
     name = subject.split(" ", 1)[1]
     if now is None:
-        severity = "blocker" if _person(was["uid"]) else "warning"
+        severity = "blocker" if person(was["uid"]) else "warning"
         covers = _belongings(name) + [
             {"section": "accounts", "details": {"member": name}},
             {"section": "accounts", "id": "accounts.group.missing", "subject": "group " + name},
@@ -81,7 +77,7 @@ def _user(subject, was, now, system):
             )
         ]
     if was is None:
-        if not _person(now["uid"]):
+        if not person(now["uid"]):
             system.append(name)
             return []
         root = now["uid"] == 0
@@ -104,7 +100,7 @@ def _user(subject, was, now, system):
 
 
 def _changed(subject, name, was, now):
-    out, mine = [], _person(was["uid"]) or _person(now["uid"])
+    out, mine = [], person(was["uid"]) or person(now["uid"])
     loss = "blocker" if mine else "warning"
     home = [was["home"]] if was["home"].startswith("/") else []
 

@@ -15,6 +15,7 @@ import stat
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mounttable, _sudoers
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._accounts_compare import compare  # noqa: F401  (a probe's second half)
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._groups_compare import person
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -69,11 +70,6 @@ def capture(system):
             "with keys": sum(bool(i["keys"]) for i in users),
         },
     }
-
-
-def person(uid):
-    """Whether a uid is a customer's, a person's or root's, and not a service's."""
-    return uid == 0 or (uid >= 1000 and uid not in (65534, 65535))
 
 
 def _table(system, path, width):
