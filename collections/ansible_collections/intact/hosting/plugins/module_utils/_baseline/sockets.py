@@ -156,6 +156,25 @@ def compare(before, after):
             out.append(_finding("missing", "blocker", subject, "nobody listens here any more", was, None, ""))
     for subject in come:
         out.append(_finding("new", "warning", subject, "a new listener", None, new[subject], ""))
+    return _together(out)
+
+
+def _together(findings):
+    """One event, one finding: both families and protocols of one port; all ports of a program that lost a family or became another."""
+    groups = {}
+    for finding in findings:
+        found = finding.details
+        which = found["port"] if found["change"] in ("missing", "new") and not found["attribute"] else found["after"]
+        groups.setdefault((finding.id, found["program"], which), []).append(finding)
+    out = []
+    for group in groups.values():
+        first = min(group, key=lambda f: (f.details["port"], f.subject.startswith("udp"), f.subject))
+        others = [f for f in group if f is not first]
+        if others:
+            first.evidence += "; the same for %s" % ", ".join(f.subject for f in others)
+            first.covers += [entry for f in others for entry in f.covers]
+            first.details["also"] = [f.subject for f in others]
+        out.append(first)
     return out
 
 
@@ -175,7 +194,7 @@ def _finding(name, severity, subject, title, was, now, attribute):
         check="QF09",
         title=title,
         evidence="before: %s; now: %s"
-        % tuple("%s:%s by %s (%s)" % (i["address"], i["port"], i["program"] or "the kernel", i["unit"] or "no unit") if i else "nothing" for i in (was, now)),
+        % tuple("%s by %s (%s)" % (_place(i)[7:], i["program"] or "the kernel", i["unit"] or "no unit") if i else "nothing" for i in (was, now)),
         remedy="expected? then allow it with a reason; else find out what started it and who may reach it"
         if was is None
         else "look at the state and the listen lines of %s" % (shown["unit"] or shown["program"] or "the kernel service"),
