@@ -69,6 +69,8 @@ def ensure(tags: dict[str, str]) -> str:
 
 def store(hosts: list[Container], snapshot: str) -> None:
     for host in hosts:
+        # each checkout brings its own key
+        docker("exec", host.name, "rm", "-f", "/root/.ssh/authorized_keys")
         docker("stop", "-t", "90", host.name)
     path = lab_snapshot.disk_path(snapshot)
     path.parent.mkdir(parents=True, exist_ok=True)

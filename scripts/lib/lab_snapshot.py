@@ -33,7 +33,7 @@ def key(tags: dict[str, str] | None = None) -> str:
         path = SHARED / source
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
-            if "__pycache__" in file.parts:
+            if file.name == "README.md" or {"__pycache__", "meta"} & set(file.parts):
                 continue
             digest.update(str(file.relative_to(SHARED)).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:12]
