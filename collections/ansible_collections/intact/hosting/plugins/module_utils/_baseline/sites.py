@@ -58,9 +58,12 @@ def capture(system):
         return _http.follow(system, _vhosts.local(address), port, tls, _vhosts.asked(name), path, compiled, **more)
 
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        # the first look after a start fills the application's caches and may read differently
+        warm = _one_each(pool, look, jobs)
         answers = list(pool.map(look, jobs))
-        # a second look tells what a page shows differently each time: advertisements, counters, random testimonials
-        again = _second(pool, look, jobs)
+        changing = [job for job, answer in zip(jobs, answers) if _differs(warm[_key(job)], answer)]
+        # what still differs now is different each time: advertisements, counters, random testimonials
+        again = _one_each(pool, look, changing)
     items, total = {}, 0
     for name, site in sites.items():
         items[escape(name)] = {
@@ -75,7 +78,7 @@ def capture(system):
         }
     for job, answer in zip(jobs, answers):
         name, address, port, tls, path = job
-        other = again.get((name, port, tls, path))
+        other = again.get(_key(job))
         if "lines" in answer:
             lines = answer.pop("lines")
             if other and other.get("markup") != answer["markup"]:
@@ -87,12 +90,21 @@ def capture(system):
     return {"items": items, "summary": {"sites": len(items), "answers looked at": total}}
 
 
-def _second(pool, look, jobs):
+def _key(job):
+    name, _address, port, tls, path = job
+    return name, port, tls, path
+
+
+def _differs(one, two):
+    return (one.get("text"), one.get("markup")) != (two.get("text"), two.get("markup"))
+
+
+def _one_each(pool, look, jobs):
+    """{key: answer}: each page once, over IPv4 where there is a choice."""
     chosen = {}
     for job in jobs:
-        key = (job[0], job[2], job[3], job[4])
-        if key not in chosen or _vhosts.family(job[1]) == 4:
-            chosen[key] = job
+        if _key(job) not in chosen or _vhosts.family(job[1]) == 4:
+            chosen[_key(job)] = job
     return dict(zip(chosen, pool.map(look, chosen.values())))
 
 
