@@ -112,7 +112,10 @@ def compare(before, after):
         was = old[subject]
         same = [s for s in come if all(new[s][k] == was[k] for k in ("proto", "address", "port"))]
         moved = [s for s in come if all(new[s][k] == was[k] for k in ("proto", "port", "program"))]
-        if same:
+        if same and _family(was["unit"]) and _family(was["unit"]) == _family(new[same[0]]["unit"]):
+            # systemd holds the listener for this very service, which is started by the first connection
+            come.remove(same[0])
+        elif same:
             out.append(
                 _finding(
                     "program.changed",
@@ -176,6 +179,11 @@ def _together(findings):
             first.details["also"] = [f.subject for f in others]
         out.append(first)
     return out
+
+
+def _family(name):
+    """mariadb for mariadb.service and mariadb.socket, "" without a unit."""
+    return name.rsplit(".", 1)[0].split("@")[0]
 
 
 def _twin(was, new):

@@ -276,3 +276,11 @@ def test_versions_in_names_do_not_count(name, bare):
 def test_a_listener_that_systemd_holds():
     text = 'tcp LISTEN 0 4096 *:22 *:* users:(("sshd",pid=77,fd=3),("systemd",pid=1,fd=50)) cgroup:/system.slice/ssh.socket v6only:0 <->\n'
     assert sorted(listeners("x", text=text)["items"]) == ["tcp 0.0.0.0:22 sshd", "tcp [::]:22 sshd"]
+
+
+def test_a_listener_that_systemd_now_holds_for_the_same_service_is_no_finding():
+    before = listeners("x", text='tcp LISTEN 0 80 0.0.0.0:3306 0.0.0.0:* users:(("mariadbd",pid=7,fd=3)) cgroup:/system.slice/mariadb.service <->\n')
+    after = listeners("x", text='tcp LISTEN 0 80 0.0.0.0:3306 0.0.0.0:* users:(("systemd",pid=1,fd=3)) cgroup:/system.slice/mariadb.socket <->\n')
+    other = listeners("x", text='tcp LISTEN 0 80 0.0.0.0:3306 0.0.0.0:* users:(("systemd",pid=1,fd=3)) cgroup:/system.slice/other.socket <->\n')
+    assert sockets.compare(before, after) == [] and sockets.compare(after, before) == []
+    assert told(sockets.compare(before, other)) == [("sockets.program.changed", "blocker", "tcp 0.0.0.0:3306 mariadbd")]
