@@ -41,7 +41,6 @@ def width(wanted):
 class ActionModule(ActionBase):
     """See the documentation of the module intact.hosting.gate."""
 
-    TRANSFERS_FILES = True
     _requires_connection = True
     _VALID_ARGS = frozenset(("name", "findings", "checks", "waivers", "binding", "flight_id", "dest", "enforce", "waivers_variable", "infos", "width"))
 

@@ -1,0 +1,50 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Release paths: found by name or pattern, the operator's own first, and refused in one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible.errors import AnsibleLookupError
+from ansible_collections.intact.hosting.plugins.lookup import release_path as lookup
+
+TEXT = "name: %s\nsource: {id: debian, version: '12', codename: bookworm}\ntarget: {id: debian, version: '13', codename: trixie}\n"
+
+
+@pytest.fixture(name="places")
+def _places(tmp_path):
+    own, shipped = tmp_path / "own", tmp_path / "shipped"
+    for place, names in ((own, ["debian-12-13"]), (shipped, ["debian-12-13", "debian-13-14", "ubuntu-22.04-24.04"])):
+        place.mkdir()
+        for name in names:
+            (place / (name + ".yml")).write_text(TEXT % (place.name + " " + name), encoding="utf-8")
+    return [str(own), str(shipped)]
+
+
+@pytest.mark.parametrize("name, expected", [("debian-12-13", "own debian-12-13"), ("debian-13-*", "shipped debian-13-14"), ("ubuntu-22.04-*", "shipped ubuntu-22.04-24.04")])
+def test_a_name_or_a_pattern(places, name, expected):
+    assert lookup.read(lookup.find(name, places))["name"] == expected
+
+
+@pytest.mark.parametrize("name, word", [("debian-10-*", "no release path"), ("debian-*", "more than one"), ("../../etc/passwd", "is not the name"), ("", "is not the name")])
+def test_what_cannot_be_found_says_what_there_is(places, name, word):
+    with pytest.raises(AnsibleLookupError, match=word) as caught:
+        lookup.find(name, places)
+    assert "debian-12-13" in str(caught.value)
+
+
+@pytest.mark.parametrize("text, word", [("a: [", "cannot be read"), ("name: x\n", "lacks source, target"), ("", "lacks name")])
+def test_a_file_that_is_no_release_path(tmp_path, text, word):
+    path = tmp_path / "x.yml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(AnsibleLookupError, match=word):
+        lookup.read(str(path))
+
+
+def test_the_shipped_paths_are_found_and_sound():
+    places = lookup.directories("")
+    data = lookup.read(lookup.find("debian-12-13", places))
+    assert data["name"] == "debian-12-13" and data["suites"]["bookworm"] == "trixie"
