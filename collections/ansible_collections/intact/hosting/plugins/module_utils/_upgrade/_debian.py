@@ -15,7 +15,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import read_
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
-    _carry, _configuration, _databases, _heal, _host, _plan, _private_apt, _quiet, _simulate, _stages,
+    _carry, _configuration, _databases, _heal, _host, _packages, _plan, _private_apt, _quiet, _simulate, _stages,
 )
 
 AGAIN = "start the upgrade again: it goes on where it stopped"
@@ -36,7 +36,7 @@ class Debian:
         self.binding = job.get("binding") or {}
         self.staged = _private_apt.PrivateApt(os.path.join(host.directory, "apt"), "/var/cache/apt/archives")
         host.sources = self._sources
-        host.against_plan = self._deviations
+        host.against_plan = lambda transaction: self._deviations(transaction, repair=True)
 
     # Names apt is asked for beside full-upgrade, see _plan.wanted_replacements().
     @property
@@ -75,9 +75,10 @@ class Debian:
             _heal.judge(self.host, log, refusal or "apt-get %s: %s" % (words[0], said))
             time.sleep(5)
 
-    def _deviations(self, transaction):
+    def _deviations(self, transaction, repair=False):
         """How a transaction goes against the plan (see _plan.deviations)."""
-        return _plan.deviations(self.plan, transaction, self.settings["protected"], self.settings["accepted_removals"])
+        present = None if repair else {name for name, _arch in _packages.installed()}
+        return _plan.deviations(self.plan, transaction, self.settings["protected"], self.settings["accepted_removals"], present)
 
     @staticmethod
     def _refuse(off):

@@ -21,7 +21,7 @@ PACKAGE = "ansible_collections.intact.hosting.plugins.module_utils"
 PARTS = (
     "_findings", "_files", "_command", "_flight", "_system", "_binding", "_apt_sources", "_upgrade", "_upgrade._stages", "_upgrade._state", "_upgrade._host",
     "_upgrade._heal", "_upgrade._quiet", "_upgrade._databases", "_upgrade._carry", "_conffiles", "_upgrade._questions", "_upgrade._configuration", "_upgrade._debian",
-    "_upgrade._private_apt", "_upgrade._suites", "_upgrade._simulate", "_upgrade._plan", "_upgrade._runner",
+    "_upgrade._packages", "_upgrade._private_apt", "_upgrade._suites", "_upgrade._simulate", "_upgrade._plan", "_upgrade._runner",
 )
 MAIN = """import os, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))

@@ -15,23 +15,11 @@ from ansible_collections.intact.hosting.plugins.module_utils._command import run
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _plan, _private_apt, _questions, _simulate, _space
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _packages, _plan, _private_apt, _questions, _simulate, _space
 
 ARCHIVES = "/var/cache/apt/archives"
-INSTALLED = "${Package} ${Architecture} ${Version} ${db:Status-Abbrev} ${Installed-Size}\n"
 # With download=auto no more than this is fetched to tell the truth about configuration files.
 FETCH_LIMIT = 250 * 1000 * 1000
-
-
-def installed():
-    """{(name, arch): {version, bytes}} of the packages that are unpacked or installed."""
-    out = {}
-    for line in run(["dpkg-query", "-W", "-f", INSTALLED]).text.splitlines():
-        parts = line.split()
-        if len(parts) >= 4 and parts[3][1:2] not in ("n", "c"):
-            size = int(parts[4]) * 1024 if len(parts) > 4 and parts[4].isdigit() else 0
-            out[(parts[0], parts[1])] = {"version": parts[2], "bytes": size}
-    return out
 
 
 def mounts():
@@ -181,7 +169,7 @@ def _simulated(path, source, target, changes, protected, decide, download):
     text = target.simulate("full-upgrade", *extra)
     full = _simulate.transaction(text)
     gone = {(e["name"], e["from"]) for e in full["remove"]}
-    sizes = installed()
+    sizes = _packages.installed()
     with_auto = _simulate.removals(target.announced("full-upgrade", "--autoremove", *extra))
     autoremove = [e for e in with_auto if (e["name"], e["from"]) not in gone]
     held = set(run(["apt-mark", "showhold"]).text.split())

@@ -106,10 +106,11 @@ def check(plan):
         raise IntactError("the plan was edited, or made by another release of Intact: make a new one")
 
 
-def deviations(plan, transaction, protected=(), accepted=()):
+def deviations(plan, transaction, protected=(), accepted=(), present=None):
     """Sentences on where apt's intention now leaves the plan so far that somebody must look: removals. Newer versions are fine.
 
     transaction: the simulation of now (see _simulate.transaction). accepted: shell patterns of packages that may go all the same.
+    present: names that are installed already, so that replacements count which came earlier; None for a repair, after which they come.
     """
     known = {e["name"] for e in plan["remove"] + plan["autoremove"]}
     arriving = {e["name"] for e in transaction["upgrade"] + transaction["install"]}
@@ -119,8 +120,8 @@ def deviations(plan, transaction, protected=(), accepted=()):
             shielded = matches(entry["name"], protected)
             if shielded or entry["name"] + "t64" not in arriving:
                 out.append("%s would be removed, which the plan does not name%s" % (entry["name"], " (and it is protected)" if shielded else ""))
-    for entry in plan["remove"]:
-        if entry["replacement"] and entry["replacement"] not in arriving and any(e["name"] == entry["name"] for e in transaction["remove"]):
+    for entry in plan["remove"] if present is not None else []:
+        if entry["replacement"] and entry["replacement"] not in arriving | set(present) and any(e["name"] == entry["name"] for e in transaction["remove"]):
             out.append("%s would be removed, and %s no longer takes its place" % (entry["name"], entry["replacement"]))
     return out
 

@@ -220,7 +220,9 @@ def test_deviations_name_what_the_plan_does_not():
     ]
     assert _plan.deviations(plan(), more, ["mariadb*"], ["mariadb-server", "to*"]) == []
     gone = {"upgrade": [], "install": [], "remove": [entry("php8.2-fpm")]}
-    assert _plan.deviations(plan(), gone) == ["php8.2-fpm would be removed, and php8.4-fpm no longer takes its place"]
+    assert _plan.deviations(plan(), gone) == []
+    assert _plan.deviations(plan(), gone, present={"php8.4-fpm"}) == []
+    assert _plan.deviations(plan(), gone, present=set()) == ["php8.2-fpm would be removed, and php8.4-fpm no longer takes its place"]
 
 
 def test_the_private_configuration_keeps_proxies_and_drops_hooks_and_places():
