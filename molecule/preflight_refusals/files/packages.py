@@ -24,7 +24,9 @@ def main():
         root = os.path.join(sys.argv[1], name)
         os.makedirs(os.path.join(root, "DEBIAN"), exist_ok=True)
         with open(os.path.join(root, "DEBIAN", "control"), "w", encoding="utf-8") as control:
-            control.write("Package: %s\nVersion: 1.0\nArchitecture: all\nMaintainer: Lab <lab@example.com>\n%sDescription: a package of the lab\n" % (name, extra))
+            control.write(
+                "Package: %s\nVersion: 1.0\nArchitecture: all\nMaintainer: Lab <lab@example.com>\n%sDescription: a package of the lab\n" % (name, extra)
+            )
         if postinst:
             path = os.path.join(root, "DEBIAN", "postinst")
             with open(path, "w", encoding="utf-8") as script:

@@ -16,6 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, gate, table
 
@@ -28,8 +29,16 @@ def sentence(verdict, host, name, waivers_variable):
     blockers = [entry for entry in verdict["findings"] if entry["status"] != "waived" and entry["severity"] == "blocker"]
     first = blockers[0]
     return "%s: %s says NO GO: %d blocker%s; first: %s: %s%s; %s. Clear %s or add waivers to %s, and run again" % (
-        host, TITLES.get(name, name), len(blockers), "" if len(blockers) == 1 else "s", first["subject"], first["title"],
-        " (%s)" % first["evidence"][:160] if first["evidence"] else "", (first["remedy"] or "see the table")[:240].rstrip("."), "it" if len(blockers) == 1 else "them", waivers_variable,
+        host,
+        TITLES.get(name, name),
+        len(blockers),
+        "" if len(blockers) == 1 else "s",
+        first["subject"],
+        first["title"],
+        " (%s)" % first["evidence"][:160] if first["evidence"] else "",
+        (first["remedy"] or "see the table")[:240].rstrip("."),
+        "it" if len(blockers) == 1 else "them",
+        waivers_variable,
     )
 
 
@@ -56,12 +65,18 @@ class ActionModule(ActionBase):
         try:
             verdict = gate([Finding.from_dict(entry) for entry in args["findings"]], waivers)
         except (IntactError, TypeError, KeyError, ValueError, AttributeError) as exc:
-            raise AnsibleActionFail("%s: %s (in %s)" % (host, exc, variable) if isinstance(exc, IntactError) else "%s: a finding or a waiver is not one: %s" % (host, exc))
-        unused = [w for w in waivers if not any(e["waiver"] and e["waiver"]["id"] == w["id"] and e["waiver"]["subject"] == w["subject"] for e in verdict["findings"])]
+            said = "%s: %s (in %s)" % (host, exc, variable) if isinstance(exc, IntactError) else "%s: a finding or a waiver is not one: %s" % (host, exc)
+            raise AnsibleActionFail(said) from exc
+        unused = [
+            w for w in waivers if not any(e["waiver"] and e["waiver"]["id"] == w["id"] and e["waiver"]["subject"] == w["subject"] for e in verdict["findings"])
+        ]
         lines = table(verdict, host, TITLES.get(name, name), width(args.get("width", 0)), boolean(args.get("infos", False)))
         lines += ["unused waiver: %s %s (until %s)" % (w["id"], w["subject"], w["expires"]) for w in unused]
         for line in lines:
-            Display().display(line, color="red" if line.startswith("BLOCK") or ": NO GO" in line else "yellow" if line.startswith("warn") else "green" if ": GO " in line else None)
+            Display().display(
+                line,
+                color="red" if line.startswith("BLOCK") or ": NO GO" in line else "yellow" if line.startswith("warn") else "green" if ": GO " in line else None,
+            )
         result.update(changed=False, verdict=verdict, table=lines)
         if not self._task.check_mode:
             self._keep(args, name, host, verdict, task_vars)
@@ -80,12 +95,19 @@ class ActionModule(ActionBase):
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as out:
                     json.dump(document, out, sort_keys=True, indent=1)
-                self._run("ansible.legacy.copy", dict(src=source, dest=args["dest"], mode="0600"), task_vars, "the verdict could not be written to %s" % args["dest"])
+                self._run(
+                    "ansible.legacy.copy", dict(src=source, dest=args["dest"], mode="0600"), task_vars, "the verdict could not be written to %s" % args["dest"]
+                )
             finally:
                 os.unlink(source)
         if args.get("flight_id"):
             fields = dict(name=name, go=verdict["go"], counts=verdict["counts"])
-            self._run("intact.hosting.flight_event", dict(flight_id=args["flight_id"], event="gate", fields=fields), task_vars, "the journal of %s could not be written" % args["flight_id"])
+            self._run(
+                "intact.hosting.flight_event",
+                dict(flight_id=args["flight_id"], event="gate", fields=fields),
+                task_vars,
+                "the journal of %s could not be written" % args["flight_id"],
+            )
 
     def _run(self, module, arguments, task_vars, trouble):
         """Run a module or action on the host; AnsibleActionFail names what went wrong."""
@@ -93,7 +115,13 @@ class ActionModule(ActionBase):
             task = self._task.copy()
             task.args = arguments
             action = self._shared_loader_obj.action_loader.get(
-                module, task=task, connection=self._connection, play_context=self._play_context, loader=self._loader, templar=self._templar, shared_loader_obj=self._shared_loader_obj
+                module,
+                task=task,
+                connection=self._connection,
+                play_context=self._play_context,
+                loader=self._loader,
+                templar=self._templar,
+                shared_loader_obj=self._shared_loader_obj,
             )
             done = action.run(task_vars=task_vars)
         else:

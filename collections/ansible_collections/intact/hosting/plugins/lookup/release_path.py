@@ -47,7 +47,6 @@ import os
 import re
 
 import yaml
-
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -85,7 +84,7 @@ def read(path):
         with open(path, encoding="utf-8") as handle:
             data = yaml.safe_load(handle)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise AnsibleLookupError("release path %s cannot be read: %s" % (path, " ".join(str(exc).split())))
+        raise AnsibleLookupError("release path %s cannot be read: %s" % (path, " ".join(str(exc).split()))) from exc
     missing = [key for key in NEEDED if not isinstance(data, dict) or not data.get(key)]
     if missing:
         raise AnsibleLookupError("release path %s lacks %s" % (path, ", ".join(missing)))

@@ -202,7 +202,7 @@ def without_password(text):
 
 def suite_base(suite):
     """A suite without its pocket: bookworm-updates, bookworm/updates and bookworm-security are bookworm's."""
-    return re.split(r"[-/]", suite, 1)[0]
+    return re.split(r"[-/]", suite, maxsplit=1)[0]
 
 
 def read_all(system, main="/etc/apt/sources.list", parts="/etc/apt/sources.list.d"):

@@ -17,8 +17,11 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 PACKAGES = ("dpkg-query", "-W", "-f", "${Package} ${Architecture} ${Version} ${db:Status-Abbrev}\n")
 # Files that apt reads as sources or preferences; names that it passes over are left out.
 SOURCES = (
-    "/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources",
-    "/etc/apt/preferences", "/etc/apt/preferences.d/*",
+    "/etc/apt/sources.list",
+    "/etc/apt/sources.list.d/*.list",
+    "/etc/apt/sources.list.d/*.sources",
+    "/etc/apt/preferences",
+    "/etc/apt/preferences.d/*",
 )
 KEYS = ("host_id", "boot", "packages", "sources", "disks")
 AGAIN = "run check-host on it again, then start the upgrade"
@@ -90,15 +93,33 @@ def differences(binding, now, moment=None):
     if lacking:
         return [_finding("preflight.unreadable", host, "the pre-flight result lacks %s" % ", ".join(lacking), "not made by this release of Intact, or edited")]
     if binding["host_id"] != now["host_id"]:
-        return [_finding(
-            "preflight.foreign", host, "the pre-flight result is another host's",
-            "made for %s (machine-id %s), this host is %s (machine-id %s)" % (binding.get("hostname", "?"), binding["host_id"], host, now["host_id"]),
-        )]
+        return [
+            _finding(
+                "preflight.foreign",
+                host,
+                "the pre-flight result is another host's",
+                "made for %s (machine-id %s), this host is %s (machine-id %s)" % (binding.get("hostname", "?"), binding["host_id"], host, now["host_id"]),
+            )
+        ]
     found = []
     if parse_time(binding["expires"]) < moment:
-        found.append(_finding("preflight.stale", host, "the pre-flight result is out of date", "made %s, valid until %s, now %s" % (binding["made"], binding["expires"], _stamp(moment))))
+        found.append(
+            _finding(
+                "preflight.stale",
+                host,
+                "the pre-flight result is out of date",
+                "made %s, valid until %s, now %s" % (binding["made"], binding["expires"], _stamp(moment)),
+            )
+        )
     if parse_time(binding["made"]) > moment + datetime.timedelta(minutes=5):
-        found.append(_finding("preflight.stale", host, "the pre-flight result is from the future", "made %s, this host's clock says %s: the clock was moved" % (binding["made"], _stamp(moment))))
+        found.append(
+            _finding(
+                "preflight.stale",
+                host,
+                "the pre-flight result is from the future",
+                "made %s, this host's clock says %s: the clock was moved" % (binding["made"], _stamp(moment)),
+            )
+        )
     for key, (name, title) in _CHANGED.items():
         if binding[key] != now[key]:
             found.append(_finding(name, host, title, "%s then %s, now %s" % (key, binding[key][:60], now[key][:60])))

@@ -13,8 +13,25 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 
 # A wrong file here locks people out, opens a door or stops the mail: the operator decides each, by name or by an explicit policy.
 DECIDE = (
-    "/etc/ssh/*", "/etc/pam.d/*", "/etc/security/*", "/etc/sudoers*", "/etc/nsswitch.conf", "/etc/nftables*", "/etc/iptables/*", "/etc/ufw/*", "/etc/default/ufw", "/etc/firewalld/*", "/etc/fail2ban/*",
-    "/etc/postfix/*", "/etc/dovecot/*", "/etc/exim4/*", "/etc/opendkim*", "/etc/rspamd/*", "/etc/mysql/*", "/etc/postgresql/*", "/etc/bind/*",
+    "/etc/ssh/*",
+    "/etc/pam.d/*",
+    "/etc/security/*",
+    "/etc/sudoers*",
+    "/etc/nsswitch.conf",
+    "/etc/nftables*",
+    "/etc/iptables/*",
+    "/etc/ufw/*",
+    "/etc/default/ufw",
+    "/etc/firewalld/*",
+    "/etc/fail2ban/*",
+    "/etc/postfix/*",
+    "/etc/dovecot/*",
+    "/etc/exim4/*",
+    "/etc/opendkim*",
+    "/etc/rspamd/*",
+    "/etc/mysql/*",
+    "/etc/postgresql/*",
+    "/etc/bind/*",
 )
 DECISIONS = ("keep", "replace", "merge")
 

@@ -107,7 +107,12 @@ verdict:
   contains:
     go: {description: Whether the work may go on., type: bool}
     counts: {description: 'Open blockers, warnings and notes, and what was waived.', type: dict}
-    findings: {description: 'The findings, blockers first, each with its status and waiver. When the gate fails, only the blockers that are left; O(dest) has all.', type: list, elements: dict}
+    findings:
+      description:
+        - The findings, blockers first, each with its status and waiver.
+        - When the gate fails, only the blockers that are left; O(dest) has all.
+      type: list
+      elements: dict
 table:
   description: The table as lines.
   returned: when the gate does not fail

@@ -14,7 +14,8 @@ version_added: 0.1.0
 description:
   - Runs the checks that look forward, from the release path over sources, packages, room, disks, proofs, databases and configurations to the configuration that
     the target release's daemons would read, and returns all findings at once, each with its remedy.
-  - Changes nothing on the host. Package lists, downloads and the throw-away root for the target's daemons go to O(cache_dir), are private to root, and may be removed at any time.
+  - Changes nothing on the host. Package lists, downloads and the throw-away root for the target's daemons go to O(cache_dir),
+    are private to root, and may be removed at any time.
   - Binds the result to the host, its boot, packages, sources and disks. With O(binding) it tells whether an earlier result still holds.
 extends_documentation_fragment:
   - intact.hosting.info
@@ -31,7 +32,9 @@ options:
     type: dict
     required: true
   plan:
-    description: What M(intact.hosting.upgrade_plan_info) returned as RV(intact.hosting.upgrade_plan_info#module:plan). Empty when it could not be made, which is a finding.
+    description:
+      - What M(intact.hosting.upgrade_plan_info) returned as RV(intact.hosting.upgrade_plan_info#module:plan).
+      - Empty when it could not be made, which is a finding.
     type: dict
     default: {}
   baseline:
@@ -57,7 +60,8 @@ options:
     default: 4
   proofs:
     description:
-      - Proof documents, each with C(kind) (V(backup) or V(panel:NAME)), C(taken) (a date), C(host) (machine-id or host name), C(digest), and where known C(result) (V(proven)) and C(disks).
+      - Proof documents, each with C(kind) (V(backup) or V(panel:NAME)), C(taken) (a date), C(host) (machine-id or host name), C(digest),
+        and where known C(result) (V(proven)) and C(disks).
       - Documents in O(proofs_dir) on the host are read as well.
     type: list
     elements: dict
@@ -206,7 +210,15 @@ binding:
   description: What the result is bound to.
   returned: success
   type: dict
-  sample: {host_id: 4c4c4544, hostname: web1, boot: 8f0b/112, packages: 9f86d0, sources: 60303a, disks: fd61a0, made: "2026-11-30T01:00:00Z", expires: "2026-11-30T05:00:00Z"}
+  sample:
+    host_id: 4c4c4544
+    hostname: web1
+    boot: 8f0b/112
+    packages: 9f86d0
+    sources: 60303a
+    disks: fd61a0
+    made: "2026-11-30T01:00:00Z"
+    expires: "2026-11-30T05:00:00Z"
 disks:
   description: The disks as they are, for the inventory that the next look compares with.
   returned: success
@@ -218,6 +230,7 @@ import glob
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.intact.hosting.plugins.module_utils import _binding, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import disks as disks_probe
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
@@ -230,7 +243,7 @@ INVENTORY = "/var/lib/intact/disks.json"
 
 
 def _listed(required, **more):
-    options = dict((name, dict(type="str", required=True)) for name in required)
+    options = {name: dict(type="str", required=True) for name in required}
     options.update(more)
     return dict(type="list", elements="dict", default=[], options=options)
 
@@ -240,7 +253,7 @@ def read_json(path, what):
     try:
         return read_document(path)
     except (OSError, ValueError) as exc:
-        raise IntactError("%s %s cannot be read: %s" % (what, path, exc), path=path)
+        raise IntactError("%s %s cannot be read: %s" % (what, path, exc), path=path) from exc
 
 
 def stored_proofs(directory):
@@ -286,7 +299,9 @@ def main():
             accepted_removals=_listed(("package", "reason")),
             accepted_units=_listed(("unit", "reason")),
             protected_packages=dict(type="list", elements="str", default=[]),
-            source_map=_listed(("match", "reason"), action=dict(type="str", required=True, choices=["rename", "disable", "keep"]), uri=dict(type="str"), suite=dict(type="str")),
+            source_map=_listed(
+                ("match", "reason"), action=dict(type="str", required=True, choices=["rename", "disable", "keep"]), uri=dict(type="str"), suite=dict(type="str")
+            ),
             conffiles=_listed(("path", "reason"), decision=dict(type="str", required=True, choices=["keep", "replace", "merge"])),
             conffile_default=dict(type="str", choices=["", "keep"], default=""),
             target_files=dict(type="path"),
@@ -307,8 +322,15 @@ def main():
         proofs = params["proofs"] + stored_proofs(params["proofs_dir"])
         baseline = read_json(params["baseline"], "baseline") if params["baseline"] else {"sections": {"disks": {"status": "ok", "data": {"items": now}}}}
         context = Context(
-            host=host, release_path=params["release_path"], plan=params["plan"], baseline=baseline, proofs=proofs, options=params, cache=params["cache_dir"],
-            compare_disks=disks_probe.compare, inventories=inventories(params["expected_disks"], proofs),
+            host=host,
+            release_path=params["release_path"],
+            plan=params["plan"],
+            baseline=baseline,
+            proofs=proofs,
+            options=params,
+            cache=params["cache_dir"],
+            compare_disks=disks_probe.compare,
+            inventories=inventories(params["expected_disks"], proofs),
         )
         host.make_private(params["cache_dir"])
         findings, told = perform(checks, context)
@@ -318,7 +340,9 @@ def main():
     except OSError as exc:
         module.fail_json(msg="pre-flight could not look at this host: %s" % exc)
     findings += [
-        Finding(id="preflight.skipped", severity="warning", subject=number, title="this check was left out", remedy="take it out of preflight_skip, or waive this")
+        Finding(
+            id="preflight.skipped", severity="warning", subject=number, title="this check was left out", remedy="take it out of preflight_skip, or waive this"
+        )
         for number in params["skip"]
     ]
     module.exit_json(changed=False, findings=[f.as_dict() for f in findings], checks=told, binding=binding, disks=now)

@@ -12,8 +12,14 @@ import re
 
 # Hooks of the host's apt.conf.d would act on live files; -c is read last, so these lines win.
 HOOKS = (
-    "APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success", "DPkg::Pre-Invoke", "DPkg::Post-Invoke",
-    "DPkg::Pre-Install-Pkgs", "AptCli::Hooks", "DPkg::Tools::Options",
+    "APT::Update::Pre-Invoke",
+    "APT::Update::Post-Invoke",
+    "APT::Update::Post-Invoke-Success",
+    "DPkg::Pre-Invoke",
+    "DPkg::Post-Invoke",
+    "DPkg::Pre-Install-Pkgs",
+    "AptCli::Hooks",
+    "DPkg::Tools::Options",
 )
 
 
@@ -49,6 +55,7 @@ def configuration(directory, sourcelist="", sourceparts="", status="", preferenc
 
 def private(context, name, **settings):
     """Path of an apt.conf (give it to apt with -c) with its own directory in the cache, made when needed."""
+
     def make():
         directory = os.path.join(context.cache, name)
         for part in ("lists/partial", "archives/partial", "cache"):
@@ -56,6 +63,7 @@ def private(context, name, **settings):
         path = os.path.join(directory, "apt.conf")
         context.host.write_private(path, configuration(directory, **settings).encode())
         return path
+
     return context.once("apt " + name, make)
 
 
@@ -75,9 +83,19 @@ _SAID = (
     (re.compile(r"is not valid yet"), "clock.skew", "the source's index is from the future: this host's clock is wrong"),
     (re.compile(r"(?:Release file .* is expired|is expired \(invalid since)"), "sources.expired", "the source's index is out of date"),
     (re.compile(r"EXPKEYSIG|key.*expired|expired key", re.I), "sources.key.expired", "the source's signing key has expired"),
-    (re.compile(r"NO_PUBKEY|is not signed|signatures couldn't be verified|BADSIG|Sub-process \S* ?returned an error code|At least one invalid signature", re.I), "sources.key", "the source's signature cannot be verified"),
+    (
+        re.compile(
+            r"NO_PUBKEY|is not signed|signatures couldn't be verified|BADSIG|Sub-process \S* ?returned an error code|At least one invalid signature", re.I
+        ),
+        "sources.key",
+        "the source's signature cannot be verified",
+    ),
     (re.compile(r"404|does not have a Release file|File not found", re.I), "sources.missing", "the source has no such suite"),
-    (re.compile(r"Failed to fetch|Could not (?:resolve|connect)|Connection|timed out|Unable to connect|Temporary failure", re.I), "sources.unreachable", "the source does not answer"),
+    (
+        re.compile(r"Failed to fetch|Could not (?:resolve|connect)|Connection|timed out|Unable to connect|Temporary failure", re.I),
+        "sources.unreachable",
+        "the source does not answer",
+    ),
 )
 
 

@@ -44,6 +44,7 @@ class Context:
 
     def packages(self):
         """{name: (version, status)} of all packages that dpkg knows; status like "ii " (desired, state, error)."""
+
         def read():
             out = {}
             text = self.host.run(["dpkg-query", "-W", "-f", "${Package}\t${Version}\t${db:Status-Abbrev}\n"]).text
@@ -53,6 +54,7 @@ class Context:
                 if name not in out or status.startswith(("ii", "hi")):
                     out[name] = (version, status.ljust(3))
             return out
+
         return self.once("packages", read)
 
     def installed(self, *patterns):
@@ -67,6 +69,7 @@ class Context:
 
     def container(self):
         """Kind of container that this host is, or "" for a machine with a kernel of its own."""
+
         def look():
             name = self.host.text("/run/systemd/container").strip()
             if name:
@@ -75,6 +78,7 @@ class Context:
                 return "docker"
             said = self.host.run(["systemd-detect-virt", "--container"], check=False).text.strip() if self.host.which("systemd-detect-virt") else "none"
             return "" if said == "none" else said
+
         return self.once("container", look)
 
     def sources(self):
@@ -136,6 +140,11 @@ def perform(checks, context, clock=time.monotonic):
 
 def _undone(check, why):
     return Finding(
-        id="preflight.unchecked", severity="blocker", subject="%s %s" % (check.number, check.title), title="this check could not be done",
-        evidence=why, remedy="repair what is named and run check-host again", check=check.number,
+        id="preflight.unchecked",
+        severity="blocker",
+        subject="%s %s" % (check.number, check.title),
+        title="this check could not be done",
+        evidence=why,
+        remedy="repair what is named and run check-host again",
+        check=check.number,
     )

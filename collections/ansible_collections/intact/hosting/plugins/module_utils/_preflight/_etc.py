@@ -105,7 +105,7 @@ def merge(live, base, dest, conffiles, ucf, carry=(), target_files=""):
     for path, known in list(conffiles.items()) + list(ucf.items()):
         if not path.startswith("/etc/"):
             continue
-        inside = path[len("/etc/"):]
+        inside = path[len("/etc/") :]
         offered = os.path.join(base, "etc", inside)
         managed = path in ucf and path not in conffiles
         if managed:
@@ -128,7 +128,7 @@ def merge(live, base, dest, conffiles, ucf, carry=(), target_files=""):
         source, target = str(rule.get("from", "")), str(rule.get("to", ""))
         if not (source.startswith("/etc/") and target.startswith("/etc/")):
             continue
-        source, target = os.path.join(live, source[len("/etc/"):].rstrip("/")), os.path.join(dest, target[len("/etc/"):].rstrip("/"))
+        source, target = os.path.join(live, source[len("/etc/") :].rstrip("/")), os.path.join(dest, target[len("/etc/") :].rstrip("/"))
         if os.path.isdir(source):
             lay(source, target)
         elif os.path.isfile(source):

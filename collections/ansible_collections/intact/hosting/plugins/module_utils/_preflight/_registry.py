@@ -9,7 +9,22 @@ from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
-    baseline, conffiles, configs, databases, disks, fingerprint, foreign, packages, proofs, release, removals, runtimes, services, sources, space, targets,
+    baseline,
+    conffiles,
+    configs,
+    databases,
+    disks,
+    fingerprint,
+    foreign,
+    packages,
+    proofs,
+    release,
+    removals,
+    runtimes,
+    services,
+    sources,
+    space,
+    targets,
 )
 from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Check
 

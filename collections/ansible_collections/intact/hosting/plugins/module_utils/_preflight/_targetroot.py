@@ -28,7 +28,26 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight import _
 # What checks call besides the daemon itself: a shell and the small tools of postfix check and apache2ctl.
 TOOLS = ("dash", "coreutils", "sed", "grep", "findutils", "diffutils", "libc-bin", "mawk")
 # Dependencies of packages, not of their binaries: services, interpreters and documentation, large and never called by a check.
-UNUSED = ("systemd", "systemd-*", "udev", "perl", "perl-modules-*", "libperl*", "python3*", "libpython3*", "*-doc", "*-data-extra", "dbus*", "iso-codes", "tzdata*", "ucf", "adduser", "gcc-*", "cpp*", "libllvm*")
+UNUSED = (
+    "systemd",
+    "systemd-*",
+    "udev",
+    "perl",
+    "perl-modules-*",
+    "libperl*",
+    "python3*",
+    "libpython3*",
+    "*-doc",
+    "*-data-extra",
+    "dbus*",
+    "iso-codes",
+    "tzdata*",
+    "ucf",
+    "adduser",
+    "gcc-*",
+    "cpp*",
+    "libllvm*",
+)
 MARK = ".complete"
 
 # Runs inside the new namespaces: mounts the target's root, today's data below it (writable only in memory), and asks each daemon.
@@ -72,7 +91,8 @@ for name in ("null", "zero", "full", "random", "urandom", "tty"):
         mount("--bind", "/dev/" + name, root + "/dev/" + name)
 for name, link in (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")):
     os.symlink(link, root + "/dev/" + name)
-for name in ("lock", "sshd", "php", "named", "mysqld", "nginx", "apache2", "dovecot", "postgresql", "proftpd", "haproxy", "exim4", "rspamd", "opendkim", "sudo"):
+daemons = "lock sshd php named mysqld nginx apache2 dovecot postgresql proftpd haproxy exim4 rspamd opendkim sudo"
+for name in daemons.split():
     os.makedirs(root + "/run/" + name, exist_ok=True)
 os.chroot(root)
 os.chdir("/")
@@ -81,7 +101,8 @@ for order in orders:
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
     try:
         done = subprocess.run(order["argv"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, timeout=order["seconds"])
-        told.append({"name": order["name"], "rc": done.returncode, "out": done.stdout[-4000:].decode("utf-8", "replace"), "err": done.stderr[-8000:].decode("utf-8", "replace")})
+        out, err = done.stdout[-4000:].decode("utf-8", "replace"), done.stderr[-8000:].decode("utf-8", "replace")
+        told.append({"name": order["name"], "rc": done.returncode, "out": out, "err": err})
     except subprocess.TimeoutExpired:
         told.append({"name": order["name"], "rc": None, "out": "", "err": "no answer within %d s" % order["seconds"]})
     except OSError as exc:
@@ -93,9 +114,28 @@ print(json.dumps(told))
 def _apt_options(directory, archives):
     """Options that make apt think of an empty system, so that it names everything that the daemons need."""
     return [
-        "-o", "Dir::State::status=" + directory + "/status", "-o", "Dir::State::extended_states=" + directory + "/extended_states", "-o", "Dir::Cache::archives=" + archives,
-        "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "-o", "Debug::NoLocking=true", "-o", "APT::Install-Recommends=false", "-o", "APT::Install-Suggests=false",
-        "-o", "APT::Sandbox::User=root", "-o", "Dir::Etc::preferences=/dev/null", "-o", "Dir::Etc::preferencesparts=/dev/null",
+        "-o",
+        "Dir::State::status=" + directory + "/status",
+        "-o",
+        "Dir::State::extended_states=" + directory + "/extended_states",
+        "-o",
+        "Dir::Cache::archives=" + archives,
+        "-o",
+        "Dir::Cache::pkgcache=",
+        "-o",
+        "Dir::Cache::srcpkgcache=",
+        "-o",
+        "Debug::NoLocking=true",
+        "-o",
+        "APT::Install-Recommends=false",
+        "-o",
+        "APT::Install-Suggests=false",
+        "-o",
+        "APT::Sandbox::User=root",
+        "-o",
+        "Dir::Etc::preferences=/dev/null",
+        "-o",
+        "Dir::Etc::preferencesparts=/dev/null",
     ]
 
 
@@ -161,7 +201,15 @@ def ask(context, base, orders, target_files):
             host.make_private(os.path.join(work, name))
         os.chmod(os.path.join(work, "etc"), 0o755)
         conffiles = _etc.parse_conffiles(host.run(["dpkg-query", "-W", "-f", "${Conffiles}\n"]).text)
-        fresh = _etc.merge("/etc", base, os.path.join(work, "etc"), conffiles, _etc.parse_ucf(host.text("/var/lib/ucf/hashfile")), context.release_path.get("carry") or [], target_files)
+        fresh = _etc.merge(
+            "/etc",
+            base,
+            os.path.join(work, "etc"),
+            conffiles,
+            _etc.parse_ucf(host.text("/var/lib/ucf/hashfile")),
+            context.release_path.get("carry") or [],
+            target_files,
+        )
         told = []
         for network in (False, True):
             chosen = [order for order in orders if bool(order["network"]) == network]

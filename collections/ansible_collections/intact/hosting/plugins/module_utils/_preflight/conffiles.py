@@ -24,16 +24,38 @@ def questions(context):
         evidence = "of %s: here %s, in the target's package %s" % (item.get("package", "?"), item.get("local", "edited"), item.get("target", "changed"))
         choice, why = _conffiles.decision(path, entries, default, laid)
         if choice == "merge" and path not in laid:
-            found.append(Finding(id="conffiles.merge.missing", severity="blocker", subject=path, title="a merged file was promised and is not there", evidence=evidence, remedy="put it at %s below distro_upgrade_target_files, or decide keep or replace" % path.lstrip("/")))
+            found.append(
+                Finding(
+                    id="conffiles.merge.missing",
+                    severity="blocker",
+                    subject=path,
+                    title="a merged file was promised and is not there",
+                    evidence=evidence,
+                    remedy="put it at %s below distro_upgrade_target_files, or decide keep or replace" % path.lstrip("/"),
+                )
+            )
         elif choice:
-            found.append(Finding(id="conffiles.decided", severity="info", subject=path, title="will be decided: %s" % choice, evidence="%s; %s" % (evidence, why)))
+            found.append(
+                Finding(id="conffiles.decided", severity="info", subject=path, title="will be decided: %s" % choice, evidence="%s; %s" % (evidence, why))
+            )
         elif _conffiles.delicate(path):
-            found.append(Finding(
-                id="conffiles.undecided", severity="blocker", subject=path, title="both you and the target's package changed this file, and nobody decided which one counts", evidence=evidence,
-                remedy="name it in distro_upgrade_conffiles with decision keep, replace or merge and the reason; or set distro_upgrade_conffile_default: keep for all",
-            ))
+            found.append(
+                Finding(
+                    id="conffiles.undecided",
+                    severity="blocker",
+                    subject=path,
+                    title="both you and the target's package changed this file, and nobody decided which one counts",
+                    evidence=evidence,
+                    remedy="name it in distro_upgrade_conffiles with decision keep, replace or merge and the reason; or set "
+                    "distro_upgrade_conffile_default: keep for all",
+                )
+            )
         else:
-            found.append(Finding(id="conffiles.kept", severity="info", subject=path, title="yours will be kept, the package's new one is laid beside it", evidence=evidence))
+            found.append(
+                Finding(
+                    id="conffiles.kept", severity="info", subject=path, title="yours will be kept, the package's new one is laid beside it", evidence=evidence
+                )
+            )
     return found
 
 
@@ -43,4 +65,4 @@ def target_paths(context):
     if not root or not context.host.exists(root):
         return []
     listed = context.host.run(["find", root, "-type", "f", "-print0"]).text
-    return sorted(name[len(root.rstrip("/")):] for name in listed.split("\0") if name)
+    return sorted(name[len(root.rstrip("/")) :] for name in listed.split("\0") if name)

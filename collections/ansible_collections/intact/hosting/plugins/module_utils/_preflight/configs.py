@@ -33,17 +33,51 @@ class Daemon:
 
 DAEMONS = (
     Daemon("nginx", ("nginx-*", "nginx"), ("nginx", "-t", "-q"), "/etc/nginx", "nginx.service", target=("nginx", "nginx-*", "libnginx-mod-*"), network=True),
-    Daemon("apache2", ("apache2",), ("apache2ctl", "configtest"), "/etc/apache2", "apache2.service", target=("apache2", "apache2-*", "libapache2-mod-*"), network=True),
-    Daemon("lighttpd", ("lighttpd",), ("lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"), "/etc/lighttpd", "lighttpd.service", target=("lighttpd", "lighttpd-mod-*"), network=True),
-    Daemon("haproxy", ("haproxy",), ("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"), "/etc/haproxy", "haproxy.service", target=("haproxy",), network=True),
-    Daemon("postfix", ("postfix",), ("postfix", "check"), "/etc/postfix", "postfix.service", r"(?m)^(postfix|postsuper|postconf)\S*: (fatal|error):", target=("postfix", "postfix-*"), network=True),
+    Daemon(
+        "apache2",
+        ("apache2",),
+        ("apache2ctl", "configtest"),
+        "/etc/apache2",
+        "apache2.service",
+        target=("apache2", "apache2-*", "libapache2-mod-*"),
+        network=True,
+    ),
+    Daemon(
+        "lighttpd",
+        ("lighttpd",),
+        ("lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"),
+        "/etc/lighttpd",
+        "lighttpd.service",
+        target=("lighttpd", "lighttpd-mod-*"),
+        network=True,
+    ),
+    Daemon(
+        "haproxy", ("haproxy",), ("haproxy", "-c", "-q", "-f", "/etc/haproxy/haproxy.cfg"), "/etc/haproxy", "haproxy.service", target=("haproxy",), network=True
+    ),
+    Daemon(
+        "postfix",
+        ("postfix",),
+        ("postfix", "check"),
+        "/etc/postfix",
+        "postfix.service",
+        r"(?m)^(postfix|postsuper|postconf)\S*: (fatal|error):",
+        target=("postfix", "postfix-*"),
+        network=True,
+    ),
     Daemon("exim", ("exim4-daemon-*",), ("exim4", "-bV"), "/etc/exim4", "exim4.service", target=("exim4-base", "exim4-daemon-*")),
     Daemon("dovecot", ("dovecot-core",), ("doveconf", "-n"), "/etc/dovecot", "dovecot.service", target=("dovecot-*",)),
     Daemon("opendkim", ("opendkim",), ("opendkim", "-n"), "/etc/opendkim.conf", "opendkim.service", target=("opendkim",)),
     Daemon("rspamd", ("rspamd",), ("rspamadm", "configtest", "-q"), "/etc/rspamd", "rspamd.service", target=("rspamd",)),
     Daemon("bind", ("bind9",), ("named-checkconf", "-z"), "/etc/bind", "named.service", target=("bind9", "bind9-utils", "bind9-libs")),
     Daemon("unbound", ("unbound",), ("unbound-checkconf",), "/etc/unbound", "unbound.service", target=("unbound",)),
-    Daemon("mariadb", ("mariadb-server-core*",), ("mariadbd", "--user=mysql", "--verbose", "--help"), "/etc/mysql", "mariadb.service", target=("mariadb-server-core", "mariadb-plugin-*")),
+    Daemon(
+        "mariadb",
+        ("mariadb-server-core*",),
+        ("mariadbd", "--user=mysql", "--verbose", "--help"),
+        "/etc/mysql",
+        "mariadb.service",
+        target=("mariadb-server-core", "mariadb-plugin-*"),
+    ),
     Daemon("proftpd", ("proftpd-*",), ("proftpd", "-t"), "/etc/proftpd", "proftpd.service", target=("proftpd-*",), network=True),
     Daemon("sshd", ("openssh-server",), ("/usr/sbin/sshd", "-t"), "/etc/ssh", "ssh.service", target=("openssh-server",)),
     Daemon("sudo", ("sudo", "sudo-ldap"), ("visudo", "-c"), "/etc/sudoers", target=("sudo", "sudo-ldap")),
@@ -63,8 +97,20 @@ def daemons(context):
     for path in context.host.glob("/etc/postgresql/*/*/postgresql.conf"):
         version, cluster = path.split("/")[3:5]
         if context.installed("postgresql-" + version):
-            argv = ("runuser", "-u", "postgres", "--", "/usr/lib/postgresql/%s/bin/postgres" % version, "-D", "/etc/postgresql/%s/%s" % (version, cluster), "-C", "max_connections")
-            here.append(Daemon("postgresql %s/%s" % (version, cluster), ("postgresql-" + version,), argv, path, "postgresql@%s-%s.service" % (version, cluster)))
+            argv = (
+                "runuser",
+                "-u",
+                "postgres",
+                "--",
+                "/usr/lib/postgresql/%s/bin/postgres" % version,
+                "-D",
+                "/etc/postgresql/%s/%s" % (version, cluster),
+                "-C",
+                "max_connections",
+            )
+            here.append(
+                Daemon("postgresql %s/%s" % (version, cluster), ("postgresql-" + version,), argv, path, "postgresql@%s-%s.service" % (version, cluster))
+            )
     return here
 
 
@@ -79,7 +125,9 @@ def _in_use(context, unit):
     if not unit:
         return True
     asked = context.host.run(["systemctl", "is-active", "--", unit], check=False)
-    return asked.text.strip() in ("active", "activating", "reloading") or context.host.run(["systemctl", "is-enabled", "--", unit], check=False).text.strip() in ("enabled", "enabled-runtime", "static", "generated")
+    return asked.text.strip() in ("active", "activating", "reloading") or context.host.run(
+        ["systemctl", "is-enabled", "--", unit], check=False
+    ).text.strip() in ("enabled", "enabled-runtime", "static", "generated")
 
 
 def valid_now(context):
@@ -89,15 +137,30 @@ def valid_now(context):
         try:
             asked = context.host.run(list(daemon.argv), timeout=120, check=False)
         except IntactError as exc:
-            found.append(Finding(id="config.unchecked", severity="warning", subject=daemon.name, title="its configuration could not be checked", evidence=str(exc), remedy="%s, by hand" % " ".join(daemon.argv)))
+            found.append(
+                Finding(
+                    id="config.unchecked",
+                    severity="warning",
+                    subject=daemon.name,
+                    title="its configuration could not be checked",
+                    evidence=str(exc),
+                    remedy="%s, by hand" % " ".join(daemon.argv),
+                )
+            )
             continue
         said = asked.error + "\n" + (asked.text[-2000:] if asked.rc else "")
         if asked.rc == 0 and not (daemon.says and re.search(daemon.says, asked.error)):
             continue
         used = _in_use(context, daemon.unit)
         context.once("broken now", dict)[daemon.name] = True  # so that PF41 does not tell it again
-        found.append(Finding(
-            id="config.broken", severity="blocker" if used else "warning", subject=daemon.name, title="its configuration is broken today%s" % ("" if used else ", but it is neither running nor enabled"),
-            evidence=shorten(said) or "%s ended with status %d" % (daemon.argv[0], asked.rc), remedy="correct it below %s until '%s' is content, then run check-host again" % (daemon.where, " ".join(daemon.argv)),
-        ))
+        found.append(
+            Finding(
+                id="config.broken",
+                severity="blocker" if used else "warning",
+                subject=daemon.name,
+                title="its configuration is broken today%s" % ("" if used else ", but it is neither running nor enabled"),
+                evidence=shorten(said) or "%s ended with status %d" % (daemon.argv[0], asked.rc),
+                remedy="correct it below %s until '%s' is content, then run check-host again" % (daemon.where, " ".join(daemon.argv)),
+            )
+        )
     return found

@@ -56,19 +56,41 @@ def foreign(context):
     """PF07: every installed package comes from a configured source, or is accepted by name."""
     path, result = _apt.refreshed(context)
     if result.rc != 0:
-        return [Finding(id="packages.foreign.unseen", severity="info", subject="packages", title="which packages come from no source can't be told while a source fails", remedy="clear the findings on sources first")]
+        return [
+            Finding(
+                id="packages.foreign.unseen",
+                severity="info",
+                subject="packages",
+                title="which packages come from no source can't be told while a source fails",
+                remedy="clear the findings on sources first",
+            )
+        ]
     names = context.installed()
     policy = parse_policy(context.host.run(["apt-cache", "-c", path, "policy"] + names, timeout=180).text)
     found = []
     for name, version in obsolete(policy):
         entry = accepted(context.options.get("accepted_packages"), "package", name)
         if entry:
-            found.append(Finding(id="packages.foreign.accepted", severity="info", subject=name, title="from no configured source, accepted", evidence="version %s; %s" % (version, entry.get("reason", ""))))
+            found.append(
+                Finding(
+                    id="packages.foreign.accepted",
+                    severity="info",
+                    subject=name,
+                    title="from no configured source, accepted",
+                    evidence="version %s; %s" % (version, entry.get("reason", "")),
+                )
+            )
         else:
-            found.append(Finding(
-                id="packages.foreign", severity="warning", subject=name, title="this package comes from no configured source: nobody will upgrade it", evidence="version %s" % version,
-                remedy="find a source of it for %s, remove it, or name it in preflight_accepted_packages with the reason" % context.target(),
-            ))
+            found.append(
+                Finding(
+                    id="packages.foreign",
+                    severity="warning",
+                    subject=name,
+                    title="this package comes from no configured source: nobody will upgrade it",
+                    evidence="version %s" % version,
+                    remedy="find a source of it for %s, remove it, or name it in preflight_accepted_packages with the reason" % context.target(),
+                )
+            )
     return found
 
 
@@ -82,7 +104,24 @@ def minimum_versions(context):
         if context.host.run(["dpkg", "--compare-versions", version, "ge", wanted["version"]], check=False).rc == 0:
             continue
         ident = "access.sshd.old" if name == "openssh-server" else "packages.too-old"
-        found.append(Finding(id=ident, severity="blocker", subject=name, title="too old to go through the upgrade safely", evidence="installed %s, needed %s; %s" % (version, wanted["version"], wanted.get("reason", "")), remedy="apt-get update && apt-get install %s, then run check-host again" % name))
+        found.append(
+            Finding(
+                id=ident,
+                severity="blocker",
+                subject=name,
+                title="too old to go through the upgrade safely",
+                evidence="installed %s, needed %s; %s" % (version, wanted["version"], wanted.get("reason", "")),
+                remedy="apt-get update && apt-get install %s, then run check-host again" % name,
+            )
+        )
     if "openssh-server" not in (context.release_path.get("minimum_versions") or {}) and context.installed("openssh-server"):
-        found.append(Finding(id="access.sshd.unjudged", severity="warning", subject="openssh-server", title="the release path says nothing about the version of sshd that takes new connections throughout", remedy="add openssh-server to minimum_versions of the release path, or keep a second way in open"))
+        found.append(
+            Finding(
+                id="access.sshd.unjudged",
+                severity="warning",
+                subject="openssh-server",
+                title="the release path says nothing about the version of sshd that takes new connections throughout",
+                remedy="add openssh-server to minimum_versions of the release path, or keep a second way in open",
+            )
+        )
     return found

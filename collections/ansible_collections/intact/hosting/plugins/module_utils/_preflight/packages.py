@@ -30,16 +30,28 @@ def database(context):
     for name, (version, status) in sorted(context.packages().items()):
         state = STATES.get(status[1].upper())
         if state or status[2] == "R":
-            found.append(Finding(
-                id="packages.broken", severity="blocker", subject=name, title="the package is %s" % (state or "marked for reinstallation"), evidence="version %s, dpkg status %s" % (version or "unknown", status.strip()),
-                remedy="dpkg --configure -a, then apt-get -f install; if %s stays so, read its postinst's message there" % name,
-            ))
+            found.append(
+                Finding(
+                    id="packages.broken",
+                    severity="blocker",
+                    subject=name,
+                    title="the package is %s" % (state or "marked for reinstallation"),
+                    evidence="version %s, dpkg status %s" % (version or "unknown", status.strip()),
+                    remedy="dpkg --configure -a, then apt-get -f install; if %s stays so, read its postinst's message there" % name,
+                )
+            )
     left = host.glob("/var/lib/dpkg/updates/*")
     if left:
-        found.append(Finding(
-            id="packages.database.updates", severity="blocker", subject="/var/lib/dpkg/updates", title="an interrupted dpkg left its journal behind", evidence="%d files: %s" % (len(left), ", ".join(os.path.basename(p) for p in left[:6])),
-            remedy="dpkg --configure -a; a file there that dpkg cannot parse after a power cut is moved aside after a copy of /var/lib/dpkg was kept",
-        ))
+        found.append(
+            Finding(
+                id="packages.database.updates",
+                severity="blocker",
+                subject="/var/lib/dpkg/updates",
+                title="an interrupted dpkg left its journal behind",
+                evidence="%d files: %s" % (len(left), ", ".join(os.path.basename(p) for p in left[:6])),
+                remedy="dpkg --configure -a; a file there that dpkg cannot parse after a power cut is moved aside after a copy of /var/lib/dpkg was kept",
+            )
+        )
     audit = host.run(["dpkg", "--audit"], check=False)
     if not found and (audit.rc != 0 or audit.text.strip()):
         found.append(_database("dpkg --audit", audit.text.strip() or audit.error))
@@ -50,7 +62,14 @@ def database(context):
 
 
 def _database(subject, evidence):
-    return Finding(id="packages.database", severity="blocker", subject=subject, title="the package database is not sound", evidence=" ".join(evidence.split())[:600], remedy="dpkg --configure -a, then apt-get -f install, then run check-host again")
+    return Finding(
+        id="packages.database",
+        severity="blocker",
+        subject=subject,
+        title="the package database is not sound",
+        evidence=" ".join(evidence.split())[:600],
+        remedy="dpkg --configure -a, then apt-get -f install, then run check-host again",
+    )
 
 
 def busy(context):
@@ -62,13 +81,39 @@ def busy(context):
         if pid:
             told.add(pid)
             name = " ".join(running[pid][1])[:120] if pid in running else "a process outside this container"
-            found.append(Finding(id="packages.locked", severity="blocker", subject=path, title="somebody holds the package manager's lock", evidence="%s (pid %d)" % (name, pid), remedy="wait until it is done (ps -fp %d), then run check-host again" % pid))
+            found.append(
+                Finding(
+                    id="packages.locked",
+                    severity="blocker",
+                    subject=path,
+                    title="somebody holds the package manager's lock",
+                    evidence="%s (pid %d)" % (name, pid),
+                    remedy="wait until it is done (ps -fp %d), then run check-host again" % pid,
+                )
+            )
     for pid, (name, argv) in sorted(running.items()):
         if pid not in told and BUSY.match(name) and "--wait-for-signal" not in argv:
-            found.append(Finding(id="packages.busy", severity="blocker", subject=name, title="a package manager is at work", evidence="%s (pid %d)" % (" ".join(argv)[:120], pid), remedy="wait until it is done, then run check-host again"))
+            found.append(
+                Finding(
+                    id="packages.busy",
+                    severity="blocker",
+                    subject=name,
+                    title="a package manager is at work",
+                    evidence="%s (pid %d)" % (" ".join(argv)[:120], pid),
+                    remedy="wait until it is done, then run check-host again",
+                )
+            )
     for path in PANEL_LOCKS:
         if context.host.exists(path):
-            found.append(Finding(id="packages.panel.busy", severity="blocker", subject=path, title="the control panel is being updated", remedy="wait for the panel's update; if none runs, the panel's support says how to clear this file"))
+            found.append(
+                Finding(
+                    id="packages.panel.busy",
+                    severity="blocker",
+                    subject=path,
+                    title="the control panel is being updated",
+                    remedy="wait for the panel's update; if none runs, the panel's support says how to clear this file",
+                )
+            )
     return found
 
 
@@ -107,7 +152,15 @@ def held(context):
             continue
         for package, pin, priority in parse_preferences(context.host.text(path)):
             if priority in ORDINARY:
-                found.append(Finding(id="packages.pinned.ordinary", severity="info", subject=package, title="pinned with an ordinary priority", evidence="%s: Pin: %s, Pin-Priority: %s" % (path, pin, priority)))
+                found.append(
+                    Finding(
+                        id="packages.pinned.ordinary",
+                        severity="info",
+                        subject=package,
+                        title="pinned with an ordinary priority",
+                        evidence="%s: Pin: %s, Pin-Priority: %s" % (path, pin, priority),
+                    )
+                )
                 continue
             found.append(_held(context, package, "packages.pinned", "pinned", "%s: Pin: %s, Pin-Priority: %s" % (path, pin, priority or "none"), decided))
     return found
@@ -116,8 +169,18 @@ def held(context):
 def _held(_context, name, ident, word, evidence, decided):
     entry = accepted(decided, "package", name)
     if entry:
-        return Finding(id=ident + ".decided", severity="info", subject=name, title="%s, decided: %s" % (word, entry["decision"]), evidence="%s; %s" % (evidence, entry["reason"]))
+        return Finding(
+            id=ident + ".decided",
+            severity="info",
+            subject=name,
+            title="%s, decided: %s" % (word, entry["decision"]),
+            evidence="%s; %s" % (evidence, entry["reason"]),
+        )
     return Finding(
-        id=ident, severity="blocker", subject=name, title="the package is %s and nobody decided what the upgrade does with it" % word, evidence=evidence,
+        id=ident,
+        severity="blocker",
+        subject=name,
+        title="the package is %s and nobody decided what the upgrade does with it" % word,
+        evidence=evidence,
         remedy="name %s in preflight_accepted_holds with decision keep (stays as it is) or unhold-and-rehold, and the reason" % name,
     )

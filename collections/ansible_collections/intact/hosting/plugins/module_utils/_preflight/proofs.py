@@ -14,8 +14,15 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 NEEDED = ("kind", "taken", "host", "digest")
 # What keeps its settings to itself, outside of plain configuration files: name -> a path that only it has.
 PANELS = {
-    "plesk": "/usr/local/psa/version", "cpanel": "/usr/local/cpanel/version", "directadmin": "/usr/local/directadmin/directadmin", "virtualmin": "/etc/webmin/virtual-server",
-    "hestiacp": "/usr/local/hestia/conf/hestia.conf", "ispconfig": "/usr/local/ispconfig/server", "cyberpanel": "/usr/local/CyberCP", "modoboa": "/srv/modoboa", "mailman": "/usr/lib/mailman3",
+    "plesk": "/usr/local/psa/version",
+    "cpanel": "/usr/local/cpanel/version",
+    "directadmin": "/usr/local/directadmin/directadmin",
+    "virtualmin": "/etc/webmin/virtual-server",
+    "hestiacp": "/usr/local/hestia/conf/hestia.conf",
+    "ispconfig": "/usr/local/ispconfig/server",
+    "cyberpanel": "/usr/local/CyberCP",
+    "modoboa": "/srv/modoboa",
+    "mailman": "/usr/lib/mailman3",
     "postfixadmin": "/usr/share/postfixadmin",
 }
 
@@ -52,7 +59,11 @@ def judge(proofs, kind, names, hours, now):
 
 def _names(context):
     host = context.host
-    return [name for name in (host.text("/etc/machine-id").strip(), host.text("/proc/sys/kernel/hostname").strip(), context.options.get("inventory_name") or "") if name]
+    return [
+        name
+        for name in (host.text("/etc/machine-id").strip(), host.text("/proc/sys/kernel/hostname").strip(), context.options.get("inventory_name") or "")
+        if name
+    ]
 
 
 def _judge(context, kind, label, remedy):
@@ -62,16 +73,38 @@ def _judge(context, kind, label, remedy):
     proof, why = judge(context.proofs, kind, _names(context), hours, now)
     subject = label
     if proof:
-        return [Finding(id="%s.proven" % kind.split(":")[0], severity="info", subject=subject, title="proven", evidence="taken %s, digest %s" % (proof["taken"], proof["digest"]))]
-    return [Finding(id="%s.unproven" % kind.split(":")[0], severity="blocker", subject=subject, title="nobody has proven that it can be restored", evidence=why, remedy=remedy)]
+        return [
+            Finding(
+                id="%s.proven" % kind.split(":")[0],
+                severity="info",
+                subject=subject,
+                title="proven",
+                evidence="taken %s, digest %s" % (proof["taken"], proof["digest"]),
+            )
+        ]
+    return [
+        Finding(
+            id="%s.unproven" % kind.split(":")[0],
+            severity="blocker",
+            subject=subject,
+            title="nobody has proven that it can be restored",
+            evidence=why,
+            remedy=remedy,
+        )
+    ]
 
 
 def backup(context):
     """PF33: a backup exists, is young, and was read back."""
-    return _judge(context, "backup", context.options.get("inventory_name") or context.host.text("/proc/sys/kernel/hostname").strip(), (
-        "make a backup, restore from it into an empty place and compare; then give its proof in preflight_proofs or as /var/lib/intact/proofs/backup.json "
-        "(kind: backup, taken, host, digest), or waive backup.unproven with a reason"
-    ))
+    return _judge(
+        context,
+        "backup",
+        context.options.get("inventory_name") or context.host.text("/proc/sys/kernel/hostname").strip(),
+        (
+            "make a backup, restore from it into an empty place and compare; then give its proof in preflight_proofs or as /var/lib/intact/proofs/backup.json "
+            "(kind: backup, taken, host, digest), or waive backup.unproven with a reason"
+        ),
+    )
 
 
 def panel(context):
@@ -79,5 +112,19 @@ def panel(context):
     found = []
     for name, path in sorted(PANELS.items()):
         if context.host.exists(path):
-            found += _judge(context, "panel:%s" % name, name, "export %s's settings, read the export back and compare the counts; then give its proof (kind: 'panel:%s') as for the backup, or waive panel.unproven with a reason" % (name, name))
-    return found or [Finding(id="panel.none", severity="info", subject="control panel", title="no control panel found on this host", evidence="looked for " + ", ".join(sorted(PANELS)))]
+            found += _judge(
+                context,
+                "panel:%s" % name,
+                name,
+                "export %s's settings, read the export back and compare the counts; then give its proof (kind: 'panel:%s') as for the backup, or "
+                "waive panel.unproven with a reason" % (name, name),
+            )
+    return found or [
+        Finding(
+            id="panel.none",
+            severity="info",
+            subject="control panel",
+            title="no control panel found on this host",
+            evidence="looked for " + ", ".join(sorted(PANELS)),
+        )
+    ]

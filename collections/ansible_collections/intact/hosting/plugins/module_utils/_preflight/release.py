@@ -19,12 +19,26 @@ def pair(context):
     runs = "%s %s" % (os_release.get("ID", "?"), os_release.get("VERSION_ID", "?"))
     name = os_release.get("PRETTY_NAME") or runs
     if runs == "%s %s" % (target.get("id"), target.get("version")):
-        return [Finding(id="release.reached", severity="info", subject=name, title="this host already runs the target release", remedy="nothing to upgrade: run verify-host to see that it is well")]
+        return [
+            Finding(
+                id="release.reached",
+                severity="info",
+                subject=name,
+                title="this host already runs the target release",
+                remedy="nothing to upgrade: run verify-host to see that it is well",
+            )
+        ]
     if source.get("id") == target.get("id") and steps(source.get("version"), target.get("version")) != 1:
-        return [Finding(
-            id="release.path.unsupported", severity="blocker", subject=context.release_path.get("name", "release path"), title="this path does not go exactly one release ahead",
-            evidence="from %s to %s" % (source.get("version"), target.get("version")), remedy="use one path per release, with a full check before and after each",
-        )]
+        return [
+            Finding(
+                id="release.path.unsupported",
+                severity="blocker",
+                subject=context.release_path.get("name", "release path"),
+                title="this path does not go exactly one release ahead",
+                evidence="from %s to %s" % (source.get("version"), target.get("version")),
+                remedy="use one path per release, with a full check before and after each",
+            )
+        ]
     if runs == "%s %s" % (source.get("id"), source.get("version")):
         return []
     hops = steps(os_release.get("VERSION_ID"), target.get("version"))
@@ -32,10 +46,16 @@ def pair(context):
     if os_release.get("ID") == target.get("id") and hops and hops > 1:
         first = int(float(os_release["VERSION_ID"]))
         remedy = "upgrade one release at a time, with a full check before and after each: " + " -> ".join(str(first + n) for n in range(hops + 1))
-    return [Finding(
-        id="release.unsupported", severity="blocker", subject=name, title="the release path does not start from what this host runs",
-        evidence="host: %s; path: %s %s to %s %s" % (runs, source.get("id"), source.get("version"), target.get("id"), target.get("version")), remedy=remedy,
-    )]
+    return [
+        Finding(
+            id="release.unsupported",
+            severity="blocker",
+            subject=name,
+            title="the release path does not start from what this host runs",
+            evidence="host: %s; path: %s %s to %s %s" % (runs, source.get("id"), source.get("version"), target.get("id"), target.get("version")),
+            remedy=remedy,
+        )
+    ]
 
 
 def steps(older, newer):
@@ -54,11 +74,19 @@ def patched(context):
     names = ", ".join(entry["name"] for entry in left[:8]) + (" and %d more" % (len(left) - 8) if len(left) > 8 else "")
     # The upgrade's own first stage does this; without it a person has to.
     does_it = "patch-source" in (context.plan.get("stages") or [])
-    return [Finding(
-        id="packages.unpatched", severity="warning" if does_it else "blocker", subject="%d packages" % len(left), title="the source release is not fully patched", evidence=names,
-        remedy="the upgrade patches the source release first (stage patch-source), in the window; to do it before: apt-get update && apt-get dist-upgrade" if does_it else "apt-get update && apt-get dist-upgrade, reboot, then run check-host again",
-        details={"packages": [entry["name"] for entry in left]},
-    )]
+    return [
+        Finding(
+            id="packages.unpatched",
+            severity="warning" if does_it else "blocker",
+            subject="%d packages" % len(left),
+            title="the source release is not fully patched",
+            evidence=names,
+            remedy="the upgrade patches the source release first (stage patch-source), in the window; to do it before: apt-get update && apt-get dist-upgrade"
+            if does_it
+            else "apt-get update && apt-get dist-upgrade, reboot, then run check-host again",
+            details={"packages": [entry["name"] for entry in left]},
+        )
+    ]
 
 
 def newest_kernel(images, compare):
@@ -76,19 +104,42 @@ def reboot(context):
     for flag in ("/run/reboot-required", "/var/run/reboot-required"):
         if context.host.exists(flag):
             wants = " ".join(sorted(set(context.host.text(flag + ".pkgs").split()))) or "no package named"
-            found.append(Finding(id="reboot.required", severity="blocker", subject=flag, title="the host waits for a reboot", evidence="asked for by: " + wants, remedy="reboot in a window, then run check-host again"))
+            found.append(
+                Finding(
+                    id="reboot.required",
+                    severity="blocker",
+                    subject=flag,
+                    title="the host waits for a reboot",
+                    evidence="asked for by: " + wants,
+                    remedy="reboot in a window, then run check-host again",
+                )
+            )
             break
     if context.container():
-        found.append(Finding(
-            id="kernel.unseen", severity="info", subject="kernel", title="the kernel can't be judged here: this is a %s container" % context.container(),
-            evidence="the running kernel belongs to the machine below", remedy="nothing to do in this container",
-        ))
+        found.append(
+            Finding(
+                id="kernel.unseen",
+                severity="info",
+                subject="kernel",
+                title="the kernel can't be judged here: this is a %s container" % context.container(),
+                evidence="the running kernel belongs to the machine below",
+                remedy="nothing to do in this container",
+            )
+        )
         return found
-    images = [p[len("linux-image-"):] for p in context.installed("linux-image-[0-9]*") if not p.endswith("-dbg")]
+    images = [p[len("linux-image-") :] for p in context.installed("linux-image-[0-9]*") if not p.endswith("-dbg")]
     images = [re.sub(r"-unsigned$", "", image) for image in images]
     running = context.host.kernel()
     if not images:
-        found.append(Finding(id="kernel.foreign", severity="warning", subject=running, title="the running kernel is from no installed package", remedy="find out who supplies this host's kernel (provider, rescue, own build) before a reboot depends on it"))
+        found.append(
+            Finding(
+                id="kernel.foreign",
+                severity="warning",
+                subject=running,
+                title="the running kernel is from no installed package",
+                remedy="find out who supplies this host's kernel (provider, rescue, own build) before a reboot depends on it",
+            )
+        )
         return found
 
     def newer(one, other):
@@ -96,8 +147,14 @@ def reboot(context):
 
     newest = newest_kernel(images, newer)
     if running != newest:
-        found.append(Finding(
-            id="kernel.old", severity="blocker", subject=running, title="a newer kernel is installed than the one that runs", evidence="installed: " + ", ".join(sorted(images)),
-            remedy="reboot into %s in a window, then run check-host again" % newest,
-        ))
+        found.append(
+            Finding(
+                id="kernel.old",
+                severity="blocker",
+                subject=running,
+                title="a newer kernel is installed than the one that runs",
+                evidence="installed: " + ", ".join(sorted(images)),
+                remedy="reboot into %s in a window, then run check-host again" % newest,
+            )
+        )
     return found

@@ -14,11 +14,77 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight._context
 
 # Web, mail, databases, DNS, lists, access, kernel, init and network: without these a customer or the operator is locked out.
 PROTECTED = (
-    "openssh-server", "systemd", "systemd-sysv", "init", "udev", "dbus", "linux-image-*", "grub-*", "initramfs-tools*", "cryptsetup*", "lvm2", "mdadm",
-    "ifupdown*", "netplan.io", "network-manager", "systemd-resolved", "resolvconf", "isc-dhcp-client", "sudo", "cron", "nftables", "iptables*", "ufw", "firewalld", "fail2ban",
-    "nginx*", "apache2*", "lighttpd*", "haproxy", "varnish", "php*-fpm", "libapache2-mod-*", "mariadb-server*", "mysql-server*", "postgresql", "postgresql-[0-9]*", "redis*", "valkey*", "memcached",
-    "postfix*", "exim4*", "dovecot-*", "cyrus-*", "opendkim*", "rspamd", "spamassassin", "spamd", "clamav*", "amavisd-new", "mailman*", "bind9", "pdns-*", "unbound", "nsd",
-    "proftpd*", "vsftpd", "pure-ftpd*", "quota", "acl", "certbot", "restic", "borgbackup", "psa*", "plesk-*", "cpanel*", "webmin", "virtualmin*", "usermin", "hestia*", "ispconfig*", "directadmin*",
+    "openssh-server",
+    "systemd",
+    "systemd-sysv",
+    "init",
+    "udev",
+    "dbus",
+    "linux-image-*",
+    "grub-*",
+    "initramfs-tools*",
+    "cryptsetup*",
+    "lvm2",
+    "mdadm",
+    "ifupdown*",
+    "netplan.io",
+    "network-manager",
+    "systemd-resolved",
+    "resolvconf",
+    "isc-dhcp-client",
+    "sudo",
+    "cron",
+    "nftables",
+    "iptables*",
+    "ufw",
+    "firewalld",
+    "fail2ban",
+    "nginx*",
+    "apache2*",
+    "lighttpd*",
+    "haproxy",
+    "varnish",
+    "php*-fpm",
+    "libapache2-mod-*",
+    "mariadb-server*",
+    "mysql-server*",
+    "postgresql",
+    "postgresql-[0-9]*",
+    "redis*",
+    "valkey*",
+    "memcached",
+    "postfix*",
+    "exim4*",
+    "dovecot-*",
+    "cyrus-*",
+    "opendkim*",
+    "rspamd",
+    "spamassassin",
+    "spamd",
+    "clamav*",
+    "amavisd-new",
+    "mailman*",
+    "bind9",
+    "pdns-*",
+    "unbound",
+    "nsd",
+    "proftpd*",
+    "vsftpd",
+    "pure-ftpd*",
+    "quota",
+    "acl",
+    "certbot",
+    "restic",
+    "borgbackup",
+    "psa*",
+    "plesk-*",
+    "cpanel*",
+    "webmin",
+    "virtualmin*",
+    "usermin",
+    "hestia*",
+    "ispconfig*",
+    "directadmin*",
 )
 
 
@@ -34,14 +100,38 @@ def removals(context):
             plain.append(name)
         elif agreed or known or entry.get("expected"):
             reason = (agreed or known or {}).get("reason") or entry.get("expected")
-            found.append(Finding(id="packages.removal.accepted", severity="info", subject=name, title="will be removed, %s" % ("accepted" if agreed else "as the release path expects"), evidence=str(reason)))
+            found.append(
+                Finding(
+                    id="packages.removal.accepted",
+                    severity="info",
+                    subject=name,
+                    title="will be removed, %s" % ("accepted" if agreed else "as the release path expects"),
+                    evidence=str(reason),
+                )
+            )
         elif entry.get("replacement"):
             found.append(Finding(id="packages.removal.replaced", severity="info", subject=name, title="will be replaced by %s" % entry["replacement"]))
         else:
-            found.append(Finding(
-                id="packages.removal.protected", severity="blocker", subject=name, title="the upgrade would remove this package, and customers or access depend on it", evidence="version %s" % entry.get("from", "?"),
-                remedy="apt-get -s full-upgrade with the target's sources shows what it conflicts with: remove that, or map its source; if it may go, name it in preflight_accepted_removals with the reason",
-            ))
+            found.append(
+                Finding(
+                    id="packages.removal.protected",
+                    severity="blocker",
+                    subject=name,
+                    title="the upgrade would remove this package, and customers or access depend on it",
+                    evidence="version %s" % entry.get("from", "?"),
+                    remedy="apt-get -s full-upgrade with the target's sources shows what it conflicts with: remove that, or map its source; if it may "
+                    "go, name it in preflight_accepted_removals with the reason",
+                )
+            )
     if plain:
-        found.append(Finding(id="packages.removals", severity="info", subject="%d packages" % len(plain), title="will be removed", evidence=", ".join(sorted(plain)), details={"packages": sorted(plain)}))
+        found.append(
+            Finding(
+                id="packages.removals",
+                severity="info",
+                subject="%d packages" % len(plain),
+                title="will be removed",
+                evidence=", ".join(sorted(plain)),
+                details={"packages": sorted(plain)},
+            )
+        )
     return found

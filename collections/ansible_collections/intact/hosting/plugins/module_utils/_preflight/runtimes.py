@@ -15,7 +15,14 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 VERSION = re.compile(r"php(\d+\.\d+)(?:-fpm)?\b")
 # Brought by every version's own dependencies, or built in by now.
 ALWAYS = ("common", "cli", "fpm", "json", "opcache", "readline", "phpdbg", "cgi", "dev", "embed")
-SITES = ("/etc/nginx/sites-enabled/*", "/etc/nginx/conf.d/*.conf", "/etc/apache2/sites-enabled/*", "/etc/apache2/conf-enabled/*", "/etc/apache2/mods-enabled/php*", "/etc/lighttpd/conf-enabled/*")
+SITES = (
+    "/etc/nginx/sites-enabled/*",
+    "/etc/nginx/conf.d/*.conf",
+    "/etc/apache2/sites-enabled/*",
+    "/etc/apache2/conf-enabled/*",
+    "/etc/apache2/mods-enabled/php*",
+    "/etc/lighttpd/conf-enabled/*",
+)
 
 
 def versions(context):
@@ -46,7 +53,11 @@ def carried(path, version, rules):
     """The release path's rule that takes a versioned file along to the new version, or None."""
     for rule in rules or []:
         source = str(rule.get("from", "")).rstrip("/")
-        if source and version in source and (path == source or path.startswith(source + "/") or fnmatch.fnmatchcase(path, source) or fnmatch.fnmatchcase(path, source + "/*")):
+        if (
+            source
+            and version in source
+            and (path == source or path.startswith(source + "/") or fnmatch.fnmatchcase(path, source) or fnmatch.fnmatchcase(path, source + "/*"))
+        ):
             return rule
     return None
 
@@ -57,16 +68,31 @@ def runtimes(context):
     if not leaving:
         return []
     if not staying:
-        return [Finding(id="runtimes.php.none", severity="blocker", subject="PHP " + ", ".join(sorted(leaving)), title="the upgrade removes PHP and brings no other", remedy="install the metapackage (php-fpm or libapache2-mod-php) now, so that the upgrade brings the new version")]
+        return [
+            Finding(
+                id="runtimes.php.none",
+                severity="blocker",
+                subject="PHP " + ", ".join(sorted(leaving)),
+                title="the upgrade removes PHP and brings no other",
+                remedy="install the metapackage (php-fpm or libapache2-mod-php) now, so that the upgrade brings the new version",
+            )
+        ]
     new, found, listens = staying[0], [], {}
     coming = {entry["name"] for kind in ("install", "upgrade") for entry in context.planned(kind)}
     rules = context.release_path.get("carry")
     for version, names in sorted(leaving.items()):
         for part in lost_extensions(names, version, new, coming):
-            found.append(Finding(
-                id="runtimes.php.extension", severity="blocker", subject="php%s-%s" % (version, part), title="the target gets PHP %s without the extension %s" % (new, part), evidence="installed for PHP %s, not in the plan for %s" % (version, new),
-                remedy="apt-get install php-%s (the metapackage) now, so that the upgrade brings it; if it is of no use, apt-get remove php%s-%s" % (part, version, part),
-            ))
+            found.append(
+                Finding(
+                    id="runtimes.php.extension",
+                    severity="blocker",
+                    subject="php%s-%s" % (version, part),
+                    title="the target gets PHP %s without the extension %s" % (new, part),
+                    evidence="installed for PHP %s, not in the plan for %s" % (version, new),
+                    remedy="apt-get install php-%s (the metapackage) now, so that the upgrade brings it; if it is of no use, apt-get remove php%s-%s"
+                    % (part, version, part),
+                )
+            )
         for path in context.host.glob("/etc/php/%s/fpm/pool.d/*.conf" % version):
             rule = carried(path, version, rules)
             text = context.host.text(path)
@@ -74,9 +100,26 @@ def runtimes(context):
                 listens[context.host.realpath(listen)] = (path, rule)
                 listens[listen] = (path, rule)
             if rule:
-                found.append(Finding(id="runtimes.php.carried", severity="info", subject=path, title="this pool is carried from PHP %s to %s" % (version, new), evidence=str(rule.get("reason", ""))))
+                found.append(
+                    Finding(
+                        id="runtimes.php.carried",
+                        severity="info",
+                        subject=path,
+                        title="this pool is carried from PHP %s to %s" % (version, new),
+                        evidence=str(rule.get("reason", "")),
+                    )
+                )
             else:
-                found.append(Finding(id="runtimes.php.pool", severity="blocker", subject=path, title="this pool would be lost: the target has PHP %s instead of %s" % (new, version), remedy="add carry {from: /etc/php/%s/fpm/pool.d, to: /etc/php/%s/fpm/pool.d} to the release path, or move the site to a PHP that stays" % (version, new)))
+                found.append(
+                    Finding(
+                        id="runtimes.php.pool",
+                        severity="blocker",
+                        subject=path,
+                        title="this pool would be lost: the target has PHP %s instead of %s" % (new, version),
+                        remedy="add carry {from: /etc/php/%s/fpm/pool.d, to: /etc/php/%s/fpm/pool.d} to the release path, or move the site to a PHP that stays"
+                        % (version, new),
+                    )
+                )
     found += _references(context, leaving, new, listens)
     return found
 
@@ -94,17 +137,51 @@ def _references(context, leaving, new, listens):
                     match = VERSION.search(socket)
                     if match and match.group(1) in leaving and not (pool and pool[1]) and (path, socket) not in told:
                         told.add((path, socket))
-                        found.append(Finding(
-                            id="runtimes.php.site", severity="blocker", subject=path, title="this site asks PHP %s, which the target does not have" % match.group(1), evidence=body[:160],
-                            remedy="let it use /run/php/php-fpm.sock, or a pool of its own that the release path carries to PHP %s" % new,
-                        ))
+                        found.append(
+                            Finding(
+                                id="runtimes.php.site",
+                                severity="blocker",
+                                subject=path,
+                                title="this site asks PHP %s, which the target does not have" % match.group(1),
+                                evidence=body[:160],
+                                remedy="let it use /run/php/php-fpm.sock, or a pool of its own that the release path carries to PHP %s" % new,
+                            )
+                        )
                 module = re.search(r"libphp(\d+\.\d+)\.so", body)
-                if module and module.group(1) in leaving and (path, "module") not in told and "libapache2-mod-php%s" % new not in {e["name"] for e in context.planned("install")}:
+                if (
+                    module
+                    and module.group(1) in leaving
+                    and (path, "module") not in told
+                    and "libapache2-mod-php%s" % new not in {e["name"] for e in context.planned("install")}
+                ):
                     told.add((path, "module"))
-                    found.append(Finding(id="runtimes.php.site", severity="blocker", subject=path, title="apache loads PHP %s, which the target does not have" % module.group(1), evidence=body[:160], remedy="apt-get install libapache2-mod-php (the metapackage) now, so that the upgrade brings PHP %s" % new))
-    for path in ["/etc/crontab"] + context.host.glob("/etc/cron.d/*") + context.host.glob("/var/spool/cron/crontabs/*") + context.host.glob("/etc/systemd/system/*.service"):
+                    found.append(
+                        Finding(
+                            id="runtimes.php.site",
+                            severity="blocker",
+                            subject=path,
+                            title="apache loads PHP %s, which the target does not have" % module.group(1),
+                            evidence=body[:160],
+                            remedy="apt-get install libapache2-mod-php (the metapackage) now, so that the upgrade brings PHP %s" % new,
+                        )
+                    )
+    for path in (
+        ["/etc/crontab"]
+        + context.host.glob("/etc/cron.d/*")
+        + context.host.glob("/var/spool/cron/crontabs/*")
+        + context.host.glob("/etc/systemd/system/*.service")
+    ):
         for number, line in enumerate(context.host.text(path).splitlines(), 1):
             match = re.search(r"(?:^|[\s/=])php(\d+\.\d+)(?=\s|$)", line)
             if match and match.group(1) in leaving and not line.lstrip().startswith("#"):
-                found.append(Finding(id="runtimes.php.job", severity="blocker", subject="%s:%d" % (path, number), title="this job runs PHP %s, which the target does not have" % match.group(1), evidence=" ".join(line.split())[:160], remedy="write php instead of php%s" % match.group(1)))
+                found.append(
+                    Finding(
+                        id="runtimes.php.job",
+                        severity="blocker",
+                        subject="%s:%d" % (path, number),
+                        title="this job runs PHP %s, which the target does not have" % match.group(1),
+                        evidence=" ".join(line.split())[:160],
+                        remedy="write php instead of php%s" % match.group(1),
+                    )
+                )
     return found

@@ -26,29 +26,64 @@ def parsed(context):
     sources, wrong, ignored = context.sources()
     found = [
         Finding(
-            id="sources.unparsable", severity="blocker", subject="%s:%d" % (bad.file, bad.line), title="this source cannot be read: %s" % bad.why,
-            evidence=without_password(bad.text), remedy="correct or remove line %d of %s, then run check-host again" % (bad.line, bad.file),
+            id="sources.unparsable",
+            severity="blocker",
+            subject="%s:%d" % (bad.file, bad.line),
+            title="this source cannot be read: %s" % bad.why,
+            evidence=without_password(bad.text),
+            remedy="correct or remove line %d of %s, then run check-host again" % (bad.line, bad.file),
         )
         for bad in wrong
     ]
     for path in ignored:
-        found.append(Finding(id="sources.ignored", severity="info", subject=path, title="apt passes over this file", evidence="its name does not end in .list or .sources, or has odd characters"))
+        found.append(
+            Finding(
+                id="sources.ignored",
+                severity="info",
+                subject=path,
+                title="apt passes over this file",
+                evidence="its name does not end in .list or .sources, or has odd characters",
+            )
+        )
     path, fetched = _apt.refreshed(context)
     refused = _MALFORMED.search(fetched.error)
     if refused and not wrong:
-        found.append(Finding(id="sources.unparsable", severity="blocker", subject="apt", title="apt cannot read its sources", evidence=without_password(refused.group(0)), remedy="correct the file that apt names, then run check-host again"))
+        found.append(
+            Finding(
+                id="sources.unparsable",
+                severity="blocker",
+                subject="apt",
+                title="apt cannot read its sources",
+                evidence=without_password(refused.group(0)),
+                remedy="correct the file that apt names, then run check-host again",
+            )
+        )
     if fetched.rc != 0:
         return found  # indextargets lists what could be fetched: with a failing source it would accuse good ones
     asked = context.host.run(["apt-get", "-q", "-c", path, "indextargets", "--format", "$(SOURCESENTRY)"])
     seen = set(asked.text.split())
     for source in sources:
         if source.enabled and "deb" in source.types and source.entry not in seen:
-            found.append(Finding(
-                id="sources.unread", severity="blocker", subject=source.subject, title="apt does not use this source although it looks right", evidence=source.words,
-                remedy="apt-get indextargets shows what apt uses; correct or remove the entry",
-            ))
+            found.append(
+                Finding(
+                    id="sources.unread",
+                    severity="blocker",
+                    subject=source.subject,
+                    title="apt does not use this source although it looks right",
+                    evidence=source.words,
+                    remedy="apt-get indextargets shows what apt uses; correct or remove the entry",
+                )
+            )
     for entry in sorted(seen - {source.entry for source in sources}):
-        found.append(Finding(id="sources.unknown", severity="blocker", subject=entry, title="apt uses a source that this check did not find", remedy="apt-config dump Dir::Etc shows where apt looks; move the source below /etc/apt/sources.list.d"))
+        found.append(
+            Finding(
+                id="sources.unknown",
+                severity="blocker",
+                subject=entry,
+                title="apt uses a source that this check did not find",
+                remedy="apt-config dump Dir::Etc shows where apt looks; move the source below /etc/apt/sources.list.d",
+            )
+        )
     return found
 
 
@@ -59,13 +94,29 @@ def reachable(context):
         return []  # what cannot be read is told by PF08
     said = _apt.judge(result.error)
     if not said:
-        return [Finding(id="sources.unreachable", severity="blocker", subject="apt-get update", title="the sources could not be read", evidence=without_password(result.error)[-500:], remedy="repair what apt names, then run check-host again")]
+        return [
+            Finding(
+                id="sources.unreachable",
+                severity="blocker",
+                subject="apt-get update",
+                title="the sources could not be read",
+                evidence=without_password(result.error)[-500:],
+                remedy="repair what apt names, then run check-host again",
+            )
+        ]
     remedies = {
         "clock.skew": "set the clock (timedatectl; chronyc makestep), then run check-host again",
         "sources.unreachable": "look at the network, the proxy (apt-config dump Acquire) and the mirror, then run check-host again",
     }
     return [
-        Finding(id=ident, severity="blocker", subject=without_password(url) or "apt-get update", title=title, evidence=without_password(message)[:400], remedy=remedies.get(ident, "correct, replace or disable the source, then run check-host again"))
+        Finding(
+            id=ident,
+            severity="blocker",
+            subject=without_password(url) or "apt-get update",
+            title=title,
+            evidence=without_password(message)[:400],
+            remedy=remedies.get(ident, "correct, replace or disable the source, then run check-host again"),
+        )
         for url, (ident, title, message) in sorted(said.items())
     ]
 
@@ -83,22 +134,56 @@ def suites(context):
             if suite in _apt_sources.ALIASES or base in ("stable", "oldstable", "testing", "unstable", "sid") and own(context, source):
                 if not own(context, source):
                     continue  # a vendor's "stable" is its own name, not Debian's alias
-                found.append(Finding(
-                    id="sources.alias", severity="blocker", subject=source.subject, title="suite %s is an alias that moves to another release by itself" % suite, evidence=source.words,
-                    remedy="write %s instead of %s in %s" % (suite.replace(base, codename, 1), suite, source.file),
-                ))
+                found.append(
+                    Finding(
+                        id="sources.alias",
+                        severity="blocker",
+                        subject=source.subject,
+                        title="suite %s is an alias that moves to another release by itself" % suite,
+                        evidence=source.words,
+                        remedy="write %s instead of %s in %s" % (suite.replace(base, codename, 1), suite, source.file),
+                    )
+                )
             elif base in others and (own(context, source) or base == (context.release_path.get("target") or {}).get("codename")):
-                found.append(Finding(id="sources.mixed", severity="blocker", subject=source.subject, title="suite %s belongs to another release than %s" % (suite, codename), evidence=source.words, remedy="remove the entry, or write %s" % codename))
+                found.append(
+                    Finding(
+                        id="sources.mixed",
+                        severity="blocker",
+                        subject=source.subject,
+                        title="suite %s belongs to another release than %s" % (suite, codename),
+                        evidence=source.words,
+                        remedy="remove the entry, or write %s" % codename,
+                    )
+                )
             elif suite.endswith("-backports"):
-                found.append(Finding(id="sources.backports", severity="warning", subject=source.subject, title="backports are enabled", evidence=source.words, remedy="disable it before the upgrade; what came from it is listed under packages.backports"))
+                found.append(
+                    Finding(
+                        id="sources.backports",
+                        severity="warning",
+                        subject=source.subject,
+                        title="backports are enabled",
+                        evidence=source.words,
+                        remedy="disable it before the upgrade; what came from it is listed under packages.backports",
+                    )
+                )
     names = [name for name, (version, status) in sorted(context.packages().items()) if "~bpo" in version and status[1] == "i"]
     if names:
-        found.append(Finding(id="packages.backports", severity="warning", subject=", ".join(names[:10]), title="%d packages came from backports" % len(names), evidence=", ".join(names), remedy="see that the target release has them in a newer version, or remove them"))
+        found.append(
+            Finding(
+                id="packages.backports",
+                severity="warning",
+                subject=", ".join(names[:10]),
+                title="%d packages came from backports" % len(names),
+                evidence=", ".join(names),
+                remedy="see that the target release has them in a newer version, or remove them",
+            )
+        )
     return found
 
 
 def origins(context):
     """{entry as apt calls it: (Origin, Label)} of the host's own sources, by their freshly fetched Release files."""
+
     def read():
         path, _result = _apt.refreshed(context)
         asked = context.host.run(["apt-get", "-q", "-c", path, "indextargets", "--format", "$(SOURCESENTRY)|$(ORIGIN)|$(LABEL)"], check=False)
@@ -107,6 +192,7 @@ def origins(context):
             entry, origin, label = (line + "||").split("|")[:3]
             out[entry] = ("" if origin.startswith("$(") else origin, "" if label.startswith("$(") else label)
         return out
+
     return context.once("origins", read)
 
 
@@ -155,7 +241,15 @@ def third_party(context):
         if own(context, source) or "deb" not in source.types:
             continue
         if not source.enabled:
-            found.append(Finding(id="sources.third.disabled", severity="info", subject=source.subject, title="a disabled source of a third party stays disabled", evidence=source.words))
+            found.append(
+                Finding(
+                    id="sources.third.disabled",
+                    severity="info",
+                    subject=source.subject,
+                    title="a disabled source of a third party stays disabled",
+                    evidence=source.words,
+                )
+            )
             continue
         for uri in source.uris:
             for suite in source.suites:
@@ -167,7 +261,15 @@ def _third(context, source, uri, suite, fate):
     action, new_uri, new_suite, reason = fate
     name = "%s %s" % (without_password(uri), suite)
     if action == "disable":
-        return [Finding(id="sources.third.dropped", severity="info", subject=name, title="the upgrade disables this source", evidence="%s; %s" % (source.subject, reason))]
+        return [
+            Finding(
+                id="sources.third.dropped",
+                severity="info",
+                subject=name,
+                title="the upgrade disables this source",
+                evidence="%s; %s" % (source.subject, reason),
+            )
+        ]
     wanted = _apt_sources.Source(source.file, source.line, ["deb"], [new_uri], [new_suite], source.components, dict(source.options))
     key = "third-" + hashlib.sha256(_apt_sources.render(wanted).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     directory = os.path.join(context.cache, key)
@@ -177,14 +279,31 @@ def _third(context, source, uri, suite, fate):
     result = _apt.update(context, _apt.private(context, key, sourcelist=listing), timeout=120)
     context.host.remove_tree(directory)
     if result.rc == 0:
-        return [] if action == "rename" else [Finding(
-            id="sources.third.kept", severity="info", subject=name, title="this source stays as it is, its suite names no release", evidence="%s; %s" % (source.subject, reason),
-            remedy="if the vendor has another suite for %s, name it in preflight_source_map" % context.target(),
-        )]
+        return (
+            []
+            if action == "rename"
+            else [
+                Finding(
+                    id="sources.third.kept",
+                    severity="info",
+                    subject=name,
+                    title="this source stays as it is, its suite names no release",
+                    evidence="%s; %s" % (source.subject, reason),
+                    remedy="if the vendor has another suite for %s, name it in preflight_source_map" % context.target(),
+                )
+            ]
+        )
     said = _apt.judge(result.error)
     ident, title, message = next(iter(said.values()), ("sources.unreachable", "the source could not be read", result.error[-300:]))
     title = "the source has no suite %s for %s" % (new_suite, context.target()) if ident == "sources.missing" else "at the target, " + title
-    return [Finding(
-        id="sources.target." + ident.split(".", 1)[1], severity="blocker", subject=name, title=title, evidence="%s: %s" % (source.subject, without_password(message)[:300]),
-        remedy="ask the vendor for %s, then add to preflight_source_map: {match: '%s', action: rename | disable, suite: ..., reason: ...}" % (context.target(), without_password(uri)),
-    )]
+    return [
+        Finding(
+            id="sources.target." + ident.split(".", 1)[1],
+            severity="blocker",
+            subject=name,
+            title=title,
+            evidence="%s: %s" % (source.subject, without_password(message)[:300]),
+            remedy="ask the vendor for %s, then add to preflight_source_map: {match: '%s', action: rename | disable, suite: ..., reason: ...}"
+            % (context.target(), without_password(uri)),
+        )
+    ]

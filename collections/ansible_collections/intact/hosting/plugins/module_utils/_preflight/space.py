@@ -40,19 +40,47 @@ def needs(plan, device):
 def transaction(context):
     """PF13: every filesystem has room for what this transaction really writes there, and a fifth more."""
     if not context.plan:
-        return [Finding(id="space.unknown", severity="blocker", subject="upgrade plan", title="there is no plan, so nobody knows how much room the upgrade needs", remedy="clear the findings of the plan first, then run check-host again")]
+        return [
+            Finding(
+                id="space.unknown",
+                severity="blocker",
+                subject="upgrade plan",
+                title="there is no plan, so nobody knows how much room the upgrade needs",
+                remedy="clear the findings of the plan first, then run check-host again",
+            )
+        ]
     if not context.plan.get("disk_bytes"):
-        return [Finding(id="space.unknown", severity="blocker", subject="upgrade plan", title="the plan holds no sizes", remedy="run upgrade_plan_info again; if it stays so, this is a defect")] if context.planned("upgrade") else []
+        return (
+            [
+                Finding(
+                    id="space.unknown",
+                    severity="blocker",
+                    subject="upgrade plan",
+                    title="the plan holds no sizes",
+                    remedy="run upgrade_plan_info again; if it stays so, this is a defect",
+                )
+            ]
+            if context.planned("upgrade")
+            else []
+        )
     found, notes = [], []
     for mount, growth in needs(context.plan, lambda path: context.host.space(path).device).values():
         wanted, free = math.ceil(growth * MARGIN), context.host.space(mount).bytes_free
         notes.append("%s needs %s, has %s" % (mount, size(wanted), size(free)))
         if free < wanted:
-            found.append(Finding(
-                id="space.short", severity="blocker", subject=mount, title="not enough room for this upgrade", evidence="needs %s (downloads %s of all, a fifth added), free %s" % (size(wanted), size(int(context.plan.get("download_bytes") or 0)), size(free)),
-                remedy="free %s on %s (apt-get clean; journalctl --vacuum-size=200M; old logs and backups), or extend it; downloads can go elsewhere with Dir::Cache::archives" % (size(wanted - free), mount),
-                details={"needed": wanted, "free": free},
-            ))
+            found.append(
+                Finding(
+                    id="space.short",
+                    severity="blocker",
+                    subject=mount,
+                    title="not enough room for this upgrade",
+                    evidence="needs %s (downloads %s of all, a fifth added), free %s"
+                    % (size(wanted), size(int(context.plan.get("download_bytes") or 0)), size(free)),
+                    remedy="free %s on %s (apt-get clean; journalctl --vacuum-size=200M; old logs and backups), or extend it; downloads can go "
+                    "elsewhere with Dir::Cache::archives" % (size(wanted - free), mount),
+                    details={"needed": wanted, "free": free},
+                )
+            )
     if notes and not found:
         found.append(Finding(id="space.enough", severity="info", subject="filesystems", title="room for the transaction is there", evidence="; ".join(notes)))
     return found
@@ -63,21 +91,45 @@ def boot(context):
     if context.container():
         return [Finding(id="boot.unseen", severity="info", subject="/boot", title="not judged: a container boots nothing", evidence=context.container())]
     host, here = context.host, context.host.space("/boot")
-    images = [p for p in host.glob("/boot/vmlinuz-*")]
-    initrds = [p for p in host.glob("/boot/initrd.img-*")]
+    images = host.glob("/boot/vmlinuz-*")
+    initrds = host.glob("/boot/initrd.img-*")
     if not images or not initrds:
-        return [Finding(id="boot.empty", severity="warning", subject="/boot", title="no kernel or no initrd lies in /boot", remedy="find out from where this host boots before the upgrade changes it")]
+        return [
+            Finding(
+                id="boot.empty",
+                severity="warning",
+                subject="/boot",
+                title="no kernel or no initrd lies in /boot",
+                remedy="find out from where this host boots before the upgrade changes it",
+            )
+        ]
     largest = max(host.lstat(p).st_size for p in initrds)
     wanted = int(largest * 1.5) + max(host.lstat(p).st_size for p in images) + (16 << 20)
     found = []
     if here.bytes_free < wanted:
-        found.append(Finding(
-            id="boot.short", severity="blocker", subject="/boot", title="no room for the target's kernel", evidence="needs %s (initrd %s, half as much again, and the kernel), free %s, %d kernels there" % (size(wanted), size(largest), size(here.bytes_free), len(images)),
-            remedy="apt-get autoremove --purge removes old kernels; MODULES=dep in /etc/initramfs-tools/initramfs.conf makes smaller initrds",
-        ))
+        found.append(
+            Finding(
+                id="boot.short",
+                severity="blocker",
+                subject="/boot",
+                title="no room for the target's kernel",
+                evidence="needs %s (initrd %s, half as much again, and the kernel), free %s, %d kernels there"
+                % (size(wanted), size(largest), size(here.bytes_free), len(images)),
+                remedy="apt-get autoremove --purge removes old kernels; MODULES=dep in /etc/initramfs-tools/initramfs.conf makes smaller initrds",
+            )
+        )
     minimum = (context.release_path.get("boot_minimum") or {}).get("size")
     if minimum and here.device != host.space("/").device and here.bytes_total < int(minimum):
-        found.append(Finding(id="boot.small", severity="warning", subject="/boot", title="the filesystem is smaller than the release notes ask for", evidence="%s of %s" % (size(here.bytes_total), size(int(minimum))), remedy="keep only two kernels there, or extend it before the upgrade"))
+        found.append(
+            Finding(
+                id="boot.small",
+                severity="warning",
+                subject="/boot",
+                title="the filesystem is smaller than the release notes ask for",
+                evidence="%s of %s" % (size(here.bytes_total), size(int(minimum))),
+                remedy="keep only two kernels there, or extend it before the upgrade",
+            )
+        )
     return found
 
 
@@ -92,12 +144,23 @@ def inodes(context):
             continue
         seen.add(here.device)
         if here.inodes_free * 20 < here.inodes_total:
-            found.append(Finding(id="space.inodes", severity="blocker", subject=path, title="hardly any inodes are left", evidence="%d of %d free" % (here.inodes_free, here.inodes_total), remedy="find %s -xdev -printf '%%h\\n' | sort | uniq -c | sort -n | tail shows where the files are: clear sessions and caches" % path))
+            found.append(
+                Finding(
+                    id="space.inodes",
+                    severity="blocker",
+                    subject=path,
+                    title="hardly any inodes are left",
+                    evidence="%d of %d free" % (here.inodes_free, here.inodes_total),
+                    remedy="find %s -xdev -printf '%%h\\n' | sort | uniq -c | sort -n | tail shows where the files are: clear sessions and caches" % path,
+                )
+            )
     return found
 
 
 # What programs put there for a moment is no data: temporary directories of daemons, sockets that a start makes anew.
-_TRANSIENT = re.compile(r"(tmpdir|tmp_dir|temp_dir|temp_path|TMPDIR|TMP=|TEMP=|upload_tmp|client_body_temp|tmp-dir|ReadWritePaths|InaccessiblePaths|PrivateTmp|open_basedir)", re.I)
+_TRANSIENT = re.compile(
+    r"(tmpdir|tmp_dir|temp_dir|temp_path|TMPDIR|TMP=|TEMP=|upload_tmp|client_body_temp|tmp-dir|ReadWritePaths|InaccessiblePaths|PrivateTmp|open_basedir)", re.I
+)
 
 
 def temporary(context):
@@ -109,7 +172,11 @@ def temporary(context):
     if host.realpath("/etc/systemd/system/tmp.mount") == "/dev/null" or re.search(r"(?m)^[^#\s]\S*\s+/tmp\s", host.text("/etc/fstab")):
         return []
     found = []
-    asked = host.run(["grep", "-rIsE", "--exclude-dir=apt", "--exclude-dir=ssl", "--exclude-dir=alternatives", "(^|[^[:alnum:]_./-])/tmp/[[:alnum:]_.-]+", "/etc"], timeout=60, check=False)
+    asked = host.run(
+        ["grep", "-rIsE", "--exclude-dir=apt", "--exclude-dir=ssl", "--exclude-dir=alternatives", "(^|[^[:alnum:]_./-])/tmp/[[:alnum:]_.-]+", "/etc"],
+        timeout=60,
+        check=False,
+    )
     uses = {}
     for line in asked.text.splitlines():
         path, _sign, text = line.partition(":")
@@ -120,13 +187,39 @@ def temporary(context):
     for path, body in sorted(uses.items()):
         if path not in distributed:
             target = re.search(r"/tmp/[\w./-]+", body).group(0)
-            found.append(Finding(id="tmp.configured", severity="warning", subject=path, title="a configuration relies on %s" % target, evidence="from %s on, /tmp is emptied at every start" % context.target(), remedy="move it below /var/lib or /var/tmp, or mask tmp.mount before the upgrade"))
+            found.append(
+                Finding(
+                    id="tmp.configured",
+                    severity="warning",
+                    subject=path,
+                    title="a configuration relies on %s" % target,
+                    evidence="from %s on, /tmp is emptied at every start" % context.target(),
+                    remedy="move it below /var/lib or /var/tmp, or mask tmp.mount before the upgrade",
+                )
+            )
     opened = host.open_below("/tmp/")
     kept = {path: name for path, name in opened.items() if not re.search(r"/(systemd-private-|ansible|\.ansible|tmp[\w]{6,}|#sql|ib[\w]{6})", path)}
     for path, name in sorted(kept.items()):
-        found.append(Finding(id="tmp.open", severity="warning", subject=path, title="%s works on a file in /tmp" % name, evidence="from %s on, /tmp is emptied at every start" % context.target(), remedy="let %s keep it below /var/lib or /var/tmp" % name))
+        found.append(
+            Finding(
+                id="tmp.open",
+                severity="warning",
+                subject=path,
+                title="%s works on a file in /tmp" % name,
+                evidence="from %s on, /tmp is emptied at every start" % context.target(),
+                remedy="let %s keep it below /var/lib or /var/tmp" % name,
+            )
+        )
     if context.cache.startswith(("/tmp/", "/run/", "/dev/shm/")):
-        found.append(Finding(id="tmp.state", severity="blocker", subject=context.cache, title="Intact's own state would not survive a reboot", remedy="set preflight_cache_dir below /var/lib"))
+        found.append(
+            Finding(
+                id="tmp.state",
+                severity="blocker",
+                subject=context.cache,
+                title="Intact's own state would not survive a reboot",
+                remedy="set preflight_cache_dir below /var/lib",
+            )
+        )
     return found
 
 

@@ -39,8 +39,14 @@ def daemons(context):
             continue
         context.once("hints", dict)[entry["name"]] = str(entry.get("remedy") or entry.get("reason") or "")
         named[entry["name"]] = configs.Daemon(
-            entry["name"], known.packages if known else detect, tuple(entry.get("command") or known.argv), entry.get("configuration") or known.where,
-            unit=known.unit if known else "", says=entry.get("says") or (known.says if known else ""), target=tuple(entry.get("packages") or known.target), network=bool(entry.get("network", known.network if known else False)),
+            entry["name"],
+            known.packages if known else detect,
+            tuple(entry.get("command") or known.argv),
+            entry.get("configuration") or known.where,
+            unit=known.unit if known else "",
+            says=entry.get("says") or (known.says if known else ""),
+            target=tuple(entry.get("packages") or known.target),
+            network=bool(entry.get("network", known.network if known else False)),
         )
     out = []
     for daemon in named.values():
@@ -59,7 +65,11 @@ def place(message, where):
 def telling(text):
     """The lines of a daemon's message that say what is wrong, on one line. Pure."""
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    wrong = [line for line in lines if re.search(r"fatal|error|emerg|unknown|invalid|unsupported|obsolete|not (?:found|supported)|failed|bad |missing|deprecated", line, re.I)]
+    wrong = [
+        line
+        for line in lines
+        if re.search(r"fatal|error|emerg|unknown|invalid|unsupported|obsolete|not (?:found|supported)|failed|bad |missing|deprecated", line, re.I)
+    ]
     return " | ".join((wrong or lines)[-4:])[:700]
 
 
@@ -77,10 +87,16 @@ def valid_there(context):
         base = _targetroot.unpacked(context, config, archives, packages)
         told, _fresh = _targetroot.ask(context, base, orders, files)
     except IntactError as exc:
-        return [Finding(
-            id="config.target.unchecked", severity="blocker", subject=", ".join(daemon.name for daemon, _found in chosen), title="nobody could see whether the target's daemons accept this configuration", evidence=str(exc),
-            remedy="repair what is named; on a container without private mounts try the daemons on a copy, and waive this with what you saw",
-        )]
+        return [
+            Finding(
+                id="config.target.unchecked",
+                severity="blocker",
+                subject=", ".join(daemon.name for daemon, _found in chosen),
+                title="nobody could see whether the target's daemons accept this configuration",
+                evidence=str(exc),
+                remedy="repair what is named; on a container without private mounts try the daemons on a copy, and waive this with what you saw",
+            )
+        ]
     answers = {answer["name"]: answer for answer in told}
     found = []
     for daemon, versions in chosen:
@@ -95,10 +111,16 @@ def valid_there(context):
         path = place(said, daemon.where)
         main = next((v for n, v in sorted(versions.items()) if fnmatch.fnmatchcase(n, daemon.target[0])), "")
         into = context.options.get("target_files_name") or "a directory on the controller (name it in distro_upgrade_target_files)"
-        found.append(Finding(
-            id="config.target.broken", severity="blocker", subject=daemon.name, title="%s %s of %s refuses the configuration that it would find" % (daemon.name, main, context.target()), evidence=message,
-            remedy="port %s: put what works as %s%s into %s and run check-host again. It is tried here with the target's own binary, and the upgrade puts it in place%s" % (
-                path, daemon.where.lstrip("/"), "/..." if path != daemon.where else "", into, "; " + hint if hint else ""),
-            details={"path": path, "output": said[-4000:], "packages": versions},
-        ))
+        found.append(
+            Finding(
+                id="config.target.broken",
+                severity="blocker",
+                subject=daemon.name,
+                title="%s %s of %s refuses the configuration that it would find" % (daemon.name, main, context.target()),
+                evidence=message,
+                remedy="port %s: put what works as %s%s into %s and run check-host again. It is tried here with the target's own binary, and the "
+                "upgrade puts it in place%s" % (path, daemon.where.lstrip("/"), "/..." if path != daemon.where else "", into, "; " + hint if hint else ""),
+                details={"path": path, "output": said[-4000:], "packages": versions},
+            )
+        )
     return found

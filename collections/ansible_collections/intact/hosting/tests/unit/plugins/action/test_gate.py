@@ -11,8 +11,8 @@ import os
 from unittest import mock
 
 import pytest
-
 from ansible.errors import AnsibleActionFail
+
 from ansible_collections.intact.hosting.plugins.action import gate
 
 FINDING = {"id": "packages.held", "severity": "blocker", "subject": "unzip", "title": "held", "evidence": "6.0 on hold", "remedy": "decide it."}
@@ -45,6 +45,7 @@ def _ask(monkeypatch):
         action = Gate(dict({"name": "preflight", "findings": []}, **args), check_mode)
         with mock.patch("ansible.plugins.action.ActionBase.run", return_value={}):
             return action.run(task_vars={"inventory_hostname": "web1"}), action.ran, printed
+
     return ask
 
 
@@ -57,7 +58,10 @@ def test_go_prints_one_line_and_writes_nothing_unasked(ask):
 def test_no_go_is_one_sentence_with_host_thing_and_remedy(ask):
     result, _ran, printed = ask(findings=[NOTE, FINDING])
     assert result["failed"]
-    assert result["msg"] == "web1: pre-flight says NO GO: 1 blocker; first: unzip: held (6.0 on hold); decide it. Clear it or add waivers to preflight_waivers, and run again"
+    assert (
+        result["msg"]
+        == "web1: pre-flight says NO GO: 1 blocker; first: unzip: held (6.0 on hold); decide it. Clear it or add waivers to preflight_waivers, and run again"
+    )
     assert any(line.startswith("BLOCK  packages.held  unzip") for line in printed)
     # a failed task's result is printed again, so it is short
     assert "table" not in result and [f["id"] for f in result["verdict"]["findings"]] == ["packages.held"]
@@ -78,7 +82,9 @@ def test_a_waiver_that_waives_nothing_is_told(ask):
     assert ask(waivers=[WAIVER])[2][-1].startswith("unused waiver: packages.held unzip")
 
 
-@pytest.mark.parametrize("waiver, word", [(dict(WAIVER, who=""), "lacks who"), (dict(WAIVER, expires="soon"), "'soon' is not a date"), (dict(WAIVER, id="*"), "waives everything")])
+@pytest.mark.parametrize(
+    "waiver, word", [(dict(WAIVER, who=""), "lacks who"), (dict(WAIVER, expires="soon"), "'soon' is not a date"), (dict(WAIVER, id="*"), "waives everything")]
+)
 def test_a_bad_waiver_is_named_with_its_variable(ask, waiver, word):
     with pytest.raises(AnsibleActionFail, match=word) as caught:
         ask(findings=[FINDING], waivers=[waiver], waivers_variable="preflight_waivers")
@@ -98,7 +104,12 @@ def test_the_verdict_is_kept_with_its_binding_and_the_journal_gets_an_event(ask)
     assert (copy, arguments["dest"], arguments["mode"]) == ("ansible.legacy.copy", "/var/lib/intact/x.json", "0600")
     assert document["binding"] == {"host_id": "a"} and document["checks"] == checks and document["go"] is False and document["host"] == "web1"
     assert not os.path.exists(arguments["src"])
-    assert event == "intact.hosting.flight_event" and fields["flight_id"] == "f-1" and fields["fields"]["go"] is False and fields["fields"]["counts"]["blocker"] == 1
+    assert (
+        event == "intact.hosting.flight_event"
+        and fields["flight_id"] == "f-1"
+        and fields["fields"]["go"] is False
+        and fields["fields"]["counts"]["blocker"] == 1
+    )
 
 
 def test_check_mode_decides_and_writes_nothing(ask):

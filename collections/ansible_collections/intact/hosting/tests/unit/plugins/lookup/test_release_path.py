@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible.errors import AnsibleLookupError
+
 from ansible_collections.intact.hosting.plugins.lookup import release_path as lookup
 
 TEXT = "name: %s\nsource: {id: debian, version: '12', codename: bookworm}\ntarget: {id: debian, version: '13', codename: trixie}\n"
@@ -24,12 +24,16 @@ def _places(tmp_path):
     return [str(own), str(shipped)]
 
 
-@pytest.mark.parametrize("name, expected", [("debian-12-13", "own debian-12-13"), ("debian-13-*", "shipped debian-13-14"), ("ubuntu-22.04-*", "shipped ubuntu-22.04-24.04")])
+@pytest.mark.parametrize(
+    "name, expected", [("debian-12-13", "own debian-12-13"), ("debian-13-*", "shipped debian-13-14"), ("ubuntu-22.04-*", "shipped ubuntu-22.04-24.04")]
+)
 def test_a_name_or_a_pattern(places, name, expected):
     assert lookup.read(lookup.find(name, places))["name"] == expected
 
 
-@pytest.mark.parametrize("name, word", [("debian-10-*", "no release path"), ("debian-*", "more than one"), ("../../etc/passwd", "is not the name"), ("", "is not the name")])
+@pytest.mark.parametrize(
+    "name, word", [("debian-10-*", "no release path"), ("debian-*", "more than one"), ("../../etc/passwd", "is not the name"), ("", "is not the name")]
+)
 def test_what_cannot_be_found_says_what_there_is(places, name, word):
     with pytest.raises(AnsibleLookupError, match=word) as caught:
         lookup.find(name, places)

@@ -25,7 +25,12 @@ def test_one_line_entries_with_options_and_comments():
     text = "# deb http://old/ bookworm main\n\ndeb [arch=amd64,i386 signed-by=/k.gpg] http://a.example.com/d bookworm main contrib # why\n"
     (source,), wrong = apt.parse(text, "/etc/apt/sources.list")
     assert not wrong
-    assert (source.subject, source.uris, source.suites, source.components) == ("/etc/apt/sources.list:3", ["http://a.example.com/d"], ["bookworm"], ["main", "contrib"])
+    assert (source.subject, source.uris, source.suites, source.components) == (
+        "/etc/apt/sources.list:3",
+        ["http://a.example.com/d"],
+        ["bookworm"],
+        ["main", "contrib"],
+    )
     assert source.options == {"architectures": ["amd64", "i386"], "signed-by": ["/k.gpg"]}
 
 
@@ -75,7 +80,8 @@ def test_an_unreadable_stanza_is_told(text, line, why):
 
 
 def test_rendering_reads_back_the_same_and_keeps_an_inline_key():
-    key = "Types: deb\nURIs: http://a/\nSuites: b\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abcd\n -----END PGP PUBLIC KEY BLOCK-----\n"
+    key = "Types: deb\nURIs: http://a/\nSuites: b\nComponents: main\nSigned-By:\n"
+    key += " -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abcd\n -----END PGP PUBLIC KEY BLOCK-----\n"
     for text in (STANZA, key):
         (source,), _wrong = apt.parse(text, "x.sources")
         (again,), wrong = apt.parse(apt.render(source), "x.sources")
@@ -86,10 +92,14 @@ def test_rendering_reads_back_the_same_and_keeps_an_inline_key():
 
 
 def test_all_files_that_apt_reads_and_no_other():
-    host = FakeSystem(files={
-        "/etc/apt/sources.list": "deb http://a/ b main\n", "/etc/apt/sources.list.d/x.sources": STANZA, "/etc/apt/sources.list.d/y.list.save": "nonsense",
-        "/etc/apt/sources.list.d/z.list": "nonsense\n",
-    })
+    host = FakeSystem(
+        files={
+            "/etc/apt/sources.list": "deb http://a/ b main\n",
+            "/etc/apt/sources.list.d/x.sources": STANZA,
+            "/etc/apt/sources.list.d/y.list.save": "nonsense",
+            "/etc/apt/sources.list.d/z.list": "nonsense\n",
+        }
+    )
     sources, wrong, ignored = apt.read_all(host)
     assert [s.file for s in sources] == ["/etc/apt/sources.list", "/etc/apt/sources.list.d/x.sources"]
     assert [w.file for w in wrong] == ["/etc/apt/sources.list.d/z.list"]

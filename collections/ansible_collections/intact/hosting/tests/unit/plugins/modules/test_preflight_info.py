@@ -22,8 +22,14 @@ def _look(monkeypatch, call_module, tmp_path):
     def host(_options=None):
         return fake.FakeHost(
             commands={"dpkg-query": "unzip\t6.0\thi \n"},
-            files={"/etc/os-release": fake.OS, "/etc/machine-id": "aa\n", "/proc/sys/kernel/hostname": "web1\n", "/etc/apt/sources.list": "deb http://a/debian bookworm main\n"},
+            files={
+                "/etc/os-release": fake.OS,
+                "/etc/machine-id": "aa\n",
+                "/proc/sys/kernel/hostname": "web1\n",
+                "/etc/apt/sources.list": "deb http://a/debian bookworm main\n",
+            },
         )
+
     monkeypatch.setattr(preflight_info, "Host", host)
     monkeypatch.setattr(preflight_info.disks_probe, "capture", lambda _host: {"items": ITEMS})
     monkeypatch.setattr(preflight_info, "INVENTORY", str(tmp_path / "disks.json"))
@@ -31,6 +37,7 @@ def _look(monkeypatch, call_module, tmp_path):
 
     def look(check=False, **params):
         return call_module(preflight_info.main, check=check, **dict({"release_path": PATH, "proofs_dir": str(tmp_path / "proofs"), "only": ["PF06"]}, **params))
+
     return look
 
 
@@ -65,6 +72,7 @@ def test_proofs_on_the_host_count_and_a_broken_one_is_named(look, tmp_path):
 def test_the_disks_of_an_earlier_look_count(look, tmp_path):
     def seen(_before, _after):
         raise AssertionError("compared")
+
     assert [f["id"] for f in look(only=["PF23"])["findings"]] == ["disks.first"]
     (tmp_path / "disks.json").write_text(json.dumps({"taken": "2026-11-01", "items": {}}), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:

@@ -11,9 +11,13 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight._system 
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 
 PATH = {
-    "name": "debian-12-13", "source": {"id": "debian", "version": "12", "codename": "bookworm"}, "target": {"id": "debian", "version": "13", "codename": "trixie"},
-    "suites": {"bookworm": "trixie"}, "minimum_versions": {"openssh-server": {"version": "1:9.2p1-2+deb12u7", "reason": "Debian bug 1109742"}},
-    "expected_removals": [{"package": "php8.2-*", "reason": "8.4 in its place"}], "carry": [{"from": "/etc/php/8.2/fpm/pool.d", "to": "/etc/php/8.4/fpm/pool.d", "reason": "pools"}],
+    "name": "debian-12-13",
+    "source": {"id": "debian", "version": "12", "codename": "bookworm"},
+    "target": {"id": "debian", "version": "13", "codename": "trixie"},
+    "suites": {"bookworm": "trixie"},
+    "minimum_versions": {"openssh-server": {"version": "1:9.2p1-2+deb12u7", "reason": "Debian bug 1109742"}},
+    "expected_removals": [{"package": "php8.2-*", "reason": "8.4 in its place"}],
+    "carry": [{"from": "/etc/php/8.2/fpm/pool.d", "to": "/etc/php/8.4/fpm/pool.d", "reason": "pools"}],
 }
 OS = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
 
@@ -78,7 +82,13 @@ def context(commands=None, files=None, installed="", plan=None, baseline=None, o
     extra = {key: more.pop(key) for key in ("compare_disks", "inventories", "release_path") if key in more}
     host = FakeHost(commands=known, files=dict({"/etc/os-release": OS, "/run/systemd/container": "docker"}, **(files or {})), **more)
     return Context(
-        host=host, release_path=extra.pop("release_path", PATH), plan=plan or {}, baseline=baseline or {}, options=options or {}, proofs=list(proofs), **extra,
+        host=host,
+        release_path=extra.pop("release_path", PATH),
+        plan=plan or {},
+        baseline=baseline or {},
+        options=options or {},
+        proofs=list(proofs),
+        **extra,
     )
 
 

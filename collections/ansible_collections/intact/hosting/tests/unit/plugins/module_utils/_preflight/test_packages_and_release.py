@@ -49,7 +49,9 @@ def test_a_due_reboot_blocks_and_a_containers_kernel_is_not_judged():
 @pytest.mark.parametrize("running, expected", [("6.1.0-40-amd64", []), ("6.1.0-39-amd64", ["kernel.old"])])
 def test_the_newest_kernel_runs(running, expected):
     commands = {
-        "systemd-detect-virt --container": (1, "none"), "dpkg --compare-versions 6.1.0-39-amd64 gt 6.1.0-40-amd64": (1, ""), "dpkg --compare-versions 6.1.0-40-amd64 gt 6.1.0-39-amd64": (0, ""),
+        "systemd-detect-virt --container": (1, "none"),
+        "dpkg --compare-versions 6.1.0-39-amd64 gt 6.1.0-40-amd64": (1, ""),
+        "dpkg --compare-versions 6.1.0-40-amd64 gt 6.1.0-39-amd64": (0, ""),
     }
     installed = "linux-image-6.1.0-39-amd64\t1\tii \nlinux-image-6.1.0-40-amd64\t2\tii \nlinux-image-amd64\t2\tii \n"
     context = fake.context(commands, {"/run/systemd/container": None}, installed, release=running)
@@ -64,7 +66,9 @@ def test_a_sound_package_database_is_silent():
     assert database(installed=fake.packages(bash="5", gone=("1", "rc "))) == []
 
 
-@pytest.mark.parametrize("status, word", [("iU ", "unpacked"), ("iF ", "half-configured"), ("iH ", "half-installed"), ("iiR", "reinstallation"), ("it ", "triggers pending")])
+@pytest.mark.parametrize(
+    "status, word", [("iU ", "unpacked"), ("iF ", "half-configured"), ("iH ", "half-installed"), ("iiR", "reinstallation"), ("it ", "triggers pending")]
+)
 def test_each_broken_state_is_named(status, word):
     (finding,) = database(installed=fake.packages(bash="5", tool=("1", status)))
     assert (finding.id, finding.subject, finding.severity) == ("packages.broken", "tool", "blocker") and word in finding.title
@@ -84,7 +88,13 @@ def test_the_check_never_asks_for_the_live_lock_or_cache():
 
 
 def test_a_held_lock_and_a_working_apt_are_told_once():
-    context = fake.context(locks={"/var/lib/dpkg/lock-frontend": 7}, running=[(7, "apt-get", ["apt-get", "install", "x"]), (9, "unattended-upgr", ["/usr/bin/python3", "/usr/share/unattended-upgrades/unattended-upgrade-shutdown", "--wait-for-signal"])])
+    context = fake.context(
+        locks={"/var/lib/dpkg/lock-frontend": 7},
+        running=[
+            (7, "apt-get", ["apt-get", "install", "x"]),
+            (9, "unattended-upgr", ["/usr/bin/python3", "/usr/share/unattended-upgrades/unattended-upgrade-shutdown", "--wait-for-signal"]),
+        ],
+    )
     (finding,) = packages.busy(context)
     assert finding.id == "packages.locked" and "apt-get install x" in finding.evidence
     (finding,) = packages.busy(fake.context(running=[(8, "dpkg", ["dpkg", "-i", "x.deb"])]))
@@ -93,7 +103,10 @@ def test_a_held_lock_and_a_working_apt_are_told_once():
 
 
 def test_held_and_pinned_need_a_decision():
-    files = {"/etc/apt/preferences.d/db.pref": "# why\nPackage: mariadb-*\nPin: release n=bookworm\nPin-Priority: 1001\n", "/etc/apt/preferences.d/old.bak": "Package: x\nPin: origin y\n"}
+    files = {
+        "/etc/apt/preferences.d/db.pref": "# why\nPackage: mariadb-*\nPin: release n=bookworm\nPin-Priority: 1001\n",
+        "/etc/apt/preferences.d/old.bak": "Package: x\nPin: origin y\n",
+    }
     installed = fake.packages(tool=("1", "hi "), bash="5")
     found = packages.held(fake.context(files=files, installed=installed))
     assert fake.ids(found) == [("packages.held", "blocker", "tool"), ("packages.pinned", "blocker", "mariadb-*")]
@@ -108,7 +121,9 @@ def test_a_pin_that_only_orders_sources_is_a_note():
 
 
 def test_a_hold_decided_for_one_package_says_nothing_of_another():
-    found = packages.held(fake.context(installed=fake.packages(tool=("1", "hi ")), options={"accepted_holds": [{"package": "other", "decision": "keep", "reason": "r"}]}))
+    found = packages.held(
+        fake.context(installed=fake.packages(tool=("1", "hi ")), options={"accepted_holds": [{"package": "other", "decision": "keep", "reason": "r"}]})
+    )
     assert fake.ids(found) == [("packages.held", "blocker", "tool")]
 
 
@@ -173,12 +188,21 @@ def test_sshd_must_be_new_enough(rc, expected):
 
 
 def test_removals_of_protected_packages():
-    plan = {"remove": [
-        {"name": "postfix", "from": "3.7"}, {"name": "php8.2-fpm", "from": "8.2"}, {"name": "libfoo1", "from": "1"}, {"name": "isc-dhcp-client", "from": "4", "replacement": "dhcpcd"}, {"name": "bind9", "from": "9"},
-    ]}
+    plan = {
+        "remove": [
+            {"name": "postfix", "from": "3.7"},
+            {"name": "php8.2-fpm", "from": "8.2"},
+            {"name": "libfoo1", "from": "1"},
+            {"name": "isc-dhcp-client", "from": "4", "replacement": "dhcpcd"},
+            {"name": "bind9", "from": "9"},
+        ]
+    }
     found = removals.removals(fake.context(plan=plan, options={"accepted_removals": [{"package": "bind9", "reason": "moved away"}]}))
     assert fake.ids(found) == [
-        ("packages.removal.protected", "blocker", "postfix"), ("packages.removal.accepted", "info", "php8.2-fpm"), ("packages.removal.replaced", "info", "isc-dhcp-client"),
-        ("packages.removal.accepted", "info", "bind9"), ("packages.removals", "info", "1 packages"),
+        ("packages.removal.protected", "blocker", "postfix"),
+        ("packages.removal.accepted", "info", "php8.2-fpm"),
+        ("packages.removal.replaced", "info", "isc-dhcp-client"),
+        ("packages.removal.accepted", "info", "bind9"),
+        ("packages.removals", "info", "1 packages"),
     ]
     assert "preflight_accepted_removals" in found[0].remedy

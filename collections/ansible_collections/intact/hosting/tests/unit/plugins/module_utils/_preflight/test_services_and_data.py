@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._preflight import baseline, configs, conffiles, databases, proofs, runtimes, services
+from ansible_collections.intact.hosting.plugins.module_utils._preflight import baseline, conffiles, configs, databases, proofs, runtimes, services
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflight import preflight_host as fake
 
 NOW = datetime.datetime(2026, 11, 30, 12, 0, tzinfo=datetime.timezone.utc)
@@ -83,6 +83,7 @@ def mysql(rows="1\t0\t10.11\n", grants="GRANT ALL PRIVILEGES ON *.* TO root", pl
         if "GRANTS" in query:
             return grants
         return "INNODB_HISTORY_LIST_LENGTH\t%s\n" % more.get("history", 12) if "GLOBAL_STATUS" in query else "1\n"
+
     return fake.context({"mariadb": client, "mariadb-check": more.get("check", "")}, installed=fake.packages(mariadb_server="1:10.11"), plan=plan)
 
 
@@ -96,7 +97,9 @@ def test_corrupt_tables_block_by_name():
     assert [f.severity for f in found if f.subject == "blog.posts"] == ["warning"]
 
 
-@pytest.mark.parametrize("error, word", [(IntactError("mariadb-check gave no answer within 600 s"), "600 s"), ((1, "", "Got error: 1045: Access denied"), "Access denied")])
+@pytest.mark.parametrize(
+    "error, word", [(IntactError("mariadb-check gave no answer within 600 s"), "600 s"), ((1, "", "Got error: 1045: Access denied"), "Access denied")]
+)
 def test_an_unfinished_check_is_never_silence(error, word):
     (finding,) = databases.integrity(mysql(check=error))
     assert (finding.id, finding.severity) == ("databases.unchecked", "blocker") and word in finding.evidence
@@ -126,8 +129,9 @@ def postgres(running, dump=(0, ""), extension="0"):
         if any(part.endswith("pg_dump") for part in argv):
             return dump
         if any(part.endswith("pg_amcheck") for part in argv):
-            return (2, "heap table \"shop.orders\", block 0: bad\n", "")
+            return (2, 'heap table "shop.orders", block 0: bad\n', "")
         return extension if "pg_extension" in argv[-1] else "shop\0"
+
     files = {"/usr/lib/postgresql/15/bin/pg_amcheck": ""}
     return databases.integrity(fake.context({"pg_lsclusters": CLUSTERS % running, "runuser": runuser}, files))
 
@@ -139,23 +143,32 @@ def test_postgresql_is_read_whole():
     assert [f.id for f in postgres(0)] == ["databases.down"]
 
 
-PHP = {"remove": ["php8.2-fpm", "php8.2-common", "php8.2-mysql", "php8.2-imap"], "install": [{"name": n, "to": "8.4"} for n in ("php8.4-fpm", "php8.4-common", "php8.4-mysql")]}
+PHP = {
+    "remove": ["php8.2-fpm", "php8.2-common", "php8.2-mysql", "php8.2-imap"],
+    "install": [{"name": n, "to": "8.4"} for n in ("php8.4-fpm", "php8.4-common", "php8.4-mysql")],
+}
 INSTALLED = "".join("%s\t8.2\tii \n" % n for n in ("php8.2-fpm", "php8.2-common", "php8.2-mysql", "php8.2-imap"))
 
 
 def test_a_lost_extension_an_uncarried_pool_and_what_asks_for_the_old_version():
     files = {
-        "/etc/php/8.2/fpm/pool.d/a.conf": "[a]\nlisten = /run/php/a.sock\n", "/etc/nginx/sites-enabled/a": "fastcgi_pass unix:/run/php/a.sock;\n",
-        "/etc/nginx/sites-enabled/b": "fastcgi_pass unix:/run/php/php8.2-fpm.sock;\n# fastcgi_pass unix:/run/php/php8.2-fpm.sock;\n", "/etc/cron.d/job": "0 1 * * * root /usr/bin/php8.2 /srv/x.php\n0 2 * * * root php /srv/y.php\n",
+        "/etc/php/8.2/fpm/pool.d/a.conf": "[a]\nlisten = /run/php/a.sock\n",
+        "/etc/nginx/sites-enabled/a": "fastcgi_pass unix:/run/php/a.sock;\n",
+        "/etc/nginx/sites-enabled/b": "fastcgi_pass unix:/run/php/php8.2-fpm.sock;\n# fastcgi_pass unix:/run/php/php8.2-fpm.sock;\n",
+        "/etc/cron.d/job": "0 1 * * * root /usr/bin/php8.2 /srv/x.php\n0 2 * * * root php /srv/y.php\n",
     }
     found = runtimes.runtimes(fake.context(files=files, installed=INSTALLED, plan=PHP))
     assert fake.ids(found) == [
-        ("runtimes.php.extension", "blocker", "php8.2-imap"), ("runtimes.php.carried", "info", "/etc/php/8.2/fpm/pool.d/a.conf"),
-        ("runtimes.php.site", "blocker", "/etc/nginx/sites-enabled/b"), ("runtimes.php.job", "blocker", "/etc/cron.d/job:1"),
+        ("runtimes.php.extension", "blocker", "php8.2-imap"),
+        ("runtimes.php.carried", "info", "/etc/php/8.2/fpm/pool.d/a.conf"),
+        ("runtimes.php.site", "blocker", "/etc/nginx/sites-enabled/b"),
+        ("runtimes.php.job", "blocker", "/etc/cron.d/job:1"),
     ]
     assert "php-imap" in found[0].remedy
     bare = dict(fake.PATH, carry=[])
-    assert ("runtimes.php.pool", "blocker", "/etc/php/8.2/fpm/pool.d/a.conf") in fake.ids(runtimes.runtimes(fake.context(files=files, installed=INSTALLED, plan=PHP, release_path=bare)))
+    assert ("runtimes.php.pool", "blocker", "/etc/php/8.2/fpm/pool.d/a.conf") in fake.ids(
+        runtimes.runtimes(fake.context(files=files, installed=INSTALLED, plan=PHP, release_path=bare))
+    )
 
 
 def test_a_php_that_stays_or_goes_altogether():
@@ -170,7 +183,7 @@ def units(active="active", enabled="enabled"):
 
 @pytest.mark.parametrize("active, enabled, severity", [("active", "enabled", "blocker"), ("inactive", "disabled", "warning")])
 def test_a_configuration_that_is_broken_today(active, enabled, severity):
-    said = "2026/11/22 nginx: [emerg] unknown directive \"lissten\" in /etc/nginx/nginx.conf:3\nnginx: configuration file /etc/nginx/nginx.conf test failed\n"
+    said = '2026/11/22 nginx: [emerg] unknown directive "lissten" in /etc/nginx/nginx.conf:3\nnginx: configuration file /etc/nginx/nginx.conf test failed\n'
     context = fake.context(dict(units(active, enabled), nginx=(1, "", said)), installed=fake.packages(nginx="1.22"))
     (finding,) = configs.valid_now(context)
     assert (finding.id, finding.severity, finding.subject) == ("config.broken", severity, "nginx")
@@ -205,14 +218,21 @@ def test_a_merge_without_the_file_blocks_and_with_it_does_not():
 
 
 def test_failed_units_and_their_acceptance():
-    commands = {"systemctl list-units": "a.service loaded failed failed A\nb.service loaded failed failed B\n", "systemctl show": "Result=exit-code\nExecMainStatus=1\n"}
+    commands = {
+        "systemctl list-units": "a.service loaded failed failed A\nb.service loaded failed failed B\n",
+        "systemctl show": "Result=exit-code\nExecMainStatus=1\n",
+    }
     found = services.failed(fake.context(commands, options={"accepted_units": [{"unit": "b.*", "reason": "known"}]}))
     assert fake.ids(found) == [("services.failed", "blocker", "a.service"), ("services.failed.accepted", "info", "b.service")]
     assert "journalctl -u a.service" in found[0].remedy
 
 
 def test_what_would_start_package_work():
-    files = {"/etc/cron.d/up": "0 4 * * * root apt-get -y upgrade\n#0 4 * * * root apt-get\n0 5 * * * root /srv/adapt-images\n", "/etc/apt/apt.conf.d/99x": 'DPkg::Post-Invoke { "x"; };\n', "/etc/apt/apt.conf.d/20listchanges": 'DPkg::Pre-Install-Pkgs { "x"; };\n'}
+    files = {
+        "/etc/cron.d/up": "0 4 * * * root apt-get -y upgrade\n#0 4 * * * root apt-get\n0 5 * * * root /srv/adapt-images\n",
+        "/etc/apt/apt.conf.d/99x": 'DPkg::Post-Invoke { "x"; };\n',
+        "/etc/apt/apt.conf.d/20listchanges": 'DPkg::Pre-Install-Pkgs { "x"; };\n',
+    }
     context = fake.context({"systemctl is-active": "active"}, files)
     found = fake.ids(services.quiet(context))
     assert ("schedule.cron", "warning", "/etc/cron.d/up:1") in found and ("schedule.hook", "warning", "/etc/apt/apt.conf.d/99x") in found
@@ -234,7 +254,9 @@ def test_the_baselines_completeness():
     assert complete({}) == [("baseline.missing", "blocker", "baseline")]
     assert complete(document(mounts={"status": "failed", "reason": "r"})) == [("baseline.section.unread", "blocker", "mounts")]
     assert complete(document(mounts={"status": "off"})) == [("baseline.section.off", "warning", "mounts")]
-    assert complete(document(files={"status": "partial", "unlooked": [{"what": "/home/x", "why": "limit"}]})) == [("baseline.unlooked", "warning", "files: /home/x")]
+    assert complete(document(files={"status": "partial", "unlooked": [{"what": "/home/x", "why": "limit"}]})) == [
+        ("baseline.unlooked", "warning", "files: /home/x")
+    ]
     assert complete(dict(document(mounts={"status": "ok"}), host="web2")) == [("baseline.foreign", "blocker", "baseline")]
     assert complete(dict(document(mounts={"status": "ok"}), boot="other")) == [("baseline.old", "blocker", "baseline")]
     assert complete(dict(document(mounts={"status": "ok"}), taken="2020-01-01T00:00:00Z")) == [("baseline.old", "blocker", "baseline")]

@@ -23,15 +23,21 @@ def context(text=DEBIAN, update=(0, ""), entries=None, **more):
 
     def apt(argv, _stdin):
         if "indextargets" in argv:
-            return (TARGETS if "ORIGIN" in argv[-1] else listed)
+            return TARGETS if "ORIGIN" in argv[-1] else listed
         calls["n"] += 1
         return update(calls["n"], argv) if callable(update) else update
+
     files = dict({"/etc/apt/sources.list": text}, **more.pop("files", {}))
     return fake.context({"apt-get": apt}, files, **more)
 
 
 def test_an_unreadable_source_names_file_and_line_and_hides_passwords():
-    (finding,) = sources.parsed(context("deb https://me:secret@x.example.com/ bookworm\n", update=(100, "", "E: Malformed entry 1 in list file /etc/apt/sources.list (Component)\nE: The list of sources could not be read.")))
+    (finding,) = sources.parsed(
+        context(
+            "deb https://me:secret@x.example.com/ bookworm\n",
+            update=(100, "", "E: Malformed entry 1 in list file /etc/apt/sources.list (Component)\nE: The list of sources could not be read."),
+        )
+    )
     assert (finding.id, finding.severity, finding.subject) == ("sources.unparsable", "blocker", "/etc/apt/sources.list:1")
     assert "secret" not in finding.evidence and "line 1 of /etc/apt/sources.list" in finding.remedy
 
@@ -50,12 +56,38 @@ def test_a_source_that_apt_passes_over_and_one_that_we_did_not_see():
 @pytest.mark.parametrize(
     "said, ident, subject",
     [
-        ("E: Failed to fetch http://a.example.com/dists/x/InRelease  404  Not Found [IP: 192.0.2.1 80]\nE: The repository 'http://a.example.com x Release' does not have a Release file.", "sources.missing", "http://a.example.com/dists/x/InRelease"),
-        ("W: GPG error: http://a.example.com x InRelease: The following signatures were invalid: EXPKEYSIG 0123", "sources.key.expired", "http://a.example.com"),
-        ("W: GPG error: http://a.example.com x InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 01", "sources.key", "http://a.example.com"),
-        ("E: Release file for http://a.example.com/dists/x/InRelease is not valid yet (invalid for another 1d 2h).", "clock.skew", "http://a.example.com/dists/x/InRelease"),
-        ("E: Release file for http://a.example.com/dists/x/InRelease is expired (invalid since 3d). Updates", "sources.expired", "http://a.example.com/dists/x/InRelease"),
-        ("E: Failed to fetch http://a.example.com/dists/x/InRelease  Could not connect to a.example.com:80 (192.0.2.1). - connect (113: No route to host)", "sources.unreachable", "http://a.example.com/dists/x/InRelease"),
+        (
+            "E: Failed to fetch http://a.example.com/dists/x/InRelease  404  Not Found [IP: 192.0.2.1 80]\nE: The repository 'http://a.example.com x "
+            "Release' does not have a Release file.",
+            "sources.missing",
+            "http://a.example.com/dists/x/InRelease",
+        ),
+        (
+            "W: GPG error: http://a.example.com x InRelease: The following signatures were invalid: EXPKEYSIG 0123",
+            "sources.key.expired",
+            "http://a.example.com",
+        ),
+        (
+            "W: GPG error: http://a.example.com x InRelease: The following signatures couldn't be verified because the public key is not available: "
+            "NO_PUBKEY 01",
+            "sources.key",
+            "http://a.example.com",
+        ),
+        (
+            "E: Release file for http://a.example.com/dists/x/InRelease is not valid yet (invalid for another 1d 2h).",
+            "clock.skew",
+            "http://a.example.com/dists/x/InRelease",
+        ),
+        (
+            "E: Release file for http://a.example.com/dists/x/InRelease is expired (invalid since 3d). Updates",
+            "sources.expired",
+            "http://a.example.com/dists/x/InRelease",
+        ),
+        (
+            "E: Failed to fetch http://a.example.com/dists/x/InRelease  Could not connect to a.example.com:80 (192.0.2.1). - connect (113: No route to host)",
+            "sources.unreachable",
+            "http://a.example.com/dists/x/InRelease",
+        ),
     ],
 )
 def test_apts_messages_are_understood(said, ident, subject):
@@ -119,6 +151,7 @@ def third(update, options=None):
 def test_a_third_party_without_the_target_blocks_and_one_with_it_is_silent():
     def update(count, _argv):
         return (0, "") if count == 1 else (100, "", "E: The repository 'http://vendor.example.com/apt trixie Release' does not have a Release file.")
+
     here, (finding,) = third(update)
     assert (finding.id, finding.severity, finding.subject) == ("sources.target.missing", "blocker", "http://vendor.example.com/apt bookworm")
     assert "preflight_source_map" in finding.remedy and "trixie" in finding.title
@@ -132,7 +165,14 @@ def test_a_disabled_mapping_is_only_told():
     assert fake.ids(found) == [("sources.third.dropped", "info", "http://vendor.example.com/apt bookworm")]
 
 
-@pytest.mark.parametrize("entry, word", [({"match": "x", "action": "drop", "reason": "r"}, "'drop'"), ({"match": "x", "action": "rename", "reason": "r"}, "uri or suite"), ({"match": "x", "action": "keep"}, "reason")])
+@pytest.mark.parametrize(
+    "entry, word",
+    [
+        ({"match": "x", "action": "drop", "reason": "r"}, "'drop'"),
+        ({"match": "x", "action": "rename", "reason": "r"}, "uri or suite"),
+        ({"match": "x", "action": "keep"}, "reason"),
+    ],
+)
 def test_a_mapping_that_maps_nothing_is_refused(entry, word):
     with pytest.raises(IntactError, match=word):
         sources.check_map([entry])

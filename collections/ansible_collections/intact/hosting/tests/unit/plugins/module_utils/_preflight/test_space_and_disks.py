@@ -63,7 +63,9 @@ GREP = "/etc/app.conf:store = /tmp/app-queue/data\n/etc/mysql/my.cnf:tmpdir = /t
 
 def test_what_relies_on_tmp_and_nothing_that_is_temporary_or_shipped():
     commands = {
-        "grep": GREP, "dpkg-query -W -f ${Conffiles}\n": " /etc/shipped.conf 0123456789abcdef0123456789abcdef\n", "md5sum": "0123456789abcdef0123456789abcdef  /etc/shipped.conf\n",
+        "grep": GREP,
+        "dpkg-query -W -f ${Conffiles}\n": " /etc/shipped.conf 0123456789abcdef0123456789abcdef\n",
+        "md5sum": "0123456789abcdef0123456789abcdef  /etc/shipped.conf\n",
     }
     commands = {tuple(k.split(" ")) if "Conffiles" in k else k: v for k, v in commands.items()}
     context = fake.context(commands, opened={"/tmp/journal.db": "appd", "/tmp/systemd-private-1/x": "php-fpm8.2"})
@@ -72,7 +74,14 @@ def test_what_relies_on_tmp_and_nothing_that_is_temporary_or_shipped():
     assert "/tmp/app-queue/data" in found[0].title
 
 
-@pytest.mark.parametrize("files, links", [({"/proc/mounts": "tmpfs /tmp tmpfs rw 0 0\n"}, {}), ({}, {"/etc/systemd/system/tmp.mount": "/dev/null"}), ({"/etc/fstab": "UUID=1 /tmp ext4 defaults 0 2\n"}, {})])
+@pytest.mark.parametrize(
+    "files, links",
+    [
+        ({"/proc/mounts": "tmpfs /tmp tmpfs rw 0 0\n"}, {}),
+        ({}, {"/etc/systemd/system/tmp.mount": "/dev/null"}),
+        ({"/etc/fstab": "UUID=1 /tmp ext4 defaults 0 2\n"}, {}),
+    ],
+)
 def test_a_tmp_that_stays_as_it_is(files, links):
     assert space.temporary(fake.context(files=files, links=links)) == []
 
@@ -111,7 +120,22 @@ def test_findmnts_errors_are_told_and_its_warnings_are_not():
 
 def item(**more):
     base = dict(
-        kind="disk", path="/dev/sdb", size=1 << 30, serial="S1", wwn="", model="", type="ext4", uuid="u1", label="", partuuid="", table_type="", table="", mounts=["/home"], holders=[], parent="", partition="",
+        kind="disk",
+        path="/dev/sdb",
+        size=1 << 30,
+        serial="S1",
+        wwn="",
+        model="",
+        type="ext4",
+        uuid="u1",
+        label="",
+        partuuid="",
+        table_type="",
+        table="",
+        mounts=["/home"],
+        holders=[],
+        parent="",
+        partition="",
     )
     return dict(base, **more)
 

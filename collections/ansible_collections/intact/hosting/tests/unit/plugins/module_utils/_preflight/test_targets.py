@@ -18,7 +18,14 @@ from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflig
 
 @pytest.mark.parametrize(
     "known, live, offered, expected",
-    [("a", "a", True, "target"), ("a", "a", False, "live"), ("a", "b", True, "live"), ("a", None, True, "none"), (None, "a", True, "live"), (None, None, True, "target")],
+    [
+        ("a", "a", True, "target"),
+        ("a", "a", False, "live"),
+        ("a", "b", True, "live"),
+        ("a", None, True, "none"),
+        (None, "a", True, "live"),
+        (None, None, True, "target"),
+    ],
 )
 def test_which_file_is_in_place_after_the_upgrade(known, live, offered, expected):
     assert _etc.fate(known, live, offered) == expected
@@ -54,14 +61,22 @@ def test_etc_as_it_will_be(tmp_path):
     put(own, "etc/mail/mail.conf", "2.4")
     md5 = _etc.digest
     fresh = _etc.merge(
-        str(live), str(base), str(dest),
+        str(live),
+        str(base),
+        str(dest),
         {"/etc/edited.conf": "0" * 32, "/etc/plain.conf": md5(str(live / "plain.conf")), "/etc/deleted.conf": "1" * 32},
         {"/etc/ucf.d/managed.conf": md5(str(live / "ucf.d/managed.conf"))},
-        [{"from": "/etc/php/8.2/pool.d", "to": "/etc/php/8.4/pool.d"}], str(own),
+        [{"from": "/etc/php/8.2/pool.d", "to": "/etc/php/8.4/pool.d"}],
+        str(own),
     )
     assert fresh == ["/etc/plain.conf", "/etc/ucf.d/managed.conf"]
     assert {p: got(dest, p) for p in ("edited.conf", "plain.conf", "ucf.d/managed.conf", "brand-new.conf", "php/8.4/pool.d/a.conf", "mail/mail.conf")} == {
-        "edited.conf": "mine", "plain.conf": "new", "ucf.d/managed.conf": "new ucf", "brand-new.conf": "fresh", "php/8.4/pool.d/a.conf": "pool", "mail/mail.conf": "2.4",
+        "edited.conf": "mine",
+        "plain.conf": "new",
+        "ucf.d/managed.conf": "new ucf",
+        "brand-new.conf": "fresh",
+        "php/8.4/pool.d/a.conf": "pool",
+        "mail/mail.conf": "2.4",
     }
     assert not os.path.lexists(str(dest / "deleted.conf"))
     assert os.readlink(str(dest / "link")) == "edited.conf"
@@ -87,17 +102,28 @@ def test_dpkgs_and_ucfs_records():
     assert _etc.parse_ucf("0123456789abcdef0123456789abcdef  /etc/x\n") == {"/etc/x": "0123456789abcdef0123456789abcdef"}
 
 
-PLAN = {"upgrade": [{"name": "dovecot-core", "from": "1:2.3", "to": "1:2.4"}, {"name": "dovecot-imapd", "from": "1:2.3", "to": "1:2.4"}], "install": [{"name": "php8.4-fpm", "to": "8.4"}], "apt": {}}
+PLAN = {
+    "upgrade": [{"name": "dovecot-core", "from": "1:2.3", "to": "1:2.4"}, {"name": "dovecot-imapd", "from": "1:2.3", "to": "1:2.4"}],
+    "install": [{"name": "php8.4-fpm", "to": "8.4"}],
+    "apt": {},
+}
 HERE = fake.packages(dovecot_core="1:2.3", dovecot_imapd="1:2.3", postfix="3.7") + "php8.2-fpm\t8.2\tii \n"
 
 
 def test_only_daemons_that_get_another_version_are_asked():
-    chosen = dict((d.name, versions) for d, versions in targets.daemons(fake.context(installed=HERE, plan=PLAN)))
+    chosen = {d.name: versions for d, versions in targets.daemons(fake.context(installed=HERE, plan=PLAN))}
     assert chosen == {"dovecot": {"dovecot-core": "1:2.4", "dovecot-imapd": "1:2.4"}, "php-fpm 8.4": {"php8.4-fpm": "8.4"}}
 
 
 def test_a_release_path_adds_and_changes_daemons():
-    path = dict(fake.PATH, target_checks=[{"name": "tool", "packages": ["tool"], "command": ["toolctl", "check"], "configuration": "/etc/tool"}, {"name": "dovecot", "command": ["doveconf", "-c", "/x"]}, {"name": "absent", "packages": ["absent"], "command": ["a"], "configuration": "/etc/a"}])
+    path = dict(
+        fake.PATH,
+        target_checks=[
+            {"name": "tool", "packages": ["tool"], "command": ["toolctl", "check"], "configuration": "/etc/tool"},
+            {"name": "dovecot", "command": ["doveconf", "-c", "/x"]},
+            {"name": "absent", "packages": ["absent"], "command": ["a"], "configuration": "/etc/a"},
+        ],
+    )
     plan = dict(PLAN, upgrade=PLAN["upgrade"] + [{"name": "tool", "to": "2"}])
     chosen = {d.name: d for d, _v in targets.daemons(fake.context(installed=HERE + fake.packages(tool="1"), plan=plan, release_path=path))}
     assert set(chosen) == {"dovecot", "php-fpm 8.4", "tool"}
@@ -105,7 +131,8 @@ def test_a_release_path_adds_and_changes_daemons():
 
 
 def test_a_daemons_words_are_told_with_the_path():
-    said = "doveconf: Warning: something\ndoveconf: Fatal: Error in configuration file /etc/dovecot/conf.d/10-auth.conf line 5: Unknown setting: disable_plaintext_auth\n"
+    said = "doveconf: Warning: something\ndoveconf: Fatal: Error in configuration file /etc/dovecot/conf.d/10-auth.conf line 5: Unknown "
+    said += "setting: disable_plaintext_auth\n"
     assert "disable_plaintext_auth" in targets.telling(said)
     assert targets.place(said, "/etc/dovecot") == "/etc/dovecot/conf.d/10-auth.conf"
     assert targets.place("no path at all", "/etc/dovecot") == "/etc/dovecot"
@@ -121,6 +148,7 @@ def answer(monkeypatch, told, **options):
         if isinstance(told, Exception):
             raise told
         return [dict({"name": order["name"], "rc": 0, "out": "", "err": ""}, **told.get(order["name"], {})) for order in orders], []
+
     monkeypatch.setattr(_targetroot, "ask", ask)
     context = fake.context(installed=HERE, plan=PLAN, options=options)
     return context, targets.valid_there(context), seen
@@ -167,6 +195,7 @@ def test_a_check_that_cannot_be_done_is_a_blocker_and_hides_no_other():
 
     def defect(_context):
         return 1 / 0
+
     findings, told = perform([Check("PF90", "a", refuse), Check("PF91", "b", defect), Check("PF92", "c", lambda _c: [])], fake.context())
     assert [(f.id, f.severity, f.check) for f in findings] == [("preflight.unchecked", "blocker", "PF90"), ("preflight.unchecked", "blocker", "PF91")]
     assert "defect" in findings[1].evidence and [t["findings"] for t in told] == [1, 1, 0]
