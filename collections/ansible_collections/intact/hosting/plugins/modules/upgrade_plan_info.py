@@ -14,7 +14,7 @@ version_added: 0.1.0
 description:
   - Simulates the upgrade with the real packages of the target release, in a private apt state beside the live one.
   - The live sources, package lists and packages are not touched. The private state is kept for the next look.
-  - Configuration files that were changed here are compared with those in the new packages. For that the packages concerned are downloaded into the private state.
+  - Configuration files that were changed here are compared with those in the new packages, which are downloaded into the private state for that.
 options:
   release_path:
     description:
@@ -184,13 +184,16 @@ text:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _look, _plan, _suites
 
 SPEC = {
     "release_path": {"type": "dict", "required": True},
     "source_map": {
-        "type": "list", "elements": "dict", "default": [],
+        "type": "list",
+        "elements": "dict",
+        "default": [],
         "options": {
             "match": {"type": "str", "required": True},
             "action": {"type": "str", "choices": ["rename", "disable", "keep"], "required": True},
@@ -201,7 +204,9 @@ SPEC = {
     },
     "protected": {"type": "list", "elements": "str", "default": []},
     "conffiles": {
-        "type": "list", "elements": "dict", "default": [],
+        "type": "list",
+        "elements": "dict",
+        "default": [],
         "options": {
             "path": {"type": "str", "required": True},
             "decision": {"type": "str", "choices": ["keep", "replace", "merge"], "required": True},
@@ -223,8 +228,14 @@ def main():
         source_map = [{key: value for key, value in entry.items() if value is not None} for entry in params["source_map"]]
         _suites.check_source_map(source_map)
         plan, findings = _look.look(
-            params["release_path"], params["state_directory"], source_map=source_map, protected=params["protected"],
-            conffiles=params["conffiles"], default=params["conffile_default"], target_files=params["target_files"], download=params["download"],
+            params["release_path"],
+            params["state_directory"],
+            source_map=source_map,
+            protected=params["protected"],
+            conffiles=params["conffiles"],
+            default=params["conffile_default"],
+            target_files=params["target_files"],
+            download=params["download"],
         )
     except IntactError as exc:
         module.fail_json(msg=str(exc), **exc.details)

@@ -152,6 +152,7 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.intact.hosting.plugins.module_utils import _binding
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import disks
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError

@@ -62,6 +62,7 @@ directory:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _state
 
@@ -80,7 +81,9 @@ def main():
             state = _state.load(flight)
             if state:
                 result.update(
-                    state=state, action=ACTIONS[state["status"]], point_of_no_return=state["point_of_no_return"],
+                    state=state,
+                    action=ACTIONS[state["status"]],
+                    point_of_no_return=state["point_of_no_return"],
                     release_path=_install.read_job(flight)["release_path"]["name"],
                 )
     except IntactError as exc:

@@ -80,12 +80,19 @@ def check(host, checks, covered):
     """Run the release path's own checks of configurations that the target files touch. Raises StageFailure with what the daemon says."""
     for entry in checks:
         top = (entry.get("configuration") or "").rstrip("/")
-        if not top or not any(path == top or path.startswith(top + "/") for path in covered) or not any(host.package_version(name) for name in entry.get("detect") or []):
+        if (
+            not top
+            or not any(path == top or path.startswith(top + "/") for path in covered)
+            or not any(host.package_version(name) for name in entry.get("detect") or [])
+        ):
             continue
         result = host.run(entry["command"], check=False, timeout=300)
         if result.rc != 0:
             said = (result.error or result.text).strip().splitlines()[-3:]
-            raise StageFailure("%s does not accept its new configuration: %s" % (entry["name"], " | ".join(said)), "correct the target files for %s and start the upgrade again: it goes on here" % top)
+            raise StageFailure(
+                "%s does not accept its new configuration: %s" % (entry["name"], " | ".join(said)),
+                "correct the target files for %s and start the upgrade again: it goes on here" % top,
+            )
 
 
 def residue(top="/etc"):
@@ -101,7 +108,7 @@ def decide(host, entries, default, target_files):
     out = []
     for left in residue():
         suffix = next(s for s in RESIDUE if left.endswith(s))
-        path = left[:-len(suffix)]
+        path = left[: -len(suffix)]
         decision = _conffiles.decision(path, entries, default, target_files)[0] or "keep"
         if decision == "replace" and suffix in (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new"):
             put(host, left, path, "residue")

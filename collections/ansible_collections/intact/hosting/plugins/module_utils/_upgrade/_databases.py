@@ -16,7 +16,10 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import write
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade._host import StageFailure
 
-SLOW = b"# written by the upgrade, removed at its end: every shutdown writes everything back, so that the next version can read it\n[mysqld]\ninnodb_fast_shutdown = 0\n"
+SLOW = (
+    b"# written by the upgrade, removed at its end: every shutdown writes everything back, so that the next version can read it\n"
+    b"[mysqld]\ninnodb_fast_shutdown = 0\n"
+)
 DIRECTORIES = ("/etc/mysql/mariadb.conf.d", "/etc/mysql/mysql.conf.d", "/etc/mysql/conf.d")
 NAME = "zz-intact-upgrade.cnf"
 
@@ -64,7 +67,10 @@ def stop_cleanly(host):
         return ""
     prepared = mysql(host, "XA RECOVER").strip()
     if prepared:
-        raise StageFailure("the database holds %d prepared XA transactions, which a new version may not take over" % len(prepared.splitlines()), "commit or roll them back (XA RECOVER; XA COMMIT ...), then start the upgrade again")
+        raise StageFailure(
+            "the database holds %d prepared XA transactions, which a new version may not take over" % len(prepared.splitlines()),
+            "commit or roll them back (XA RECOVER; XA COMMIT ...), then start the upgrade again",
+        )
     directory = next((d for d in DIRECTORIES if os.path.isdir(d)), None)
     if directory:
         write_atomic(os.path.join(directory, NAME), SLOW, 0o644)
@@ -129,7 +135,9 @@ def upgrade_mysql(host):
         host.note("%s" % program)
         result = host.run([program], timeout=86400, check=False)
         host.note(result.text[-4000:] + result.error)
-    raise StageFailure("%s still says that its tables need an upgrade" % program, "run %s by hand and read what it says, then start the upgrade again" % program)
+    raise StageFailure(
+        "%s still says that its tables need an upgrade" % program, "run %s by hand and read what it says, then start the upgrade again" % program
+    )
 
 
 def clusters(text):
@@ -147,7 +155,9 @@ def postgresql(host, policy, reindex):
     if not which("pg_lsclusters"):
         return ""
     said, found = [], clusters(host.run(["pg_lsclusters", "-h"], check=False).text)
-    versions = sorted({name for name in os.listdir("/usr/lib/postgresql") if name.isdigit() and os.path.exists("/usr/lib/postgresql/%s/bin/postgres" % name)}, key=int)
+    versions = sorted(
+        {name for name in os.listdir("/usr/lib/postgresql") if name.isdigit() and os.path.exists("/usr/lib/postgresql/%s/bin/postgres" % name)}, key=int
+    )
     newest = versions[-1] if versions else ""
     for cluster in found:
         label = "%s/%s" % (cluster["version"], cluster["name"])

@@ -15,7 +15,17 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import read_
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
-    _carry, _configuration, _databases, _heal, _host, _packages, _plan, _private_apt, _quiet, _simulate, _stages,
+    _carry,
+    _configuration,
+    _databases,
+    _heal,
+    _host,
+    _packages,
+    _plan,
+    _private_apt,
+    _quiet,
+    _simulate,
+    _stages,
 )
 
 AGAIN = "start the upgrade again: it goes on where it stopped"
@@ -50,8 +60,10 @@ class Debian:
         if not _stages.passed(stages, "stage-sources") or _stages.passed(stages, "commit-sources"):
             return []
         return [
-            "Dir::State::lists=" + root + "/lists", "Dir::Etc::sourcelist=" + root + "/etc/sources.list",
-            "Dir::Etc::sourceparts=" + root + "/etc/sources.list.d", "Dir::Cache::pkgcache=" + root + "/cache/live-pkgcache.bin",
+            "Dir::State::lists=" + root + "/lists",
+            "Dir::Etc::sourcelist=" + root + "/etc/sources.list",
+            "Dir::Etc::sourceparts=" + root + "/etc/sources.list.d",
+            "Dir::Cache::pkgcache=" + root + "/cache/live-pkgcache.bin",
             "Dir::Cache::srcpkgcache=" + root + "/cache/live-srcpkgcache.bin",
         ]
 
@@ -122,7 +134,10 @@ class Debian:
         for name, rule in (self.path.get("minimum_versions") or {}).items():
             version = self.host.package_version(name)
             if version and self.host.older(version, rule["version"]):
-                raise _host.StageFailure("%s is %s, and at least %s is needed: %s" % (name, version, rule["version"], rule["reason"]), "bring it up to date (is a security source missing?), then start the upgrade again")
+                raise _host.StageFailure(
+                    "%s is %s, and at least %s is needed: %s" % (name, version, rule["version"], rule["reason"]),
+                    "bring it up to date (is a security source missing?), then start the upgrade again",
+                )
         return "%d packages brought up to date" % len(self.plan["patch"])
 
     def stage_sources(self):
@@ -132,14 +147,19 @@ class Debian:
         self.host.memory.remember("staged", [path for path, _text in texts])
         said = self.staged.update()
         if said:
-            raise _host.StageFailure("not every source answers for %s: %s" % (self.path["target"]["codename"], "; ".join(said[:3])), "repair the mirror or name the source in distro_upgrade_source_map, then start the upgrade again")
+            raise _host.StageFailure(
+                "not every source answers for %s: %s" % (self.path["target"]["codename"], "; ".join(said[:3])),
+                "repair the mirror or name the source in distro_upgrade_source_map, then start the upgrade again",
+            )
         return "%d source files" % len(texts)
 
     def download(self):
         """Everything is on the disk before anything changes: from here no network is needed until the sources are committed."""
         needed, free = self.plan["download_bytes"], self.host.free("/var/cache/apt")
         if free < needed:
-            raise _host.StageFailure("/var/cache/apt has %d MB free and the download needs %d MB" % (free // 10**6, needed // 10**6), "make room, then start the upgrade again")
+            raise _host.StageFailure(
+                "/var/cache/apt has %d MB free and the download needs %d MB" % (free // 10**6, needed // 10**6), "make room, then start the upgrade again"
+            )
         self._apt(["full-upgrade", "--download-only"] + self.extra)
         return "%.0f MB planned" % (needed / 1e6)
 
@@ -149,7 +169,10 @@ class Debian:
         for mount, numbers in self.plan["disk"].items():
             free = self.host.free(mount)
             if free < numbers["needed"] - numbers["archives"]:
-                raise _host.StageFailure("%s has %d MB free and the upgrade needs %d MB" % (mount, free // 10**6, (numbers["needed"] - numbers["archives"]) // 10**6), "make room, then start the upgrade again")
+                raise _host.StageFailure(
+                    "%s has %d MB free and the upgrade needs %d MB" % (mount, free // 10**6, (numbers["needed"] - numbers["archives"]) // 10**6),
+                    "make room, then start the upgrade again",
+                )
         return "as planned"
 
     def point_of_no_return(self):
@@ -237,13 +260,16 @@ class Debian:
     def commit_sources(self):
         """The staged sources become the host's, each file replaced at once, the old ones kept."""
         for path in self.host.memory.recall("staged", []):
-            new = read_if_exists(os.path.join(self.staged.root, "etc", path[len("/etc/apt/"):]))
+            new = read_if_exists(os.path.join(self.staged.root, "etc", path[len("/etc/apt/") :]))
             old = read_if_exists(path)
             before = read_if_exists(os.path.join(self.host.backups, "before", path.lstrip("/")))
             if old == new:
                 continue
             if old != before:
-                raise _host.StageFailure("%s was changed by somebody else during the upgrade" % path, "put it in order for %s by hand, then start the upgrade again" % self.path["target"]["codename"])
+                raise _host.StageFailure(
+                    "%s was changed by somebody else during the upgrade" % path,
+                    "put it in order for %s by hand, then start the upgrade again" % self.path["target"]["codename"],
+                )
             write_atomic(path, new, os.stat(path).st_mode & 0o777)
         self._apt(["update"], target=False)
         return "backups in %s" % os.path.join(self.host.backups, "before/etc/apt")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""What the runner's stages may do to the host: run commands, run package commands with progress, keep backups. The only file of the runner that starts programs."""
+"""What the runner's stages may do to the host: run commands, run package commands with progress, keep backups."""
 
 from __future__ import annotations
 
@@ -17,8 +17,16 @@ from ansible_collections.intact.hosting.plugins.module_utils import _command
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 ENVIRONMENT = {
-    "DEBIAN_FRONTEND": "noninteractive", "DEBIAN_PRIORITY": "critical", "APT_LISTCHANGES_FRONTEND": "none", "APT_LISTBUGS_FRONTEND": "none",
-    "UCF_FORCE_CONFFOLD": "1", "NEEDRESTART_SUSPEND": "1", "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "HOME": "/root", "PATH": _command.SBIN,
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBIAN_PRIORITY": "critical",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "APT_LISTBUGS_FRONTEND": "none",
+    "UCF_FORCE_CONFFOLD": "1",
+    "NEEDRESTART_SUSPEND": "1",
+    "LC_ALL": "C.UTF-8",
+    "LANG": "C.UTF-8",
+    "HOME": "/root",
+    "PATH": _command.SBIN,
 }
 CONFFILES = ["--force-confdef", "--force-confold"]
 OPTIONS = ["Dpkg::Use-Pty=0", "DPkg::Lock::Timeout=600", "Acquire::Retries=3"] + ["Dpkg::Options::=" + word for word in CONFFILES]
@@ -26,11 +34,11 @@ LOCK = "/var/lib/dpkg/lock-frontend"
 
 
 class StageFailure(IntactError):
-    """A stage cannot go on. next: what the operator does, one sentence."""
+    """A stage cannot go on. following: what the operator does next, one sentence."""
 
-    def __init__(self, message, next="", **details):  # pylint: disable=redefined-builtin
+    def __init__(self, message, following="", **details):
         super().__init__(message, **details)
-        self.next = next
+        self.following = following
 
 
 class Host:
@@ -152,8 +160,14 @@ class Host:
             if status:
                 argv[1:1] = ["-o", "APT::Status-Fd=%d" % pipe.fileno()]
             process = subprocess.Popen(  # pylint: disable=consider-using-with
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT, pass_fds=[pipe.fileno()] if status else [],
-                start_new_session=True, cwd="/",
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=ENVIRONMENT,
+                pass_fds=[pipe.fileno()] if status else [],
+                start_new_session=True,
+                cwd="/",
             )
         reader = Progress(total)
         with open(progress, "rb") as handle:
@@ -204,5 +218,3 @@ class Progress:
                 self.message = rest.strip()
                 if rest.startswith(("Installed ", "Removed ", "Completely removed ")):
                     self.finished.add(parts[1])
-
-

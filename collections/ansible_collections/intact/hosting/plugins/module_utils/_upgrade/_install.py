@@ -19,15 +19,40 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _ru
 PACKAGE = "ansible_collections.intact.hosting.plugins.module_utils"
 # Everything the runner imports, and nothing else; a test runs it from a directory that holds only these.
 PARTS = (
-    "_findings", "_files", "_command", "_flight", "_system", "_binding", "_apt_sources", "_upgrade", "_upgrade._stages", "_upgrade._state", "_upgrade._host",
-    "_upgrade._heal", "_upgrade._quiet", "_upgrade._databases", "_upgrade._carry", "_conffiles", "_upgrade._questions", "_upgrade._configuration", "_upgrade._debian",
-    "_upgrade._packages", "_upgrade._private_apt", "_upgrade._suites", "_upgrade._simulate", "_upgrade._plan", "_upgrade._runner",
+    "_findings",
+    "_files",
+    "_command",
+    "_flight",
+    "_system",
+    "_binding",
+    "_apt_sources",
+    "_upgrade",
+    "_upgrade._stages",
+    "_upgrade._state",
+    "_upgrade._host",
+    "_upgrade._heal",
+    "_upgrade._quiet",
+    "_upgrade._databases",
+    "_upgrade._carry",
+    "_conffiles",
+    "_upgrade._questions",
+    "_upgrade._configuration",
+    "_upgrade._debian",
+    "_upgrade._packages",
+    "_upgrade._private_apt",
+    "_upgrade._suites",
+    "_upgrade._simulate",
+    "_upgrade._plan",
+    "_upgrade._runner",
 )
-MAIN = """import os, sys
+MAIN = (
+    """import os, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from %s._upgrade import _runner
 sys.exit(_runner.main(sys.argv[1]))
-""" % PACKAGE
+"""
+    % PACKAGE
+)
 
 SERVICE = """[Unit]
 Description=Upgrade of flight {flight}
@@ -40,7 +65,8 @@ RefuseManualStop=yes
 [Service]
 Type=exec
 # When a cut left Python unusable, dpkg is configured without it first.
-ExecStartPre=-/bin/sh -c '/usr/bin/python3 -I -c "import json, subprocess, fcntl, tarfile" || DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 dpkg --configure -a --force-confdef --force-confold </dev/null'
+Environment=DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1
+ExecStartPre=-/bin/sh -c '/usr/bin/python3 -I -c "import json, fcntl, tarfile" || dpkg --configure -a --force-confdef --force-confold </dev/null'
 ExecStart=/usr/bin/python3 -I -B {directory}/runner/__main__.py {directory}
 # Package managers that it started go on when it is killed, and are waited for by the next start.
 KillMode=process

@@ -139,25 +139,58 @@ def look(path, root, source_map=(), protected=(), conffiles=(), default="", targ
     try:
         texts, changes = _private_apt.staged_sources(path["suites"], source_map, path.get("components") or [])
     except IntactError as exc:
-        return None, [Finding("plan.source.unreadable", "blocker", "/etc/apt", "an apt source cannot be turned into the target's", str(exc), "correct the file it names, then look again")]
+        return None, [
+            Finding(
+                "plan.source.unreadable",
+                "blocker",
+                "/etc/apt",
+                "an apt source cannot be turned into the target's",
+                str(exc),
+                "correct the file it names, then look again",
+            )
+        ]
     source.prepare(_private_apt.live_sources())
     target.prepare(texts)
     for state, release in ((source, path["source"]), (target, path["target"])):
         said = state.update()
         if said:
-            findings.append(Finding(
-                "plan.source.unreachable", "blocker", "%s %s" % (release["id"], release["codename"]), "not every apt source answers for %s" % release["codename"],
-                "; ".join(said[:5]), "repair the mirror, or name the source in distro_upgrade_source_map (rename, disable or keep)",
-                details={"said": said},
-            ))
+            findings.append(
+                Finding(
+                    "plan.source.unreachable",
+                    "blocker",
+                    "%s %s" % (release["id"], release["codename"]),
+                    "not every apt source answers for %s" % release["codename"],
+                    "; ".join(said[:5]),
+                    "repair the mirror, or name the source in distro_upgrade_source_map (rename, disable or keep)",
+                    details={"said": said},
+                )
+            )
     try:
         plan = _simulated(path, source, target, changes, protected, lambda name: _conffiles.decision(name, conffiles, default, target_files)[0], download)
     except IntactError as exc:
-        findings.append(Finding("plan.impossible", "blocker", path["name"], "apt sees no way to the target release", str(exc), "repair the packages that it names (dpkg --audit, apt-get check, holds, third-party packages), then look again"))
+        findings.append(
+            Finding(
+                "plan.impossible",
+                "blocker",
+                path["name"],
+                "apt sees no way to the target release",
+                str(exc),
+                "repair the packages that it names (dpkg --audit, apt-get check, holds, third-party packages), then look again",
+            )
+        )
         return None, findings
     unknown = [c["path"] for c in plan["conffiles"] if c["unknown"] and c["kind"] == "conffile"]
     if unknown:
-        findings.append(Finding("plan.conffiles.unknown", "info", "%d files" % len(unknown), "locally changed files whose new form was not looked at", ", ".join(unknown[:20]), "set distro_upgrade_plan_download to 'true' to look at all of them"))
+        findings.append(
+            Finding(
+                "plan.conffiles.unknown",
+                "info",
+                "%d files" % len(unknown),
+                "locally changed files whose new form was not looked at",
+                ", ".join(unknown[:20]),
+                "set distro_upgrade_plan_download to 'true' to look at all of them",
+            )
+        )
     return plan, findings
 
 
@@ -182,7 +215,20 @@ def _simulated(path, source, target, changes, protected, decide, download):
     disk, missing = _space_needed(full, archives, sizes, records)
     conffiles, _fetched = _conffile_entries(target, full, archives, records, download, decide)
     return _plan.build(
-        path, changes, patch, minimal, full, autoremove, conffiles=conffiles, disk=disk, download_bytes=missing, protected=protected, replacements=extra,
-        held=[{"name": n, "version": versions.get(n.split(":")[0], "")} for n in sorted(held)], kept=[{"name": n, "version": versions.get(n, "")} for n in kept],
-        packages_hash=_binding.packages_digest(System()), made=_flight.now(), apt={"config": target.config, "archives": target.archives},
+        path,
+        changes,
+        patch,
+        minimal,
+        full,
+        autoremove,
+        conffiles=conffiles,
+        disk=disk,
+        download_bytes=missing,
+        protected=protected,
+        replacements=extra,
+        held=[{"name": n, "version": versions.get(n.split(":")[0], "")} for n in sorted(held)],
+        kept=[{"name": n, "version": versions.get(n, "")} for n in kept],
+        packages_hash=_binding.packages_digest(System()),
+        made=_flight.now(),
+        apt={"config": target.config, "archives": target.archives},
     )

@@ -23,7 +23,7 @@ def carry_over(name, source, target):
         return None
     if "*" in source and "*" in target:
         head, tail = source.split("*", 1)
-        return target.replace("*", name[len(head):len(name) - len(tail)], 1)
+        return target.replace("*", name[len(head) : len(name) - len(tail)], 1)
     return target
 
 
@@ -74,14 +74,27 @@ def build(path, sources, patch, minimal, full, autoremove, **facts):
     upgrade = [dict(_short(e), stage="minimal" if (e["name"], e["arch"], e["to"]) in first else "full") for e in full["upgrade"]]
     arriving = {e["name"] for e in full["upgrade"] + full["install"]}
     plan = {
-        "schema": SCHEMA, "release_path": path["name"], "source": path["source"], "target": path["target"], "made": facts["made"],
-        "sources": sources, "patch": [_short(e) for e in patch["upgrade"] + patch["install"]],
-        "upgrade": sorted(upgrade, key=_by_name), "install": sorted((_short(e) for e in full["install"]), key=_by_name),
+        "schema": SCHEMA,
+        "release_path": path["name"],
+        "source": path["source"],
+        "target": path["target"],
+        "made": facts["made"],
+        "sources": sources,
+        "patch": [_short(e) for e in patch["upgrade"] + patch["install"]],
+        "upgrade": sorted(upgrade, key=_by_name),
+        "install": sorted((_short(e) for e in full["install"]), key=_by_name),
         "remove": sorted(judge_removals(full["remove"], arriving, path.get("expected_removals") or [], facts["protected"]), key=_by_name),
-        "autoremove": sorted(autoremove, key=_by_name), "replacements": facts["replacements"],
-        "held": facts["held"], "kept": facts["kept"], "download_bytes": facts["download_bytes"],
-        "disk": facts["disk"], "disk_bytes": {mount: numbers["needed"] for mount, numbers in facts["disk"].items()},
-        "conffiles": facts["conffiles"], "packages_hash": facts["packages_hash"], "apt": facts["apt"], "stages": list(_stages.ORDER),
+        "autoremove": sorted(autoremove, key=_by_name),
+        "replacements": facts["replacements"],
+        "held": facts["held"],
+        "kept": facts["kept"],
+        "download_bytes": facts["download_bytes"],
+        "disk": facts["disk"],
+        "disk_bytes": {mount: numbers["needed"] for mount, numbers in facts["disk"].items()},
+        "conffiles": facts["conffiles"],
+        "packages_hash": facts["packages_hash"],
+        "apt": facts["apt"],
+        "stages": list(_stages.ORDER),
     }
     return dict(plan, hash=plan_hash(plan))
 
@@ -149,7 +162,11 @@ def lines(plan):
         out += ["  %s %s%s" % (e["name"], (e["from"] + " -> ") if "from" in e else "", e["to"]) for e in plan[key]]
     out += ["", "remove: %d packages" % len(plan["remove"])]
     for e in plan["remove"]:
-        why = "replaced by %s: %s" % (e["replacement"], e["expected"]) if e["replacement"] else e["expected"] or ("PROTECTED" if e["protected"] else "nothing replaces it")
+        why = (
+            "replaced by %s: %s" % (e["replacement"], e["expected"])
+            if e["replacement"]
+            else e["expected"] or ("PROTECTED" if e["protected"] else "nothing replaces it")
+        )
         out.append("  %s %s (%s)" % (e["name"], e["from"], why))
     out += ["", "remove at the end, because nothing needs them any more: %d packages" % len(plan["autoremove"])]
     out += ["  %s %s" % (e["name"], e["from"]) for e in plan["autoremove"]]

@@ -19,11 +19,21 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _si
 
 # Hooks of the live configuration must not run for a look, and its directories are replaced.
 _HOOKS = (
-    "APT::Update::Post-Invoke", "APT::Update::Pre-Invoke", "APT::Update::Post-Invoke-Success", "DPkg::Pre-Invoke", "DPkg::Post-Invoke",
-    "DPkg::Pre-Install-Pkgs", "AptCli::Hooks",
+    "APT::Update::Post-Invoke",
+    "APT::Update::Pre-Invoke",
+    "APT::Update::Post-Invoke-Success",
+    "DPkg::Pre-Invoke",
+    "DPkg::Post-Invoke",
+    "DPkg::Pre-Install-Pkgs",
+    "AptCli::Hooks",
 )
 _DROPPED = _HOOKS + (
-    "Dir::Etc::main", "Dir::Etc::parts", "Dir::State::lists", "Dir::Cache", "Dir::Etc::sourcelist", "Dir::Etc::sourceparts",
+    "Dir::Etc::main",
+    "Dir::Etc::parts",
+    "Dir::State::lists",
+    "Dir::Cache",
+    "Dir::Etc::sourcelist",
+    "Dir::Etc::sourceparts",
 )
 
 
@@ -36,9 +46,15 @@ def configuration(dump, root, archives):
             continue
         kept.append(line)
     private = {
-        "Dir::Etc::main": "/dev/null", "Dir::Etc::parts": root + "/empty", "Dir::State::lists": root + "/lists", "Dir::Cache": root + "/cache",
-        "Dir::Cache::archives": archives, "Dir::Etc::sourcelist": root + "/etc/sources.list", "Dir::Etc::sourceparts": root + "/etc/sources.list.d",
-        "Dir::Cache::pkgcache": "pkgcache.bin", "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
+        "Dir::Etc::main": "/dev/null",
+        "Dir::Etc::parts": root + "/empty",
+        "Dir::State::lists": root + "/lists",
+        "Dir::Cache": root + "/cache",
+        "Dir::Cache::archives": archives,
+        "Dir::Etc::sourcelist": root + "/etc/sources.list",
+        "Dir::Etc::sourceparts": root + "/etc/sources.list.d",
+        "Dir::Cache::pkgcache": "pkgcache.bin",
+        "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
     }
     # Read by -c after the live files as well, so that these are cleared, not only left out.
     clear = ["#clear %s;" % key for key in _HOOKS]
@@ -85,7 +101,7 @@ class PrivateApt:
         os.makedirs(self.root + "/etc/sources.list.d", mode=0o755)
         write_atomic(self.root + "/etc/sources.list", b"")
         for path, text in sources:
-            relative = path[len("/etc/apt/"):]
+            relative = path[len("/etc/apt/") :]
             write_atomic(os.path.join(self.root, "etc", relative), text.encode("utf-8", "surrogateescape"))
         dump = run(["apt-config", "dump"]).text
         write_atomic(self.config, configuration(dump, self.root, self.archives).encode("utf-8", "surrogateescape"))
@@ -123,7 +139,7 @@ class PrivateApt:
         """{name: record of apt-cache show} for [(name, arch, version)]."""
         out, words = {}, ["%s:%s=%s" % (n, a, v) if a != "all" else "%s=%s" % (n, v) for n, a, v in packages]
         for start in range(0, len(words), 200):
-            for record in _simulate.stanzas(self.call(["apt-cache", "show"] + words[start:start + 200], check=False).text):
+            for record in _simulate.stanzas(self.call(["apt-cache", "show"] + words[start : start + 200], check=False).text):
                 out.setdefault(record.get("package", ""), record)
         return out
 

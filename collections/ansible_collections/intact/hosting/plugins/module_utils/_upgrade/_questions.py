@@ -36,7 +36,9 @@ def edited(packages):
         for path, recorded in sorted(files.items()):
             disk = md5(read_if_exists(path))
             if disk != recorded:
-                out.append({"path": path, "package": package, "kind": "conffile", "local": "deleted" if disk is None else "edited", "recorded": recorded, "disk": disk})
+                out.append(
+                    {"path": path, "package": package, "kind": "conffile", "local": "deleted" if disk is None else "edited", "recorded": recorded, "disk": disk}
+                )
     owners = dict(reversed(line.split()) for line in _lines("/var/lib/ucf/registry") if len(line.split()) == 2)
     for line in _lines("/var/lib/ucf/hashfile"):
         recorded, _space, path = line.strip().partition("  ")
@@ -44,7 +46,9 @@ def edited(packages):
         if package in packages:
             disk = md5(read_if_exists(path))
             if disk != recorded:
-                out.append({"path": path, "package": package, "kind": "ucf", "local": "deleted" if disk is None else "edited", "recorded": recorded, "disk": disk})
+                out.append(
+                    {"path": path, "package": package, "kind": "ucf", "local": "deleted" if disk is None else "edited", "recorded": recorded, "disk": disk}
+                )
     return out
 
 
@@ -78,10 +82,16 @@ def finish(entry, new, looked, decision):
     """One entry of the plan's conffiles. new: md5 in the new package (None: not in it). looked: whether the package was read."""
     if not looked:
         target, question = "unknown", None
-        why = "the file is made by the package's script: its new form is known only after the upgrade" if entry["kind"] == "ucf" else "the new package was not downloaded"
+        why = (
+            "the file is made by the package's script: its new form is known only after the upgrade"
+            if entry["kind"] == "ucf"
+            else "the new package was not downloaded"
+        )
     else:
         target = "gone" if new is None else "same" if new == entry["recorded"] else "changed"
         question = _simulate.question(entry["recorded"], entry["disk"], new)
-        why = {"gone": "the new package does not bring it: the local file stays", "same": "the package's form did not change: the local file stays"}.get(target, "both sides changed")
+        why = {"gone": "the new package does not bring it: the local file stays", "same": "the package's form did not change: the local file stays"}.get(
+            target, "both sides changed"
+        )
     named = {key: entry[key] for key in ("path", "package", "kind", "local")}
     return dict(named, target=target, question=bool(question), unknown=question is None, decision=decision, why=why)

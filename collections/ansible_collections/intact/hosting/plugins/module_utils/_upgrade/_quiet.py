@@ -14,8 +14,16 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import read_
 
 # Whatever else would start a package manager or restart services in the window.
 UNITS = (
-    "apt-daily.timer", "apt-daily-upgrade.timer", "apt-daily.service", "apt-daily-upgrade.service", "unattended-upgrades.service",
-    "packagekit.service", "packagekit-offline-update.service", "apticron.timer", "apticron.service", "needrestart-notify.timer",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "apt-daily.service",
+    "apt-daily-upgrade.service",
+    "unattended-upgrades.service",
+    "packagekit.service",
+    "packagekit-offline-update.service",
+    "apticron.timer",
+    "apticron.service",
+    "needrestart-notify.timer",
 )
 CRON_JOBS = ("/etc/cron.d/cron-apt", "/etc/cron.d/apticron")
 POLICY = "/usr/sbin/policy-rc.d"

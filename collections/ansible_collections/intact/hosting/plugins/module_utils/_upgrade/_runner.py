@@ -22,9 +22,39 @@ UNIT = "intact-upgrade"
 UNITS = "/etc/systemd/system"
 # Modules that the standard library imports only when it needs them; by then their files may be another version's.
 LATE = (
-    "_strptime", "base64", "bz2", "codecs", "contextlib", "copy", "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape",
-    "encodings.utf_8", "fnmatch", "grp", "gzip", "heapq", "linecache", "locale", "lzma", "ntpath", "pwd", "selectors", "shlex", "signal",
-    "stringprep", "struct", "subprocess", "tarfile", "tempfile", "tokenize", "unicodedata", "warnings", "zipfile", "zlib",
+    "_strptime",
+    "base64",
+    "bz2",
+    "codecs",
+    "contextlib",
+    "copy",
+    "encodings.ascii",
+    "encodings.idna",
+    "encodings.latin_1",
+    "encodings.unicode_escape",
+    "encodings.utf_8",
+    "fnmatch",
+    "grp",
+    "gzip",
+    "heapq",
+    "linecache",
+    "locale",
+    "lzma",
+    "ntpath",
+    "pwd",
+    "selectors",
+    "shlex",
+    "signal",
+    "stringprep",
+    "struct",
+    "subprocess",
+    "tarfile",
+    "tempfile",
+    "tokenize",
+    "unicodedata",
+    "warnings",
+    "zipfile",
+    "zlib",
 )
 
 
@@ -80,12 +110,16 @@ class Runner:
             healed = _heal.heal(self.host) if _stages.changes_packages(stage) else []
             note = getattr(self.engine, stage.replace("-", "_"))()
         except IntactError as exc:
-            self._fail(stage, str(exc), getattr(exc, "next", "") or "see to it, then start the upgrade again: it goes on where it stopped")
+            self._fail(stage, str(exc), getattr(exc, "following", "") or "see to it, then start the upgrade again: it goes on where it stopped")
             return False
         except Exception as exc:  # pylint: disable=broad-except
             sys.stderr.write(traceback.format_exc())
             sys.stderr.flush()
-            self._fail(stage, "unexpected %s: %s" % (type(exc).__name__, exc), "start the upgrade again; when it fails here again, send %s/runner.log with a report" % self.directory)
+            self._fail(
+                stage,
+                "unexpected %s: %s" % (type(exc).__name__, exc),
+                "start the upgrade again; when it fails here again, send %s/runner.log with a report" % self.directory,
+            )
             return False
         self.memory.end(stage, "ok" if note else "skipped", note or "nothing to do")
         if healed:

@@ -54,7 +54,7 @@ def kept_back(text):
     """Names that apt says it keeps back, held ones included."""
     names, inside = [], False
     for line in text.splitlines():
-        if line.startswith("The following packages have been kept back") or line.startswith("Not upgrading:"):
+        if line.startswith(("The following packages have been kept back", "Not upgrading:")):
             inside = True
         elif inside and line.startswith(" "):
             names += line.split()
@@ -139,4 +139,9 @@ def question(recorded, disk, new):
 
 def problems(text):
     """Lines in which apt says why it cannot do a thing, without its prefixes."""
-    return [re.sub(r"^[EW]: *(Error: *)?", "", line).strip() for line in text.splitlines() if line.startswith(("E:", "W:", "Err:")) or "Unmet dependencies" in line or line.startswith(("  ", " ")) and ("Depends:" in line or "Breaks:" in line)]
+    out = []
+    for line in text.splitlines():
+        wrong = line.startswith(("E:", "W:", "Err:")) or "Unmet dependencies" in line
+        if wrong or (line.startswith(" ") and ("Depends:" in line or "Breaks:" in line)):
+            out.append(re.sub(r"^[EW]: *(Error: *)?", "", line).strip())
+    return out

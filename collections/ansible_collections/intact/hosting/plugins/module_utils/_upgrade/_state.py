@@ -18,8 +18,21 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _st
 
 ROOT = "/var/lib/intact/upgrade"
 FIELDS = {
-    "status": "running", "stage": "", "done": 0, "total": 0, "unit": "", "percent": 0.0, "message": "", "next": "", "point_of_no_return": False,
-    "attempts": {}, "memory": {}, "pid": 0, "boot": "", "last_lines": [], "waiting_boot": "",
+    "status": "running",
+    "stage": "",
+    "done": 0,
+    "total": 0,
+    "unit": "",
+    "percent": 0.0,
+    "message": "",
+    "next": "",
+    "point_of_no_return": False,
+    "attempts": {},
+    "memory": {},
+    "pid": 0,
+    "boot": "",
+    "last_lines": [],
+    "waiting_boot": "",
 }
 
 
@@ -77,7 +90,10 @@ class Memory:
         stages = self.state["stages"]
         fraction = self.state["done"] / float(self.state["total"]) if self.state["total"] else 0.0
         self.state.update(
-            updated=_flight.now(), pid=os.getpid(), boot=_flight.boot_id(), percent=_stages.percent(stages, fraction),
+            updated=_flight.now(),
+            pid=os.getpid(),
+            boot=_flight.boot_id(),
+            percent=_stages.percent(stages, fraction),
             point_of_no_return=_stages.passed(stages),
         )
         write_atomic(self.path, json.dumps(self.state, sort_keys=True, indent=1).encode("utf-8", "backslashreplace"))
@@ -128,7 +144,7 @@ class Memory:
 def lock(root=ROOT):
     """The host's one lock as an open file, or None when another runner has it."""
     os.makedirs(root, mode=0o700, exist_ok=True)
-    handle = open(os.path.join(root, "lock"), "a", encoding="ascii")  # pylint: disable=consider-using-with
+    handle = open(os.path.join(root, "lock"), "a", encoding="ascii")  # noqa: SIM115  # pylint: disable=consider-using-with
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

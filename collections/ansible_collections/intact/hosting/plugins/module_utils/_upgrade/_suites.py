@@ -22,7 +22,9 @@ def check_source_map(entries):
     for entry in entries:
         unknown = set(entry) - {"match", "action", "uri", "suite", "reason"}
         if unknown or not entry.get("match") or entry.get("action") not in ACTIONS or not entry.get("reason"):
-            raise IntactError("source map entry %s: it needs match (a shell pattern on the URI, or on 'URI SUITE'), action (rename, disable or keep) and reason" % entry)
+            raise IntactError(
+                "source map entry %s: it needs match (a shell pattern on the URI, or on 'URI SUITE'), action (rename, disable or keep) and reason" % entry
+            )
         if entry["action"] == "rename" and not (entry.get("uri") or entry.get("suite")):
             raise IntactError("source map entry %s: rename needs uri or suite" % entry["match"])
 
@@ -57,10 +59,14 @@ def _components(components, added):
 
 def _change(path, line, old_uri, old_suite, decision):
     return {
-        "path": path, "line": line, "uri": _apt_sources.without_password(old_uri), "suite": old_suite,
+        "path": path,
+        "line": line,
+        "uri": _apt_sources.without_password(old_uri),
+        "suite": old_suite,
         "target_uri": _apt_sources.without_password(decision["uri"]),
         "target_suite": None if decision["action"] == "disable" else decision["suite"],
-        "action": decision["action"], "reason": decision["reason"],
+        "action": decision["action"],
+        "reason": decision["reason"],
     }
 
 
@@ -87,7 +93,7 @@ def _one_line(path, text, sources, suites, source_map, components):
             lines[source.line - 1] = "# disabled for the upgrade (%s): %s" % (decision["reason"], old)
         elif decision["action"] == "map":
             head, _uri, gap, _suite, tail = _LINE.match(old).groups()
-            missing = _components(source.components, components)[len(source.components):]
+            missing = _components(source.components, components)[len(source.components) :]
             if missing:
                 # Before a comment at the line's end, so that it stays a comment.
                 words, gap_before, comment, end = re.match(r"^([^#\n]*?)(\s*)(#[^\n]*)?(\n?)$", tail).groups()
@@ -123,7 +129,9 @@ def _deb822(path, text, sources, suites, source_map, components):
             decisions = [decide(uri, suite, suites, source_map) for uri in source.uris]
             here += [_change(path, source.line, uri, suite, decision) for uri, decision in zip(source.uris, decisions)]
             if len({(d["action"], d["suite"]) for d in decisions}) > 1:
-                raise IntactError("%s line %d: the URIs of this stanza must go different ways for suite %s: give each URI its own stanza" % (path, source.line, suite))
+                raise IntactError(
+                    "%s line %d: the URIs of this stanza must go different ways for suite %s: give each URI its own stanza" % (path, source.line, suite)
+                )
             if decisions[0]["action"] != "disable":
                 kept.append(decisions[0]["suite"])
                 uris.append([d["uri"] for d in decisions])

@@ -49,7 +49,9 @@ class Watch:
             return self._final()
         if self._gone >= GONE:
             message = self.state.get("message") or "nothing was heard of it"
-            return self._failed("%s: the runner is not there and nothing will start it (%s). Start the upgrade again: it goes on where it stopped" % (self.host, message))
+            return self._failed(
+                "%s: the runner is not there and nothing will start it (%s). Start the upgrade again: it goes on where it stopped" % (self.host, message)
+            )
         return None
 
     def lost(self, error, now):
@@ -72,7 +74,10 @@ class Watch:
             return {"changed": True, "state": state, "stages": self._stages(), "gaps": self.gaps, "msg": "the upgrade is done"}
         lines = "".join("\n    " + line for line in state.get("last_lines", [])[-6:])
         word = "stopped before" if state["status"] == "stopped" else "failed in"
-        return self._failed("%s: the upgrade %s %s: %s. Next: %s%s" % (self.host, word, state["stage"], state["message"], state["next"], ("\n  last lines of the log:" + lines) if lines else ""))
+        return self._failed(
+            "%s: the upgrade %s %s: %s. Next: %s%s"
+            % (self.host, word, state["stage"], state["message"], state["next"], ("\n  last lines of the log:" + lines) if lines else "")
+        )
 
     def _failed(self, message):
         return {"failed": True, "changed": bool(self.state), "msg": message, "state": self.state, "stages": self._stages(), "gaps": self.gaps}

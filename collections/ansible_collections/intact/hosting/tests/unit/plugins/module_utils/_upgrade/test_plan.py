@@ -24,14 +24,20 @@ def transform(text, path="/etc/apt/sources.list", source_map=(), components=()):
     return new, {c["suite"]: (c["action"], c["target_suite"]) for c in changes}
 
 
-@pytest.mark.parametrize(("old", "new"), [
-    ("deb http://a.test/debian bookworm main\n", "deb http://a.test/debian trixie main\n"),
-    ("deb [ arch=amd64 signed-by=/k.gpg ]  http://a.test/debian\tbookworm-security  main contrib # why\n", "deb [ arch=amd64 signed-by=/k.gpg ]  http://a.test/debian\ttrixie-security  main contrib # why\n"),
-    ("# deb http://a.test/debian bookworm main\n", "# deb http://a.test/debian bookworm main\n"),
-    ("deb http://third.test/ ./\n", "deb http://third.test/ ./\n"),
-    ("deb http://third.test/x stable main\n", "deb http://third.test/x stable main\n"),
-    ("deb http://a.test/debian bookworm main", "deb http://a.test/debian trixie main"),
-])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("deb http://a.test/debian bookworm main\n", "deb http://a.test/debian trixie main\n"),
+        (
+            "deb [ arch=amd64 signed-by=/k.gpg ]  http://a.test/debian\tbookworm-security  main contrib # why\n",
+            "deb [ arch=amd64 signed-by=/k.gpg ]  http://a.test/debian\ttrixie-security  main contrib # why\n",
+        ),
+        ("# deb http://a.test/debian bookworm main\n", "# deb http://a.test/debian bookworm main\n"),
+        ("deb http://third.test/ ./\n", "deb http://third.test/ ./\n"),
+        ("deb http://third.test/x stable main\n", "deb http://third.test/x stable main\n"),
+        ("deb http://a.test/debian bookworm main", "deb http://a.test/debian trixie main"),
+    ],
+)
 def test_one_line_sources_keep_everything_but_the_suite(old, new):
     assert transform(old)[0] == new
 
@@ -43,14 +49,24 @@ def test_a_suite_without_counterpart_is_disabled_with_its_reason():
 
 
 def test_a_split_component_is_added_before_a_comment_and_only_once():
-    new, _changes = transform("deb http://a.test/debian bookworm main non-free # mine\ndeb http://a.test/debian bookworm non-free non-free-firmware\n", components=FIRMWARE)
+    new, _changes = transform(
+        "deb http://a.test/debian bookworm main non-free # mine\ndeb http://a.test/debian bookworm non-free non-free-firmware\n", components=FIRMWARE
+    )
     assert new == "deb http://a.test/debian trixie main non-free non-free-firmware # mine\ndeb http://a.test/debian trixie non-free non-free-firmware\n"
 
 
 def test_deb822_keeps_comments_and_other_fields_and_drops_a_suite_that_is_gone():
-    old = "# ours\nTypes: deb\nURIs: http://a.test/debian\nSuites: bookworm\n bookworm-backports\nComponents: main\nSigned-By: /k.gpg\n\nTypes: deb\nURIs: http://b.test/\nSuites: bookworm\nComponents: main"
+    old = (
+        "# ours\nTypes: deb\nURIs: http://a.test/debian\nSuites: bookworm\n bookworm-backports\n"
+        "Components: main\nSigned-By: /k.gpg\n\nTypes: deb\nURIs: http://b.test/\nSuites: bookworm\n"
+        "Components: main"
+    )
     new, _changes = transform(old, "/etc/apt/sources.list.d/x.sources", [{"match": "http://b.test/*", "action": "disable", "reason": "no build for trixie"}])
-    assert new == "# ours\nTypes: deb\nURIs: http://a.test/debian\nSuites: trixie\nComponents: main\nSigned-By: /k.gpg\n\nTypes: deb\nURIs: http://b.test/\nSuites: bookworm\nComponents: main\nEnabled: no\n"
+    assert new == (
+        "# ours\nTypes: deb\nURIs: http://a.test/debian\nSuites: trixie\nComponents: main\n"
+        "Signed-By: /k.gpg\n\nTypes: deb\nURIs: http://b.test/\nSuites: bookworm\nComponents: main\n"
+        "Enabled: no\n"
+    )
 
 
 def test_the_operators_map_wins_and_may_rename_both():
@@ -76,9 +92,15 @@ def test_a_password_in_a_uri_does_not_reach_the_plan():
     assert "secret" not in json.dumps(changes)
 
 
-@pytest.mark.parametrize("entry", [
-    {"match": "x", "action": "drop", "reason": "r"}, {"match": "x", "action": "rename", "reason": "r"}, {"action": "keep", "reason": "r"}, {"match": "x", "action": "keep"},
-])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"match": "x", "action": "drop", "reason": "r"},
+        {"match": "x", "action": "rename", "reason": "r"},
+        {"action": "keep", "reason": "r"},
+        {"match": "x", "action": "keep"},
+    ],
+)
 def test_a_source_map_entry_that_says_too_little_is_refused(entry):
     with pytest.raises(IntactError):
         _suites.check_source_map([entry])
@@ -103,7 +125,8 @@ Purg old-thing [1.0]
 def test_a_simulation_becomes_data():
     found = _simulate.transaction(SIMULATION)
     assert [(e["name"], e["arch"], e["from"], e["to"]) for e in found["upgrade"]] == [
-        ("base-files", "amd64", "12.4+deb12u15", "13.8+deb13u7"), ("libc6", "i386", "2.36-9", "2.41-12"),
+        ("base-files", "amd64", "12.4+deb12u15", "13.8+deb13u7"),
+        ("libc6", "i386", "2.36-9", "2.41-12"),
     ]
     assert [(e["name"], e["to"]) for e in found["install"]] == [("libssl3t64", "3.5.7-1~deb13u2")]
     assert [(e["name"], e["from"]) for e in found["remove"]] == [("php8.2-fpm", "8.2.32-1~deb12u1"), ("old-thing", "1.0")]
@@ -111,7 +134,10 @@ def test_a_simulation_becomes_data():
 
 
 def test_announced_removals_of_both_forms_of_apt():
-    old = "The following packages will be REMOVED:\n   libdb5.3 (5.3.28+dfsg2-1)\n   gone:i386* (1.0-1)\nThe following NEW packages will be installed:\n   libdb5.3t64 (5.3.28)\n"
+    old = (
+        "The following packages will be REMOVED:\n   libdb5.3 (5.3.28+dfsg2-1)\n   gone:i386* (1.0-1)\n"
+        "The following NEW packages will be installed:\n   libdb5.3t64 (5.3.28)\n"
+    )
     new = "REMOVING:\n  libdb5.3 (5.3.28+dfsg2-1)\n\nSummary:\n"
     assert [(e["name"], e["arch"], e["from"]) for e in _simulate.removals(old)] == [("libdb5.3", "", "5.3.28+dfsg2-1"), ("gone", "i386", "1.0-1")]
     assert [e["name"] for e in _simulate.removals(new)] == ["libdb5.3"]
@@ -127,9 +153,17 @@ def test_conffiles_of_installed_packages_without_obsolete_ones():
     assert _simulate.conffiles(text) == {"nginx-common": {"/etc/nginx/nginx.conf": "aaa", "/etc/nginx/with space": "bbb"}}
 
 
-@pytest.mark.parametrize(("recorded", "disk", "new", "asked"), [
-    ("a", "b", "c", True), ("a", "b", "a", False), ("a", "a", "c", False), ("a", "c", "c", False), ("a", None, "c", True), ("a", "b", None, False),
-])
+@pytest.mark.parametrize(
+    ("recorded", "disk", "new", "asked"),
+    [
+        ("a", "b", "c", True),
+        ("a", "b", "a", False),
+        ("a", "a", "c", False),
+        ("a", "c", "c", False),
+        ("a", None, "c", True),
+        ("a", "b", None, False),
+    ],
+)
 def test_dpkg_asks_only_when_both_sides_changed_differently(recorded, disk, new, asked):
     assert _simulate.question(recorded, disk, new) is asked
 
@@ -137,7 +171,13 @@ def test_dpkg_asks_only_when_both_sides_changed_differently(recorded, disk, new,
 def test_space_goes_to_the_filesystems_that_hold_the_files():
     mounts = ["/", "/boot", "/var"]
     known = {"a": _space.shares([("/usr/bin/a", 75), ("/var/lib/a/x", 25)], mounts)}
-    found = _space.spread([{"name": "a", "old": 100, "new": 300}, {"name": "linux-image-6.12", "old": 0, "new": 1000}], mounts, known, [("/var/cache/apt/archives", 50)], [("initrd", "/boot", 60)])
+    found = _space.spread(
+        [{"name": "a", "old": 100, "new": 300}, {"name": "linux-image-6.12", "old": 0, "new": 1000}],
+        mounts,
+        known,
+        [("/var/cache/apt/archives", 50)],
+        [("initrd", "/boot", 60)],
+    )
     assert found["/"]["growth"] == 150 + 500
     assert found["/var"] == {"growth": 50, "largest": 75, "archives": 50, "initrd": 0, "backups": 0, "needed": 175}
     assert found["/boot"]["needed"] == 500 + 500 + 60
@@ -173,15 +213,43 @@ def plan():
     """A small plan as build() makes it."""
     path = {"name": "debian-12-13", "source": {"id": "debian", "version": "12"}, "target": {"id": "debian", "version": "13"}, "expected_removals": EXPECTED}
     full = {
-        "upgrade": [{"name": "libc6", "arch": "amd64", "from": "1", "to": "2", "origin": "D"}, {"name": "mariadb", "arch": "amd64", "from": "10", "to": "11", "origin": "D"}],
-        "install": [{"name": "php8.4-fpm", "arch": "amd64", "to": "8.4", "origin": "D"}], "remove": REMOVED[:2],
+        "upgrade": [
+            {"name": "libc6", "arch": "amd64", "from": "1", "to": "2", "origin": "D"},
+            {"name": "mariadb", "arch": "amd64", "from": "10", "to": "11", "origin": "D"},
+        ],
+        "install": [{"name": "php8.4-fpm", "arch": "amd64", "to": "8.4", "origin": "D"}],
+        "remove": REMOVED[:2],
     }
     minimal = {"upgrade": full["upgrade"][:1], "install": [], "remove": []}
     empty = {"upgrade": [], "install": [], "remove": []}
     return _plan.build(
-        path, [{"path": "/etc/apt/sources.list", "line": 1, "uri": "http://a.test", "suite": "bookworm", "target_uri": "http://a.test", "target_suite": "trixie", "action": "map", "reason": "r"}],
-        empty, minimal, full, [{"name": "python3.11", "arch": "amd64", "from": "3.11"}], conffiles=[], held=[], kept=[], download_bytes=10, disk={"/": {"needed": 5, "free": 9}},
-        packages_hash="h", made="now", apt={}, replacements=["php8.4-fpm"], protected=["php*-fpm"],
+        path,
+        [
+            {
+                "path": "/etc/apt/sources.list",
+                "line": 1,
+                "uri": "http://a.test",
+                "suite": "bookworm",
+                "target_uri": "http://a.test",
+                "target_suite": "trixie",
+                "action": "map",
+                "reason": "r",
+            }
+        ],
+        empty,
+        minimal,
+        full,
+        [{"name": "python3.11", "arch": "amd64", "from": "3.11"}],
+        conffiles=[],
+        held=[],
+        kept=[],
+        download_bytes=10,
+        disk={"/": {"needed": 5, "free": 9}},
+        packages_hash="h",
+        made="now",
+        apt={},
+        replacements=["php8.4-fpm"],
+        protected=["php*-fpm"],
     )
 
 
@@ -216,7 +284,8 @@ def test_deviations_name_what_the_plan_does_not():
     assert _plan.deviations(plan(), same) == []
     more = {"upgrade": [], "install": arriving, "remove": [entry("mariadb-server"), entry("tool")]}
     assert _plan.deviations(plan(), more, ["mariadb*"]) == [
-        "mariadb-server would be removed, which the plan does not name (and it is protected)", "tool would be removed, which the plan does not name",
+        "mariadb-server would be removed, which the plan does not name (and it is protected)",
+        "tool would be removed, which the plan does not name",
     ]
     assert _plan.deviations(plan(), more, ["mariadb*"], ["mariadb-server", "to*"]) == []
     gone = {"upgrade": [], "install": [], "remove": [entry("php8.2-fpm")]}
@@ -226,7 +295,11 @@ def test_deviations_name_what_the_plan_does_not():
 
 
 def test_the_private_configuration_keeps_proxies_and_drops_hooks_and_places():
-    dump = 'APT "";\nAcquire::http::Proxy "http://p.test:3142";\nAPT::Update::Post-Invoke "";\nAPT::Update::Post-Invoke:: "rm -rf /";\nDPkg::Pre-Install-Pkgs:: "hook";\nDir::State::lists "lists";\nDir::Etc::sourceparts "sources.list.d";\nX "a "quoted" b";\n'
+    dump = (
+        'APT "";\nAcquire::http::Proxy "http://p.test:3142";\nAPT::Update::Post-Invoke "";\n'
+        'APT::Update::Post-Invoke:: "rm -rf /";\nDPkg::Pre-Install-Pkgs:: "hook";\n'
+        'Dir::State::lists "lists";\nDir::Etc::sourceparts "sources.list.d";\nX "a "quoted" b";\n'
+    )
     text = _private_apt.configuration(dump, "/p", "/arch")
     assert 'Acquire::http::Proxy "http://p.test:3142";' in text
     assert "rm -rf" not in text

@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import time
+import typing
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +20,17 @@ import pytest
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
-    _carry, _configuration, _databases, _heal, _host, _install, _quiet, _runner, _stages, _state, _watch,
+    _carry,
+    _configuration,
+    _databases,
+    _heal,
+    _host,
+    _install,
+    _quiet,
+    _runner,
+    _stages,
+    _state,
+    _watch,
 )
 
 
@@ -46,8 +58,18 @@ def test_percent_goes_from_nothing_to_all():
 def test_sources_are_staged_before_anything_is_downloaded_and_committed_after_everything_is_installed():
     order = list(_stages.ORDER)
     for earlier, later in (
-        ("quiesce", "patch-source"), ("stage-sources", "download"), ("download", "point-of-no-return"), ("simulate", "point-of-no-return"), ("point-of-no-return", "bootstrap"),
-        ("database-stop", "bootstrap"), ("carry", "full"), ("minimal", "full"), ("full", "target-files"), ("target-files", "commit-sources"), ("commit-sources", "reboot"), ("reboot", "unquiesce"),
+        ("quiesce", "patch-source"),
+        ("stage-sources", "download"),
+        ("download", "point-of-no-return"),
+        ("simulate", "point-of-no-return"),
+        ("point-of-no-return", "bootstrap"),
+        ("database-stop", "bootstrap"),
+        ("carry", "full"),
+        ("minimal", "full"),
+        ("full", "target-files"),
+        ("target-files", "commit-sources"),
+        ("commit-sources", "reboot"),
+        ("reboot", "unquiesce"),
     ):
         assert order.index(earlier) < order.index(later)
 
@@ -117,8 +139,8 @@ def test_only_one_runner_gets_the_lock(places):
 class Engine:
     """Stages that write down their names, and fail where they are told to."""
 
-    trouble: dict = {}
-    seen: list = []
+    trouble: typing.ClassVar[dict] = {}
+    seen: typing.ClassVar[list] = []
 
     def __init__(self, host, job):
         self.host, self.job = host, job
@@ -133,6 +155,7 @@ class Engine:
             if error:
                 raise error
             return "did it"
+
         return stage
 
 
@@ -151,6 +174,7 @@ def runner(places, monkeypatch):
 
     def make():
         return _runner.Runner(places.directory, places.root, places.flights)
+
     return SimpleNamespace(make=make, calls=calls, places=places)
 
 
@@ -171,6 +195,7 @@ def test_all_stages_run_once_in_order_and_the_units_go(runner):
 def test_a_cut_in_a_stage_is_continued_there(runner):
     class Cut(BaseException):
         pass
+
     Engine.trouble = {"minimal": Cut()}
     with pytest.raises(Cut):
         runner.make().go()
@@ -287,27 +312,50 @@ def test_progress_is_told_from_apts_status_lines():
     progress = _host.Progress(3)
     progress.feed("dlstatus:1:3.5:Retrieving file 1 of 9\npmstatus:libc6:10.2:Unpacking libc6 (amd64)\npmstatus:libc6:20.1:Insta")
     assert (progress.done, progress.message) == (0, "Unpacking libc6 (amd64)")
-    progress.feed("lled libc6 (amd64)\npmstatus:libc6:20.1:Installed libc6 (amd64)\npmstatus:php8.2-fpm:30:Removed php8.2-fpm (amd64)\npmstatus:x:i386:40:Installed x (i386)\n")
+    progress.feed(
+
+            "lled libc6 (amd64)\npmstatus:libc6:20.1:Installed libc6 (amd64)\n"
+            "pmstatus:php8.2-fpm:30:Removed php8.2-fpm (amd64)\npmstatus:x:i386:40:Installed x (i386)\n"
+
+    )
     assert progress.done == 3
 
 
-@pytest.mark.parametrize(("audit", "updates", "status", "count"), [
-    ("", [], "nginx ii \nphp8.2-fpm rc \n", 0), ("", ["tmp.i"], "", 0), ("The following packages are only half configured\n", [], "", 1), ("", ["0003", "tmp.i"], "", 1),
-    ("", [], "a iU \nb iF \nc iHR\nd ii \n", 1), ("x", ["0001"], "a it \n", 3),
-])
+@pytest.mark.parametrize(
+    ("audit", "updates", "status", "count"),
+    [
+        ("", [], "nginx ii \nphp8.2-fpm rc \n", 0),
+        ("", ["tmp.i"], "", 0),
+        ("The following packages are only half configured\n", [], "", 1),
+        ("", ["0003", "tmp.i"], "", 1),
+        ("", [], "a iU \nb iF \nc iHR\nd ii \n", 1),
+        ("x", ["0001"], "a it \n", 3),
+    ],
+)
 def test_when_dpkg_needs_healing(audit, updates, status, count):
     assert len(_heal.needed(audit, updates, status)) == count
 
 
-@pytest.mark.parametrize(("data", "good"), [
-    (b"Package: x\nStatus: install ok unpacked\nDescription: a\n b\n\n", True), (b"", False), (b"\0\0\0\0", False), (b"Package: x\nStat", False), (b"garbage here\n", False),
-])
+@pytest.mark.parametrize(
+    ("data", "good"),
+    [
+        (b"Package: x\nStatus: install ok unpacked\nDescription: a\n b\n\n", True),
+        (b"", False),
+        (b"\0\0\0\0", False),
+        (b"Package: x\nStat", False),
+        (b"garbage here\n", False),
+    ],
+)
 def test_which_update_files_dpkg_can_read(data, good):
     assert _heal.parsable(data) is good
 
 
 def test_the_log_names_packages_and_a_full_disk():
-    log = "dpkg: error processing package dovecot-core (--configure):\ndpkg: error processing archive /var/cache/apt/archives/perl-base_5.40_amd64.deb (--unpack):\nx: No space left on device\n"
+    log = (
+        "dpkg: error processing package dovecot-core (--configure):\n"
+        "dpkg: error processing archive /var/cache/apt/archives/perl-base_5.40_amd64.deb (--unpack):\n"
+        "x: No space left on device\n"
+    )
     assert _heal.failed_packages(log) == ["dovecot-core", "perl-base"]
     assert _heal.disk_full(log)
     assert not _heal.disk_full("fine")
@@ -336,13 +384,13 @@ def test_the_third_failure_stops_with_the_package_and_the_log(tmp_path):
     _heal.judge(host, log, "x")
     with pytest.raises(_host.StageFailure, match="mailman3 failed three times") as caught:
         _heal.judge(host, log, "x")
-    assert "/log" in caught.value.next
+    assert "/log" in caught.value.following
 
 
 def test_a_full_disk_stops_at_once(tmp_path):
     with pytest.raises(_host.StageFailure, match="full") as caught:
         _heal.judge(Bench(tmp_path), "tar: No space left on device", "x")
-    assert "make room" in caught.value.next
+    assert "make room" in caught.value.following
 
 
 def test_policy_forbids_starting_only_what_is_fragile(tmp_path):
@@ -353,7 +401,11 @@ def test_policy_forbids_starting_only_what_is_fragile(tmp_path):
         script = tmp_path / "policy"
         script.write_text(text)
         for words, status in (
-            (["dovecot", "start"], 101), (["--quiet", "dovecot.service", "restart"], 101), (["dovecot", "try-restart"], 101), (["dovecot", "stop"], expected), (["nginx", "start"], expected),
+            (["dovecot", "start"], 101),
+            (["--quiet", "dovecot.service", "restart"], 101),
+            (["dovecot", "try-restart"], 101),
+            (["dovecot", "stop"], expected),
+            (["nginx", "start"], expected),
         ):
             assert subprocess.run(["sh", str(script)] + words, check=False).returncode == status, words
 
@@ -366,10 +418,12 @@ def test_fragile_are_only_services_that_get_new_configuration():
 
 
 def test_ini_differences_are_only_what_was_changed():
-    reference = "[PHP]\nmemory_limit = 128M\n;date.timezone =\npost_max_size = 8M ; note\n[Session]\nsession.save_path = \"/x\"\n"
-    text = "[PHP]\nmemory_limit = 333M\ndate.timezone = Europe/Berlin\npost_max_size = 8M\n[Session]\nsession.save_path = \"/x\"\nsession.name = \"A;B\" ; mine\n"
+    reference = '[PHP]\nmemory_limit = 128M\n;date.timezone =\npost_max_size = 8M ; note\n[Session]\nsession.save_path = "/x"\n'
+    text = '[PHP]\nmemory_limit = 333M\ndate.timezone = Europe/Berlin\npost_max_size = 8M\n[Session]\nsession.save_path = "/x"\nsession.name = "A;B" ; mine\n'
     made = _carry.ini_differences(text, reference, "/etc/php.ini")
-    assert made == "; carried over from /etc/php.ini by the upgrade\n[PHP]\nmemory_limit = 333M\ndate.timezone = Europe/Berlin\n[Session]\nsession.name = \"A;B\"\n"
+    assert (
+        made == '; carried over from /etc/php.ini by the upgrade\n[PHP]\nmemory_limit = 333M\ndate.timezone = Europe/Berlin\n[Session]\nsession.name = "A;B"\n'
+    )
     assert _carry.ini_differences(reference, reference, "x") == ""
 
 
@@ -383,7 +437,14 @@ def test_carried_are_edited_files_only_and_never_over_one_that_is_there(tmp_path
     (new / "there.conf").write_text("already")
     (old / "link.conf").symlink_to("www.conf")
     sums = {str(old / "www.conf"): _carry._questions.md5(b"unedited")}
-    entry = {"from": str(old) + "/*", "to": str(new) + "/", "package": "php8.2-fpm", "edited_only": True, "unless_mentioned": {"words": ["/run/php/php8.2-fpm.sock"], "in": [str(web)]}, "reason": "r"}
+    entry = {
+        "from": str(old) + "/*",
+        "to": str(new) + "/",
+        "package": "php8.2-fpm",
+        "edited_only": True,
+        "unless_mentioned": {"words": ["/run/php/php8.2-fpm.sock"], "in": [str(web)]},
+        "reason": "r",
+    }
     assert [s[1:3] for s in _carry.steps([entry], {"php8.2-fpm"}, sums)] == [(str(old / "alice.conf"), str(new / "alice.conf"))]
     assert _carry.steps([entry], set(), sums) == []
     (web / "site").write_text("fastcgi_pass unix:/run/php/php8.2-fpm.sock;")
@@ -394,6 +455,7 @@ def test_target_files_take_the_place_keep_the_mode_and_leave_a_copy(tmp_path):
     class Host(Bench):
         def keep(self, path, group):
             _host.Host.keep(self, path, group)
+
     host, live, staging = Host(tmp_path), tmp_path / "live", tmp_path / "staging"
     target = str(live)
     os.makedirs(str(staging) + target)
@@ -409,26 +471,40 @@ def test_target_files_take_the_place_keep_the_mode_and_leave_a_copy(tmp_path):
     assert (sorted(os.path.basename(p) for p in installed), [os.path.basename(p) for p in removed]) == (["new.conf", "secret.conf"], ["old.conf"])
     assert (live / "secret.conf").read_text() == "2.4"
     assert (live / "secret.conf").stat().st_mode & 0o777 == 0o640
-    assert open(host.backups + "/target-files" + target + "/secret.conf", encoding="utf-8").read() == "old"
-    assert open(host.backups + "/target-files" + target + "/conf.d/old.conf", encoding="utf-8").read() == "2.3"
+    assert Path(host.backups + "/target-files" + target + "/secret.conf").read_text() == "old"
+    assert Path(host.backups + "/target-files" + target + "/conf.d/old.conf").read_text() == "2.3"
     assert _configuration.install(host, str(staging), [str(live) + "/conf.d/*"]) == ([], [])
 
 
 def test_a_daemon_that_refuses_its_new_configuration_stops_the_flight():
-    host = SimpleNamespace(package_version=lambda name: "2.4", run=lambda argv, **m: SimpleNamespace(rc=89, error="doveconf: Fatal: Unknown setting: x", text=""))
+    host = SimpleNamespace(
+        package_version=lambda name: "2.4", run=lambda argv, **m: SimpleNamespace(rc=89, error="doveconf: Fatal: Unknown setting: x", text="")
+    )
     checks = [{"name": "dovecot", "detect": ["dovecot-core"], "command": ["doveconf", "-n"], "configuration": "/etc/dovecot"}]
-    with pytest.raises(_host.StageFailure, match="dovecot does not accept.*Unknown setting"):
+    with pytest.raises(_host.StageFailure, match=r"dovecot does not accept.*Unknown setting"):
         _configuration.check(host, checks, ["/etc/dovecot/dovecot.conf"])
     _configuration.check(host, checks, ["/etc/nginx/nginx.conf"])
 
 
-CLEAN = "[Note] InnoDB: Starting shutdown...\n[Note] Shutdown completed; log sequence number 5661450; transaction id 48\n[Note] /usr/sbin/mariadbd: Shutdown complete\n"
+CLEAN = (
+    "[Note] InnoDB: Starting shutdown...\n"
+    "[Note] Shutdown completed; log sequence number 5661450; transaction id 48\n"
+    "[Note] /usr/sbin/mariadbd: Shutdown complete\n"
+)
 
 
-@pytest.mark.parametrize(("log", "clean"), [
-    (CLEAN, True), ("Starting MariaDB 10.11 as process 77\n/usr/sbin/mariadbd: ready for connections.\n" + CLEAN, True), (CLEAN + "Starting MariaDB as process 9\n", False),
-    ("InnoDB: Starting shutdown...\n", False), ("", False), (CLEAN.split("\n", 2)[0] + "\nmariadbd: Shutdown complete\n", False), ("Shutdown completed; log sequence number 1\n", False),
-])
+@pytest.mark.parametrize(
+    ("log", "clean"),
+    [
+        (CLEAN, True),
+        ("Starting MariaDB 10.11 as process 77\n/usr/sbin/mariadbd: ready for connections.\n" + CLEAN, True),
+        (CLEAN + "Starting MariaDB as process 9\n", False),
+        ("InnoDB: Starting shutdown...\n", False),
+        ("", False),
+        (CLEAN.split("\n", 2)[0] + "\nmariadbd: Shutdown complete\n", False),
+        ("Shutdown completed; log sequence number 1\n", False),
+    ],
+)
 def test_a_clean_stop_is_told_from_the_log(log, clean):
     assert _databases.clean_stop(log) is clean
 
