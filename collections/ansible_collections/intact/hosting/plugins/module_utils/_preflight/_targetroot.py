@@ -28,26 +28,9 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight import _
 # What checks call besides the daemon itself: a shell and the small tools of postfix check and apache2ctl.
 TOOLS = ("dash", "coreutils", "sed", "grep", "findutils", "diffutils", "libc-bin", "mawk")
 # Dependencies of packages, not of their binaries: services, interpreters and documentation, large and never called by a check.
-UNUSED = (
-    "systemd",
-    "systemd-*",
-    "udev",
-    "perl",
-    "perl-modules-*",
-    "libperl*",
-    "python3*",
-    "libpython3*",
-    "*-doc",
-    "*-data-extra",
-    "dbus*",
-    "iso-codes",
-    "tzdata*",
-    "ucf",
-    "adduser",
-    "gcc-*",
-    "cpp*",
-    "libllvm*",
-)
+UNUSED = ("systemd", "systemd-*", "udev", "*-doc", "dbus*", "iso-codes", "tzdata*", "ucf", "adduser", "gcc-*", "cpp*", "libllvm*")
+# Interpreters stay when a daemon's module embeds one (libnginx-mod-http-perl, libapache2-mod-wsgi-py3).
+INTERPRETERS = {"perl": ("perl", "perl-modules-*", "libperl*"), "py": ("python3*", "libpython3*")}
 MARK = ".complete"
 
 # Runs inside the new namespaces: mounts the target's root, today's data below it (writable only in memory), and asks each daemon.
@@ -144,9 +127,13 @@ def parse_uris(text):
     return {name: int(size) for name, size in re.findall(r"(?m)^'[^']*' (\S+\.deb) (\d+)", text)}
 
 
-def wanted(files):
-    """Those archives that a check needs, by package name. Pure."""
-    return sorted(name for name in files if not any(fnmatch.fnmatchcase(name.split("_", 1)[0], pattern) for pattern in UNUSED))
+def wanted(files, packages=()):
+    """Those archives that a check needs, by package name. packages: the daemons' own. Pure."""
+    unused = list(UNUSED)
+    for word, patterns in INTERPRETERS.items():
+        if not any(word in re.split(r"[-.=\d]", package.split("=", 1)[0]) for package in packages):
+            unused += patterns
+    return sorted(name for name in files if not any(fnmatch.fnmatchcase(name.split("_", 1)[0], pattern) for pattern in unused))
 
 
 def unpacked(context, config, archives, packages):
@@ -164,7 +151,7 @@ def unpacked(context, config, archives, packages):
         said = [line for line in (listed.error + "\n" + listed.text).splitlines() if line.startswith("E:") or "Depends" in line]
         raise IntactError("apt cannot put the target's daemons together: %s" % ("; ".join(" ".join(line.split()) for line in said[:4]) or listed.error[-300:]))
     files = parse_uris(listed.text)
-    chosen = wanted(files)
+    chosen = wanted(files, packages)
     base = os.path.join(top, hashlib.sha256("\n".join(chosen).encode()).hexdigest()[:24])
     if host.exists(os.path.join(base, MARK)):
         return base
@@ -210,6 +197,7 @@ def ask(context, base, orders, target_files):
             context.release_path.get("carry") or [],
             target_files,
         )
+        disabled(os.path.join(work, "etc"), [entry["name"] for entry in context.planned("remove")])
         told = []
         for network in (False, True):
             chosen = [order for order in orders if bool(order["network"]) == network]
@@ -218,6 +206,16 @@ def ask(context, base, orders, target_files):
         return told, fresh
     finally:
         host.remove_tree(work)
+
+
+def disabled(etc, removed):
+    """Take apache's modules out of a merged /etc whose packages go: their removal scripts disable them."""
+    for name in removed:
+        if name.startswith("libapache2-mod-"):
+            for ending in ("load", "conf"):
+                path = os.path.join(etc, "apache2", "mods-enabled", "%s.%s" % (name[len("libapache2-mod-") :], ending))
+                if os.path.lexists(path):
+                    os.unlink(path)
 
 
 def _inside(host, work, base, orders, network):

@@ -120,7 +120,7 @@ def shorten(text, lines=4):
     return " | ".join((told or text.split("\n"))[-lines:])[:600]
 
 
-def _in_use(context, unit):
+def in_use(context, unit):
     """Whether a unit runs or is started at boot; a thing without a unit always counts."""
     if not unit:
         return True
@@ -151,7 +151,7 @@ def valid_now(context):
         said = asked.error + "\n" + (asked.text[-2000:] if asked.rc else "")
         if asked.rc == 0 and not (daemon.says and re.search(daemon.says, asked.error)):
             continue
-        used = _in_use(context, daemon.unit)
+        used = in_use(context, daemon.unit)
         context.once("broken now", dict)[daemon.name] = True  # so that PF41 does not tell it again
         found.append(
             Finding(

@@ -114,7 +114,7 @@ def valid_there(context):
         found.append(
             Finding(
                 id="config.target.broken",
-                severity="blocker",
+                severity="blocker" if configs.in_use(context, daemon.unit) else "warning",
                 subject=daemon.name,
                 title="%s %s of %s refuses the configuration that it would find" % (daemon.name, main, context.target()),
                 evidence=message,

@@ -150,7 +150,9 @@ def answer(monkeypatch, told, **options):
         return [dict({"name": order["name"], "rc": 0, "out": "", "err": ""}, **told.get(order["name"], {})) for order in orders], []
 
     monkeypatch.setattr(_targetroot, "ask", ask)
-    context = fake.context(installed=HERE, plan=PLAN, options=options)
+    context = fake.context(
+        {"systemctl is-active": options.pop("active", "active"), "systemctl is-enabled": "disabled"}, installed=HERE, plan=PLAN, options=options
+    )
     return context, targets.valid_there(context), seen
 
 
@@ -160,6 +162,11 @@ def test_a_refused_configuration_blocks_with_the_place_to_fix_it(monkeypatch):
     assert (finding.id, finding.severity, finding.subject) == ("config.target.broken", "blocker", "dovecot")
     assert "1:2.4" in finding.title and "etc/dovecot/..." in finding.remedy and "inventories/lab/target" in finding.remedy
     assert seen["target_files"] == "/priv/t" and [o["name"] for o in seen["orders"]] == ["dovecot", "php-fpm 8.4"]
+
+
+def test_a_daemon_that_nobody_uses_only_warns(monkeypatch):
+    (finding,) = answer(monkeypatch, {"dovecot": {"rc": 89, "err": "Fatal: x"}}, active="inactive")[1]
+    assert finding.severity == "warning"
 
 
 def test_accepted_configurations_are_silent_and_a_failure_never_is(monkeypatch):
@@ -176,7 +183,16 @@ def test_what_apt_would_fetch_and_what_a_check_needs():
     text = "'http://m/d/dovecot-core_2.4_amd64.deb' dovecot-core_1%3a2.4_amd64.deb 1000 SHA256:x\n'http://m/p.deb' perl_5.40_amd64.deb 900 SHA256:y\nnoise\n"
     files = _targetroot.parse_uris(text)
     assert files == {"dovecot-core_1%3a2.4_amd64.deb": 1000, "perl_5.40_amd64.deb": 900}
-    assert _targetroot.wanted(files) == ["dovecot-core_1%3a2.4_amd64.deb"]
+    assert _targetroot.wanted(files, ["dovecot-core=1:2.4"]) == ["dovecot-core_1%3a2.4_amd64.deb"]
+    # a module that embeds an interpreter needs it to be loaded
+    assert _targetroot.wanted(files, ["libnginx-mod-http-perl=1.26"]) == sorted(files)
+
+
+def test_modules_of_packages_that_go_are_disabled(tmp_path):
+    for name in ("php8.2.load", "php8.2.conf", "ssl.load"):
+        put(tmp_path, "apache2/mods-enabled/" + name, "")
+    _targetroot.disabled(str(tmp_path), ["libapache2-mod-php8.2", "bash"])
+    assert os.listdir(str(tmp_path / "apache2/mods-enabled")) == ["ssl.load"]
 
 
 def test_the_registry_holds_each_required_check_and_refuses_unknown_ones():
