@@ -197,7 +197,7 @@ KINDS = [
     ("redirect.changed", "blocker", "the site redirects elsewhere"),
     ("ipv6.lost", "blocker", "the site does not answer over IPv6"),
     ("type.changed", "warning", "the site answers with another content type"),
-    ("listen.changed", "warning", "the site is no longer configured on an address"),
+    ("listen.changed", "blocker", "the site is no longer configured on an address"),
     ("recovered", "info", "the site answers where it did not before"),
     ("markup.changed", "info", "the page's markup differs, its text does not"),
 ]
@@ -213,6 +213,10 @@ def _site(name, old, new):
     lost = seen.get("unanswered", [])
     if lost and all(" IPv6 " in label or "::" in label for label, _s in lost) and len(lost) < len(old["answers"]):
         seen["ipv6.lost"] = seen.pop("unanswered")
+    closed = seen.get("listen.changed", [])
+    if closed and all(" IPv6 " in label or "::" in label for label, _s in closed):
+        # another site's listener on the same address answers in its place
+        seen["ipv6.lost"] = seen.pop("listen.changed") + seen.get("ipv6.lost", [])
     for kind, severity, title in KINDS:
         if kind in seen:
             told = ["%s: %s" % pair for other, _sev, _t in KINDS for pair in seen.get(other, []) if other != "markup.changed" or kind == other]

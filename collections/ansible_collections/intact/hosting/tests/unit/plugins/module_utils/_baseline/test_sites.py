@@ -239,7 +239,8 @@ DEAD = {"error": "Connection refused"}
         (site(a4=GOOD, a6=GOOD, s4=GOOD, s6=OTHER), "sites.body.changed", "https IPv6"),
         (site(a4=GOOD, a6=GOOD, s4=dict(GOOD, status=502), s6=dict(GOOD, status=502)), "sites.status.changed", "502"),
         (site(a4=dict(GOOD, chain=["301 https://evil.test/"]), a6=GOOD, s4=GOOD, s6=GOOD), "sites.redirect.changed", "evil.test"),
-        (site(a4=GOOD, s4=GOOD), "sites.listen.changed", "no longer configured"),
+        (site(a4=GOOD, s4=GOOD), "sites.ipv6.lost", "no longer configured"),
+        (site(a4=GOOD, a6=GOOD), "sites.listen.changed", "no longer configured"),
         (site(a4=dict(GOOD, markup="x"), a6=GOOD, s4=GOOD, s6=GOOD), "sites.markup.changed", "same text"),
     ],
 )
