@@ -189,8 +189,10 @@ def refusals(binding, disks_options):
     return _binding.differences(binding, _binding.current(System(), items))
 
 
-def job_of(params, state):
-    """The job to write. After the point of no return its plan and release path stay what they were."""
+def job_of(params, state, action):
+    """The job to write. Past the point of no return its plan and release path stay what they were, and all of it when it is only attached to."""
+    if action == "attach":
+        return _install.read_job(params["flight_id"])
     job = {key: params[key] for key in ("plan", "release_path", "settings")}
     job.update(flight=params["flight_id"], binding=params["binding"] or {})
     if state and state["point_of_no_return"]:
@@ -214,10 +216,9 @@ def begin(module, result):
         return
     if action == "attach" and _install.active():
         return
-    job = job_of(params, state)
-    before_return = not (state and state["point_of_no_return"])
-    # A runner that a cut is keeping away may have changed packages: then its own checks decide, not the pre-flight's.
-    if before_return and action == "start" or action == "continue" and before_return:
+    job = job_of(params, state, action)
+    # A runner that a cut keeps away may have changed packages already: then its own checks decide, not the pre-flight's.
+    if action != "attach" and not (state and state["point_of_no_return"]):
         if not params["binding"]:
             raise IntactError("binding is needed: nothing starts without a pre-flight result")
         result["findings"] = [finding.as_dict() for finding in refusals(params["binding"], params["disks_options"])]

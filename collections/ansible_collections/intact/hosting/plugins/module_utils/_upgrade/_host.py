@@ -14,6 +14,7 @@ import subprocess
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 ENVIRONMENT = {
@@ -116,12 +117,17 @@ class Host:
 
     def wait_for_dpkg(self):
         """Wait until no package manager works: one that outlived a killed runner is left to end its work. Never kills it."""
+        reader, offset = Progress(0), 0
         while True:
             holder = self.lock_holder()
             if not holder:
                 return
-            name = _name_of(holder)
-            self.memory.progress(0, 0, "", "waiting for %s (process %d), which has dpkg's lock" % (name, holder), self.tail())
+            # When it is one that a killed runner started, its progress is still being written.
+            progress = read_if_exists(os.path.join(self.directory, "status-fd")) or b""
+            reader.feed(progress[offset:].decode("utf-8", "replace"))
+            offset = len(progress)
+            message = "waiting for %s (process %d), which has dpkg's lock" % (_name_of(holder), holder)
+            self.memory.progress(reader.done, 0, "packages", message + (": " + reader.message if reader.message else ""), self.tail())
             time.sleep(2)
 
     def log_size(self):
