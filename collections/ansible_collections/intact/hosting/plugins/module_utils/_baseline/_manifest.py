@@ -54,9 +54,11 @@ def compare(before, after):
         old, new = _open_parts(old, closed), _open_parts(new, closed)
     missing = {path for path in old if path not in new}
     found = [_tree_not_compared(tree, tree in before.get("trees", [])) for tree in differing]
-    for lost in _lost_trees(old, new, missing):
-        found.append(lost)
-        missing = {path for path in missing if not _below(path, lost.covers[0]["path"])}
+    together = int(after.get("together") or TOGETHER)
+    lost = _lost_trees(old, new, missing)
+    tops = {finding.covers[0]["path"] for finding in lost}
+    missing = {path for path in missing if path not in tops and not any(parent in tops for parent in _parents(path))}
+    found += _lost_together(lost, together)
     changes = [_Change("missing", path, _origin.moved(old[path].get("origin"), None), _describe(old[path]), old[path], None) for path in sorted(missing)]
     names, strangers, split = _Names(before, after), {}, _split_links(old, new)
     for path in sorted(old):
@@ -68,7 +70,7 @@ def compare(before, after):
                 changes.append(change)
     changes += [c for c in (_new(path, new[path], docroot=_trees_data.docroot(path)) for path in sorted(new) if path not in old) if c]
     found += [_identity(name, paths) for name, paths in sorted(strangers.items())]
-    return found + _told(changes, int(after.get("together") or TOGETHER))
+    return found + _told(changes, together)
 
 
 class _Change:
@@ -159,6 +161,30 @@ def _lost_trees(old, new, missing):
                 remedy="find out whether its disk is mounted; then restore the tree from the backup",
                 details=details("missing", "tree", number, stale, paths=[subject], count=number),
                 covers=[{"section": "*", "path": top}],
+            )
+        )
+    return out
+
+
+def _lost_together(lost, together):
+    """The same findings, or one for each directory below which more than `together` trees are gone."""
+    out = []
+    for directory, some in _gather([_Change("missing", finding.subject, None, "", finding) for finding in lost], together):
+        findings = [change.before for change in some]
+        if directory is None:
+            out += findings
+            continue
+        count = sum(finding.details["count"] for finding in findings)
+        out.append(
+            Finding(
+                id="files.tree.missing",
+                severity="blocker",
+                subject=directory,
+                title="%d whole trees in it are gone or empty" % len(findings),
+                evidence="%s, ... held %d entries before" % (", ".join(f.subject[len(directory.rstrip("/")) + 1 :] for f in findings[:5]), count),
+                remedy=findings[0].remedy,
+                details=details("missing", "tree", count, 0, paths=[f.subject for f in findings], count=count),
+                covers=[entry for finding in findings for entry in finding.covers],
             )
         )
     return out

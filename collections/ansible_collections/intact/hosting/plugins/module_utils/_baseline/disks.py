@@ -206,6 +206,8 @@ def _replaced(old, new, pairs, told):
         if not _other(was_id, now_id):
             continue
         told.update((subject, now, item["parent"], new[now]["parent"]))
+        # the device was there before, empty and so known by its path: that it has a file system now is this same event
+        told.update(s for s, i in old.items() if i["path"] == new[now]["path"] and not i["uuid"] and not i["mounts"])
         told.discard("")
         partner = renamed.get(subject)
         targets = sorted(item["mounts"], key=lambda t: (t.count("/"), t))

@@ -173,7 +173,8 @@ def test_a_table_that_iptables_lists_is_not_listed_twice():
 
 
 def test_ipset_and_jails():
-    saved = "create a hash:ip family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0xa15cf869\nadd a 192.0.2.4\ncreate b hash:ip family inet timeout 600\nadd b 192.0.2.5\n"
+    saved = "create a hash:ip family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0xa15cf869\nadd a 192.0.2.4\n"
+    saved += "create b hash:ip family inet timeout 600\nadd b 192.0.2.5\n"
     status = "Status\n|- Number of jail:\t2\n`- Jail list:\tsshd, postfix-sasl\n"
     before = firewall.capture(FakeSystem({"ipset save": saved, "fail2ban-client status": status}))
     assert before["items"]["ipset a"]["elements"] == ["192.0.2.4"] and before["items"]["ipset b"]["elements"] is None

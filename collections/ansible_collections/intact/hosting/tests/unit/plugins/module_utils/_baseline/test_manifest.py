@@ -260,3 +260,13 @@ def test_without_a_hash_the_size_still_counts():
 
 def test_a_file_being_written_is_not_called_changed():
     assert compared(lambda i: i[P + "/index.html"].update(state="changing", size=999) or i[P + "/index.html"].pop("hash")) == []
+
+
+def test_many_lost_trees_below_one_directory_are_one_finding_that_covers_each():
+    before, after = data(), data()
+    for number in range(25):
+        for path, item in {"": directory(), "/a": file("a"), "/b": file("b")}.items():
+            before["items"]["%s/g%02d%s" % (P, number, path)] = item
+    found = files.compare(before, after)
+    assert ids(found) == [("files.tree.missing", P)]
+    assert found[0].details["count"] == 75 and len(found[0].covers) == 25 and found[0].title.startswith("25 whole trees")

@@ -92,7 +92,8 @@ overlay        overlay 16777216 637594 16139622    4% /
 
 def host(df=DF):
     files = {
-        "/proc/meminfo": "MemTotal:       24684084 kB\nMemFree:        15798712 kB\nMemAvailable:   17771440 kB\nSwapTotal:             0 kB\nSwapFree:              0 kB\n",
+        "/proc/meminfo": "MemTotal:       24684084 kB\nMemFree:        15798712 kB\nMemAvailable:   17771440 kB\n"
+        "SwapTotal:             0 kB\nSwapFree:              0 kB\n",
         "/proc/loadavg": "2.82 2.79 2.65 2/790 1073\n",
         "/proc/cpuinfo": "processor\t: 0\n\nprocessor\t: 1\n",
         "/etc/hosts": "",
