@@ -321,5 +321,6 @@ class Debian:
 
     def cleanup(self):
         """Room that the runner took; evidence and backups stay."""
-        self.host.run(["rm", "-rf", "--", self.staged.root, os.path.join(self.host.directory, "status-fd")], check=False)
+        gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files")]
+        self.host.run(["rm", "-rf", "--"] + gone, check=False)
         return ""

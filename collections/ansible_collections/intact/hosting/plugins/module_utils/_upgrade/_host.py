@@ -96,6 +96,8 @@ class Host:
         if not os.path.lexists(path):
             return None
         if not os.path.lexists(target):
+            # Closed at its top: below it files lie under directories that are not theirs.
+            os.makedirs(self.backups, mode=0o700, exist_ok=True)
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
             self.run(["cp", "-a", "--", path, target], timeout=3600)
         return target
