@@ -95,6 +95,7 @@ def test_an_outage_from_first_failure_to_first_success():
     assert not outage["open"] and not outage["uncertain"] and not outage["maintenance"]
     assert (result["total_seconds"], result["longest"], result["polls"], result["failures"], result["slowest_ms"]) == (2.5, 2.5, 290, 9, 80)
     assert result["unobserved_seconds"] == 0 and not result["never_up"]
+    assert result["seconds_per_poll"] == pytest.approx(60 / 290, abs=0.001)
 
 
 def test_time_not_observed_is_neither_up_nor_down():

@@ -82,7 +82,7 @@ def summarise(records, torn=0, since=None, until=None):
     """Add up: the document outages.json.
 
     {schema, from, to, torn_lines, targets: [{name, kind, interval, outages: [{start, end, seconds, reason, reasons, maintenance, open,
-    uncertain}], total_seconds, longest, maintenance_seconds, polls, failures, slowest_ms, unobserved_seconds, never_up}]}.
+    uncertain}], total_seconds, longest, maintenance_seconds, polls, failures, slowest_ms, unobserved_seconds, seconds_per_poll, never_up}]}.
     since, until: stamps that cut the view. An outage that lasts when the record ends is open; one that the observer did
     not watch through is uncertain. Optional targets that never answered are left out. maintenance: every poll of it got a maintenance page.
     """
@@ -164,5 +164,6 @@ def _target(name, known, gaps, first, last):
         "failures": known["failures"],
         "slowest_ms": known["slowest_ms"],
         "unobserved_seconds": _overlap(first, last, unseen),
+        "seconds_per_poll": round((last - first - _overlap(first, last, unseen)) / known["polls"], 3) if known["polls"] else None,
         "never_up": known["up"] == 0,
     }
