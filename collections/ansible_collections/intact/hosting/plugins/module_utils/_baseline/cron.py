@@ -26,7 +26,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def capture(system):
     """Items: "carol: 5 * * * * /home/carol/bin/report" {kind, user, schedule, command, file, count, settings, runs, origin},
-    "timer backup.timer" {kind: timer, schedule, unit, enabled, armed, file}, "carol: at 2026-11-22 15:16Z (job 7) ..." {kind: at, due}. clock: minutes, for at jobs.
+    "timer backup.timer" {kind: timer, schedule, unit, enabled, armed, file}, "carol: at 2026-11-22 15:16Z (job 7) ..." {kind: at, due}.
+    clock: minutes since 1970, for at jobs.
     """
     known = _origin.conffiles(system)
     items, jobs = {}, []
