@@ -24,6 +24,9 @@ SPEC = {
     "progress_directory": {"type": "path"},
     "poll": {"type": "float", "default": 3.0},
     "lost_limit": {"type": "int", "default": 1800},
+    "opened": {"type": "str", "default": ""},
+    "budget_seconds": {"type": "int", "default": 0},
+    "budgets": {"type": "dict", "default": {}},
 }
 
 display = Display()
@@ -80,4 +83,5 @@ class ActionModule(ActionBase):
             return
         os.makedirs(args["progress_directory"], mode=0o700, exist_ok=True)
         document = dict(watch.state, host=watch.host, polled=_flight.now(), reachable=watch.reachable, lost_since=watch.lost_since)
+        document.update({key: args[key] for key in ("opened", "budget_seconds", "budgets")})
         write_document(os.path.join(args["progress_directory"], "progress.json"), json.loads(json.dumps(document)))

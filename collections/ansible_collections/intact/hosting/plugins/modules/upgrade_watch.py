@@ -31,6 +31,18 @@ options:
     description: Seconds without an answer after which watching ends with what to do next.
     type: int
     default: 1800
+  opened:
+    description: When the flight was opened, in ISO 8601, for the callback.
+    type: str
+    default: ''
+  budget_seconds:
+    description: How long the whole flight may take, for the callback. V(0) is no budget.
+    type: int
+    default: 0
+  budgets:
+    description: How long each stage may take, for the callback, as a mapping of stage to seconds.
+    type: dict
+    default: {}
 attributes:
   action:
     description: Runs on the controller and looks through the connection. Needs no Python on the host.

@@ -28,6 +28,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
     _stages,
 )
 
+# What the looks before the upgrade left for the next look; the next one is about another release.
+CACHES = ("/var/lib/intact/plan", "/var/lib/intact/cache")
 AGAIN = "start the upgrade again: it goes on where it stopped"
 
 
@@ -321,6 +323,6 @@ class Debian:
 
     def cleanup(self):
         """Room that the runner took; evidence and backups stay."""
-        gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files")]
+        gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files")] + list(CACHES)
         self.host.run(["rm", "-rf", "--"] + gone, check=False)
         return ""

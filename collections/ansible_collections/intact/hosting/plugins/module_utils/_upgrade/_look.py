@@ -179,6 +179,17 @@ def look(path, root, source_map=(), protected=(), conffiles=(), default="", targ
             )
         )
         return None, findings
+    for name in _plan.newcomers(plan["install"], plan["remove"]):
+        findings.append(
+            Finding(
+                "plan.newcomer",
+                "blocker",
+                name,
+                "a daemon would be installed that this host does not have",
+                "a dependency of another package brings %s %s" % (name, next(e["to"] for e in plan["install"] if e["name"] == name)),
+                "find out what asks for it (apt-cache rdepends %s) and give that what it needs otherwise, or waive this when the daemon is welcome" % name,
+            )
+        )
     unknown = [c["path"] for c in plan["conffiles"] if c["unknown"] and c["kind"] == "conffile"]
     if unknown:
         findings.append(

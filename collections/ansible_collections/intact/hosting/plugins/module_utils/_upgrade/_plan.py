@@ -15,6 +15,46 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
 
 SCHEMA = 1
+# Daemons that would take a port that something else answers on, or answer where nothing did, when a dependency pulled them in.
+DAEMONS = (
+    "apache2",
+    "lighttpd",
+    "nginx",
+    "caddy",
+    "haproxy",
+    "varnish",
+    "squid",
+    "tomcat[0-9]*",
+    "exim4-daemon-*",
+    "postfix",
+    "sendmail-bin",
+    "opensmtpd",
+    "courier-*",
+    "dovecot-core",
+    "mariadb-server",
+    "mysql-server*",
+    "default-mysql-server",
+    "bind9",
+    "unbound",
+    "dnsmasq",
+    "pdns-server",
+    "knot",
+    "proftpd-core",
+    "vsftpd",
+    "pure-ftpd*",
+    "slapd",
+    "samba",
+    "rpcbind",
+    "nfs-kernel-server",
+    "cups-daemon",
+    "avahi-daemon",
+    "isc-dhcp-server",
+    "xinetd",
+    "*-inetd",
+    "inetutils-telnetd",
+    "redis-server",
+    "memcached",
+)
 
 
 def carry_over(name, source, target):
@@ -62,6 +102,12 @@ def judge_removals(removed, arriving, expected, protected):
         shielded = matches(entry["name"], protected)
         out.append(dict(entry, replacement=name, expected=reason, protected=shielded and not name and not reason))
     return out
+
+
+def newcomers(installed, removed):
+    """Names of daemons that would arrive although nothing of theirs was asked for: installed new, and not in place of a removed package."""
+    instead = {entry["replacement"] for entry in removed}
+    return sorted(entry["name"] for entry in installed if matches(entry["name"], DAEMONS) and entry["name"] not in instead)
 
 
 def build(path, sources, patch, minimal, full, autoremove, **facts):
@@ -133,6 +179,9 @@ def deviations(plan, transaction, protected=(), accepted=(), present=None):
             shielded = matches(entry["name"], protected)
             if shielded or entry["name"] + "t64" not in arriving:
                 out.append("%s would be removed, which the plan does not name%s" % (entry["name"], " (and it is protected)" if shielded else ""))
+    planned = {e["name"] for e in plan["install"]}
+    for name in newcomers([e for e in transaction["install"] if e["name"] not in planned], plan["remove"]):
+        out.append("%s would be installed, a daemon that the plan does not name" % name)
     for entry in plan["remove"] if present is not None else []:
         if entry["replacement"] and entry["replacement"] not in arriving | set(present) and any(e["name"] == entry["name"] for e in transaction["remove"]):
             out.append("%s would be removed, and %s no longer takes its place" % (entry["name"], entry["replacement"]))

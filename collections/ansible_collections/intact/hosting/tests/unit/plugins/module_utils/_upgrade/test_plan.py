@@ -309,3 +309,10 @@ def test_the_private_configuration_keeps_proxies_and_drops_hooks_and_places():
     assert text.count("Dir::State::lists") == 1
     assert 'Dir::State::lists "/p/lists";' in text
     assert 'Dir::Cache::archives "/arch";' in text
+
+
+def test_a_daemon_that_a_dependency_pulls_in_is_noticed_and_a_replacement_is_not():
+    arriving = [{"name": n} for n in ("apache2", "php8.4-fpm", "nginx", "libx1t64")]
+    assert _plan.newcomers(arriving, [{"name": "nginx-light", "replacement": "nginx"}]) == ["apache2"]
+    more = {"upgrade": [], "install": [{"name": "apache2"}, {"name": "php8.4-fpm"}], "remove": []}
+    assert _plan.deviations(plan(), more) == ["apache2 would be installed, a daemon that the plan does not name"]
