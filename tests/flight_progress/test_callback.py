@@ -34,12 +34,21 @@ class ActionModule(ActionBase):
         for number in range(int(self._task.args["looks"])):
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             state = {"host": task_vars["inventory_hostname"], "status": "running", "stage": "minimal" if number < 4 else "full", "stages": {},
-                     "order": ["bind", "minimal", "full"], "done": number * 10, "total": 200, "unit": "packages", "started": now, "budget_seconds": 600}
+                     "order": ["bind", "minimal", "full"], "done": number * 10, "total": 200, "unit": "packages", "started": now}
             with open(place + "/new", "w") as handle:
                 json.dump(state, handle)
             os.rename(place + "/new", place + "/progress.json")
             time.sleep(0.5)
         return dict(result, changed=True)
+"""
+# Stands in for the module that opens the flight: the budget is said there.
+OPENING = """
+import time
+from ansible.plugins.action import ActionBase
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        opened = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 120))
+        return dict(super().run(tmp, task_vars), opened=opened, budget_seconds=600, budgets={"minimal": 300, "full": 1})
 """
 PLAYBOOK = """
 - hosts: all
@@ -47,6 +56,8 @@ PLAYBOOK = """
   tasks:
     - name: Before
       ansible.builtin.debug: {msg: before}
+    - name: Open
+      flight:
     - name: Watch
       upgrade_watch: {progress_directory: "%s/flights/{{ inventory_hostname }}-upgrade-x", looks: "{{ looks }}"}
     - name: After
@@ -59,7 +70,9 @@ def project(tmp_path):
     (tmp_path / "playbooks" / "action_plugins").mkdir(parents=True)
     (tmp_path / "playbooks" / "action_plugins" / "upgrade_watch.py").write_text(ACTION)
     (tmp_path / "ansible.cfg").write_text("[defaults]\n")
+    (tmp_path / "playbooks" / "action_plugins" / "flight.py").write_text(OPENING)
     (tmp_path / "playbooks" / "library").mkdir()
+    (tmp_path / "playbooks" / "library" / "flight.py").write_text("")
     (tmp_path / "playbooks" / "library" / "upgrade_watch.py").write_text("")
     (tmp_path / "playbooks" / "play.yml").write_text(PLAYBOOK % tmp_path)
     return tmp_path
@@ -142,6 +155,7 @@ def test_in_a_pipe_plain_lines_at_each_change(project):
     text, _none = process.communicate(timeout=60)
     assert process.returncode == 0 and "\x1b[" not in text
     mine = [line for line in text.splitlines() if line.startswith("web1: ")]
+    assert all(re.search(r", 2 min( \d\d s)? of 10 min, ", line) for line in mine) and "stage 0 s of 5 min" in mine[0]
     assert 2 <= len(mine) <= 3 and "upgrade without removals 2/3" in mine[0] and "upgrade fully 3/3" in mine[1] and "of 200 packages" in mine[1]
 
 

@@ -56,6 +56,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._report import _pro
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import visible
 
 WATCHING = ("intact.hosting.upgrade_watch", "upgrade_watch")
+OPENING = ("intact.hosting.flight", "flight")
 DRAWING = ("intact.hosting.flight_report", "flight_report")
 
 
@@ -97,6 +98,7 @@ class CallbackModule(CallbackBase):
         self._base = "."
         self._drawn = 0
         self._reports = {}
+        self._flights = {}
         self._plain_display = None
         atexit.register(self._stop)
 
@@ -115,14 +117,19 @@ class CallbackModule(CallbackBase):
         self._stop()
 
     def v2_runner_on_ok(self, result):
-        """Remember the reports that were drawn."""
-        task = getattr(result, "task", None) or result._task
-        if getattr(task, "action", "") in DRAWING:
-            found = getattr(result, "result", None) or result._result
-            for entry in found.get("results", [found]):
-                if isinstance(entry, dict) and entry.get("verdict"):
-                    host = getattr(result, "host", None) or result._host
-                    self._reports[(host.get_name(), entry.get("html", ""))] = entry
+        """Remember what was said when the flight was opened, and the reports that were drawn."""
+        action = getattr(getattr(result, "task", None) or result._task, "action", "")
+        if action not in OPENING + DRAWING:
+            return
+        host = (getattr(result, "host", None) or result._host).get_name()
+        found = getattr(result, "result", None) or result._result
+        for entry in found.get("results", [found]):
+            if not isinstance(entry, dict):
+                continue
+            if action in DRAWING and entry.get("verdict"):
+                self._reports[(host, entry.get("html", ""))] = entry
+            elif action in OPENING and entry.get("opened"):
+                self._flights[host] = {key: entry.get(key) for key in ("opened", "budget_seconds", "budgets")}
 
     def v2_playbook_on_stats(self, stats):
         """Say how it ended."""
@@ -203,7 +210,8 @@ class CallbackModule(CallbackBase):
     def _look(self, directory, since, paces):
         """[(state, pace)] of the hosts under way."""
         found = []
-        for host, state in sorted(read_states(directory, since).items()):
+        for host, said in sorted(read_states(directory, since).items()):
+            state = dict(self._flights.get(host) or {}, **said)
             pace = paces.setdefault(host, _progress.Pace())
             pace.add(state.get("stage"), state.get("done"), time.monotonic())
             found.append((state, pace))

@@ -110,6 +110,16 @@ opened:
   returned: success
   type: str
   sample: '2026-11-22T11:34:05.120Z'
+budget_seconds:
+  description: How long the whole flight may take, as it was said when it was opened. V(0) when no budget was set.
+  returned: success
+  type: int
+  sample: 7200
+budgets:
+  description: How long each stage may take, as it was said when the flight was opened.
+  returned: success
+  type: dict
+  sample: {full: 1800, reboot: 300}
 """
 
 import os
@@ -140,6 +150,20 @@ def found(params):
     return name, opening
 
 
+def told(changed, name, root, resumed, opening):
+    """The module's result about a flight."""
+    opening = opening or {}
+    return dict(
+        changed=changed,
+        flight_id=name,
+        directory=_flight.directory(name, root) if name else "",
+        resumed=resumed,
+        opened=opening.get("time", ""),
+        budget_seconds=(opening.get("window") or {}).get("budget_seconds") or 0,
+        budgets=opening.get("budgets") or {},
+    )
+
+
 def taken(root):
     """Names that exist below root."""
     return os.listdir(root) if os.path.isdir(root) else []
@@ -167,21 +191,21 @@ def open_flight(params, check):
             budgets=params["budgets"],
             note=params["note"],
         )
-        return dict(changed=True, flight_id=name, directory=_flight.directory(name, root), resumed=resumed, opened=opening["time"])
+        return told(True, name, root, resumed, opening)
     if resumed and not check:
         _flight.append(name, "note", root, text="continued" + (": " + params["note"] if params["note"] else ""))
-    return dict(changed=not resumed, flight_id=name, directory=_flight.directory(name, root), resumed=resumed, opened=(opening or {}).get("time", ""))
+    return told(not resumed, name, root, resumed, opening)
 
 
 def close_flight(params, check):
     """Close what is open; the module's result."""
     name, opening = found(params)
     if not name:
-        return dict(changed=False, flight_id="", directory="", resumed=False, opened="")
+        return told(False, "", params["root"], False, None)
     if not check:
         _flight.append(name, "flight.close", params["root"], verdict=params["verdict"], note=params["note"])
         _flight.set_current(None, params["root"])
-    return dict(changed=True, flight_id=name, directory=_flight.directory(name, params["root"]), resumed=True, opened=(opening or {}).get("time", ""))
+    return told(True, name, params["root"], True, opening)
 
 
 def main():

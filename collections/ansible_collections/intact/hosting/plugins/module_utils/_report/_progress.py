@@ -16,11 +16,17 @@ class Pace:
     """How fast a stage goes, for its end: samples of (seconds, done) of one stage."""
 
     def __init__(self):
-        self.stage = None
+        self.stage = self.began = None
         self.first = self.last = None
+
+    def enter(self, stage, now):
+        """Note since when a stage is seen."""
+        if self.began is None or stage != self.began[0]:
+            self.began = (stage, now)
 
     def add(self, stage, done, now):
         """Take one look in. now: seconds of any steady clock."""
+        self.enter(stage, now)
         if done is None:
             return
         if stage != self.stage or (self.last and done < self.last[1]):
@@ -46,12 +52,6 @@ def seconds_since(stamp, now):
     return max(0.0, (now - when).total_seconds()) if when else None
 
 
-def stage_began(state):
-    """When the stage under way began, if the state says so."""
-    entry = (state.get("stages") or {}).get(state.get("stage")) or {}
-    return entry.get("started") if isinstance(entry, dict) else None
-
-
 def facts(state, pace, now, steady):
     """The pieces of a line, the most wanted first. now: UTC datetime; steady: seconds of the clock that pace was fed with."""
     stage, status = str(state.get("stage") or ""), state.get("status") or "running"
@@ -64,9 +64,8 @@ def facts(state, pace, now, steady):
         out = ["%s%s" % (status, " in " + stage if status == "failed" and stage else "")]
     out.append(against(seconds_since(state.get("opened") or state.get("started"), now), _number(state.get("budget_seconds"))))
     budget = _number((state.get("budgets") or {}).get(stage))
-    spent = seconds_since(stage_began(state), now)
-    if status == "running" and budget and spent is not None:
-        out.append("stage " + against(spent, budget))
+    if status == "running" and budget and pace.began:
+        out.append("stage " + against(steady - pace.began[1], budget))
     done, total = _number(state.get("done")), _number(state.get("total"))
     if status == "running" and total:
         out.append("%d of %d %s" % (done or 0, total, state.get("unit") or "packages"))

@@ -37,10 +37,10 @@ def test_open_makes_directory_pointer_and_event(call_module, root):
 
 
 def test_second_open_continues(call_module, root):
-    first = call_module(flight.main, root=root, host="web1")
+    first = call_module(flight.main, root=root, host="web1", budget_seconds=60, budgets={"full": 5})
     second = call_module(flight.main, root=root, host="web1", note="after Ctrl-C")
     assert second["flight_id"] == first["flight_id"] and second["resumed"] and not second["changed"]
-    assert second["opened"] == first["opened"]
+    assert second["opened"] == first["opened"] and (second["budget_seconds"], second["budgets"]) == (60, {"full": 5})
     assert [e["event"] for e in journal(root, first["flight_id"])] == ["flight.open", "note"]
 
 
