@@ -14,7 +14,7 @@ import subprocess
 
 
 def run(*argv):
-    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, env=dict(os.environ, LC_ALL="C.UTF-8")).stdout
+    return subprocess.run(argv, capture_output=True, check=False, env=dict(os.environ, LC_ALL="C.UTF-8")).stdout
 
 
 def lines(*argv):
@@ -46,8 +46,17 @@ def databases():
     found = {}
     names = [n for n in lines("mariadb", "-N", "-e", "show databases") if n not in ("information_schema", "mysql", "performance_schema", "sys")]
     for name in names:
-        dump = run("mariadb-dump", "--skip-comments", "--no-create-info", "--hex-blob", "--order-by-primary", "--skip-extended-insert",
-                   "--skip-triggers", "--default-character-set=utf8mb4", name)
+        dump = run(
+            "mariadb-dump",
+            "--skip-comments",
+            "--no-create-info",
+            "--hex-blob",
+            "--order-by-primary",
+            "--skip-extended-insert",
+            "--skip-triggers",
+            "--default-character-set=utf8mb4",
+            name,
+        )
         rows = sorted(line for line in dump.splitlines() if line.startswith(b"INSERT") and not re.search(rb"_options`|_transient|`cron`", line[:60]))
         found[name] = [len(rows), digest(b"\n".join(rows))]
     return found
@@ -65,24 +74,41 @@ def messages():
     return [len(found), digest("".join(sorted(found)).encode()), mbox]
 
 
+def content(path):
+    with open(path, "rb") as handle:
+        return handle.read()
+
+
+def mailing_lists():
+    names = lines("runuser", "-u", "list", "--", "mailman", "lists", "-q")
+    return {name: lines("runuser", "-u", "list", "--", "mailman", "members", name) for name in names}
+
+
 def main():
-    print(json.dumps({
-        "release": lines("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"),
-        "packages": lines("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package} ${Version}\n"),
-        "dpkg": digest(open("/var/lib/dpkg/status", "rb").read()),
-        "apt": digest(b"".join(run("sha256sum", p) for p in lines("find", "/etc/apt", "-type", "f"))),
-        "accounts": lines("getent", "passwd"),
-        "shadow": digest(run("getent", "shadow")),
-        "home": tree("/home"),
-        "sites": tree("/var/www"),
-        "databases": databases(),
-        "postgresql": lines("runuser", "-u", "postgres", "--", "psql", "-AtXc", "select datname from pg_database where not datistemplate"),
-        "messages": messages(),
-        "queue": len(lines("postqueue", "-j")),
-        "lists": {name: lines("runuser", "-u", "list", "--", "mailman", "members", name) for name in lines("runuser", "-u", "list", "--", "mailman", "lists", "-q")},
-        "zones": {name: lines("dig", "+short", "@127.0.0.1", name, "NS") for name in re.findall(r'zone "([^"]+)"', run("named-checkconf", "-p").decode())},
-        "crontabs": {user: digest(run("crontab", "-l", "-u", user)) for user in sorted(os.listdir("/var/spool/cron/crontabs"))},
-    }, sort_keys=True))
+    print(
+        json.dumps(
+            {
+                "release": lines("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"),
+                "packages": lines("dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package} ${Version}\n"),
+                "dpkg": digest(content("/var/lib/dpkg/status")),
+                "apt": digest(b"".join(run("sha256sum", p) for p in lines("find", "/etc/apt", "-type", "f"))),
+                "accounts": lines("getent", "passwd"),
+                "shadow": digest(run("getent", "shadow")),
+                "home": tree("/home"),
+                "sites": tree("/var/www"),
+                "databases": databases(),
+                "postgresql": lines("runuser", "-u", "postgres", "--", "psql", "-AtXc", "select datname from pg_database where not datistemplate"),
+                "messages": messages(),
+                "queue": len(lines("postqueue", "-j")),
+                "lists": mailing_lists(),
+                "zones": {
+                    name: lines("dig", "+short", "@127.0.0.1", name, "NS") for name in re.findall(r'zone "([^"]+)"', run("named-checkconf", "-p").decode())
+                },
+                "crontabs": {user: digest(run("crontab", "-l", "-u", user)) for user in sorted(os.listdir("/var/spool/cron/crontabs"))},
+            },
+            sort_keys=True,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,10 @@ def test_no_flight_is_open(host):
 
 def test_the_two_looks_are_equal(host):
     """The project's own eyes agree with the witness, section by section (compared here, without its comparison)."""
-    text = "import gzip,json,sys; print(json.dumps([json.loads(gzip.open('/var/lib/intact/looks/%s.json.gz' % n).read())['sections'] for n in ('untouched', 'checked')]))"
+    text = (
+        "import gzip, json; looks = '/var/lib/intact/looks/%s.json.gz'; "
+        "print(json.dumps([json.loads(gzip.open(looks % n).read())['sections'] for n in ('untouched', 'checked')]))"
+    )
     untouched, checked = json.loads(host.check_output("python3 -c %s", text))
     for name, section in untouched.items():
         if name != "resources":  # load and free memory differ from minute to minute
