@@ -41,8 +41,10 @@ def copy_collection() -> Path:
 
 
 def ansible(*argv: str, **env: str) -> str:
-    """Output of one ansible command that sees the installed tarball and no other collection or role."""
-    alone = {"ANSIBLE_COLLECTIONS_PATH": str(INSTALLED), "ANSIBLE_ROLES_PATH": str(BUILD / "none"), "ANSIBLE_CONFIG": os.devnull}
+    """Output of one ansible command that sees the installed tarball and no other collection, role or setting."""
+    no_settings = BUILD / "empty.cfg"  # ansible takes no /dev/null: the name must end in .cfg
+    no_settings.write_text("", encoding="utf-8")
+    alone = {"ANSIBLE_COLLECTIONS_PATH": str(INSTALLED), "ANSIBLE_ROLES_PATH": str(BUILD / "none"), "ANSIBLE_CONFIG": str(no_settings)}
     done = subprocess.run(argv, cwd=BUILD, env={**os.environ, **alone, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildFailed(f"'{' '.join(argv)}' ended with {done.returncode}:\n{done.stdout}{done.stderr}")
