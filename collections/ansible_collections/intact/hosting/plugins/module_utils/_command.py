@@ -52,13 +52,11 @@ def run(argv, timeout=120, stdin=b"", env=None, check=True, locale="C.UTF-8"):
     full.update(env or {})
     program = str(argv[0])
     try:
-        done = subprocess.run(  # pylint: disable=subprocess-run-check
-            [os.fsencode(a) for a in argv], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=full, timeout=timeout
-        )
-    except FileNotFoundError:
-        raise IntactError("%s is not installed on this host" % program, program=program)
-    except subprocess.TimeoutExpired:
-        raise IntactError("%s gave no answer within %d s" % (program, timeout), program=program, timeout=timeout)
+        done = subprocess.run([os.fsencode(a) for a in argv], input=stdin, capture_output=True, env=full, timeout=timeout, check=False)
+    except FileNotFoundError as exc:
+        raise IntactError("%s is not installed on this host" % program, program=program) from exc
+    except subprocess.TimeoutExpired as exc:
+        raise IntactError("%s gave no answer within %d s" % (program, timeout), program=program, timeout=timeout) from exc
     result = Result(tuple(str(a) for a in argv), done.returncode, done.stdout, done.stderr)
     if check and done.returncode != 0:
         said = result.error.splitlines()[-1:] or [result.text.strip()[-300:]]

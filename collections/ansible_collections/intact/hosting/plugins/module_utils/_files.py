@@ -42,7 +42,7 @@ def unescape(text):
     out, index = bytearray(), 0
     while index < len(text):
         if text.startswith("\\x", index):
-            out.append(int(text[index + 2:index + 4], 16))
+            out.append(int(text[index + 2 : index + 4], 16))
             index += 4
         else:
             out += text[index].encode("utf-8")

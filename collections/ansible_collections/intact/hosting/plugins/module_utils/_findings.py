@@ -73,8 +73,8 @@ def parse_time(text):
             moment = datetime.datetime.strptime(text, "%Y-%m-%d") + datetime.timedelta(days=1, seconds=-1)
         else:
             moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise IntactError("%r is not a date like 2026-11-30 or 2026-11-30T04:00:00Z" % text)
+    except ValueError as exc:
+        raise IntactError("%r is not a date like 2026-11-30 or 2026-11-30T04:00:00Z" % text) from exc
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.timezone.utc)
     return moment.astimezone(datetime.timezone.utc)
@@ -89,8 +89,7 @@ def check_waivers(waivers):
         missing = [key for key in WAIVER_KEYS if not str(waiver.get(key) or "").strip()]
         if missing:
             raise IntactError(
-                "waiver %s lacks %s: a waiver names id, subject, reason, who and expires (a date)"
-                % (waiver.get("id") or waiver, ", ".join(missing))
+                "waiver %s lacks %s: a waiver names id, subject, reason, who and expires (a date)" % (waiver.get("id") or waiver, ", ".join(missing))
             )
         if waiver["id"].strip("*.") == "":
             raise IntactError("waiver %r waives everything: name the finding's id" % waiver["id"])
@@ -125,9 +124,9 @@ def gate(findings, waivers=(), now=None):
                 break
         if entry["status"] == "expired":
             entry["severity"] = "blocker"
-            entry["remedy"] = "The waiver by %s expired on %s: renew it or %s" % (
-                entry["waiver"]["who"], entry["waiver"]["expires"], (entry["remedy"] or "clear the finding")[:1].lower() + (entry["remedy"] or "clear the finding")[1:],
-            )
+            remedy = entry["remedy"] or "clear the finding"
+            said = (entry["waiver"]["who"], entry["waiver"]["expires"], remedy[:1].lower() + remedy[1:])
+            entry["remedy"] = "The waiver by %s expired on %s: renew it or %s" % said
         judged.append(entry)
     judged.sort(key=lambda e: (e["status"] == "waived", SEVERITIES.index(e["severity"]), e["id"], e["subject"]))
     open_ones = [e for e in judged if e["status"] != "waived"]
@@ -159,7 +158,10 @@ def table(verdict, host, title="gate", width=100, infos=False):
             w = entry["waiver"]
             lines += textwrap.wrap(
                 "%s by %s until %s: %s" % (entry["status"], w["who"], w["expires"], w["reason"]),
-                width, initial_indent=" " * 7, subsequent_indent=" " * 9, break_on_hyphens=False,
+                width,
+                initial_indent=" " * 7,
+                subsequent_indent=" " * 9,
+                break_on_hyphens=False,
             )
         if entry["consequences"]:
             lines.append("       explains %d more findings (in the report)" % len(entry["consequences"]))

@@ -29,15 +29,15 @@ ID = re.compile(r"^[a-z0-9][a-z0-9._-]{2,80}$")
 
 # What an event may be called; the report knows these and no others.
 EVENTS = (
-    "flight.open",      # host, kind, source, target, window {start, budget_seconds}, budgets {stage: seconds}
-    "flight.close",     # verdict: intact | loss | failed | rolled-back
-    "stage.start",      # stage
-    "stage.progress",   # stage, done, total, unit, note
-    "stage.end",        # stage, result: ok | failed | skipped, seconds, note
-    "gate",             # name: preflight | postflight, go, counts
-    "decision",         # what, who, why
-    "proof",            # name, digest, taken, note
-    "note",             # text
+    "flight.open",  # host, kind, source, target, window {start, budget_seconds}, budgets {stage: seconds}
+    "flight.close",  # verdict: intact | loss | failed | rolled-back
+    "stage.start",  # stage
+    "stage.progress",  # stage, done, total, unit, note
+    "stage.end",  # stage, result: ok | failed | skipped, seconds, note
+    "gate",  # name: preflight | postflight, go, counts
+    "decision",  # what, who, why
+    "proof",  # name, digest, taken, note
+    "note",  # text
 )
 
 
@@ -125,7 +125,8 @@ def stages(events):
             known[name].update(end=None, seconds=None, result=None, note="")
             known[name]["attempts"] += 1
         elif entry["event"] == "stage.end" and name in known:
-            known[name].update(end=entry["time"], result=entry.get("result"), note=entry.get("note", ""), seconds=seconds_between(known[name]["start"], entry["time"]))
+            seconds = seconds_between(known[name]["start"], entry["time"])
+            known[name].update(end=entry["time"], result=entry.get("result"), note=entry.get("note", ""), seconds=seconds)
     return [known[name] for name in order]
 
 
@@ -166,8 +167,10 @@ def new_id(host, kind, moment=None, taken=()):
 
 def seconds_between(start, end):
     """Seconds from one of our time stamps to another."""
+
     def moment(text):
         return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
     return round((moment(end) - moment(start)).total_seconds(), 3)
 
 

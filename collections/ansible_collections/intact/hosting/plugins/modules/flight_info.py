@@ -76,6 +76,7 @@ stages:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -96,9 +97,7 @@ def main():
         except IntactError as exc:
             module.fail_json(msg=str(exc))
         names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-        result.update(
-            directory=directory, open=flight == current, files={name: True for name in names}, events=events, stages=_flight.stages(events)
-        )
+        result.update(directory=directory, open=flight == current, files=dict.fromkeys(names, True), events=events, stages=_flight.stages(events))
     module.exit_json(**result)
 
 

@@ -112,6 +112,7 @@ import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
@@ -136,7 +137,9 @@ def main():
             release_path=dict(type="dict", default={}),
             flight_id=dict(type="str", default=""),
             conffiles=dict(
-                type="list", elements="dict", default=[],
+                type="list",
+                elements="dict",
+                default=[],
                 options=dict(
                     path=dict(type="str", required=True),
                     decision=dict(type="str", choices=["keep", "replace", "merge"], required=True),

@@ -66,6 +66,11 @@ def perform(checks, context, clock=time.monotonic):
 
 def _undone(check, why):
     return Finding(
-        id="postflight.unchecked", severity="blocker", subject=check.title, title="this check could not be done",
-        evidence=why, remedy="repair what is named and run verify-host again", check=check.number,
+        id="postflight.unchecked",
+        severity="blocker",
+        subject=check.title,
+        title="this check could not be done",
+        evidence=why,
+        remedy="repair what is named and run verify-host again",
+        check=check.number,
     )

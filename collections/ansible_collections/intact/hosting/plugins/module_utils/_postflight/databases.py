@@ -20,18 +20,30 @@ def mariadb_upgraded(context):
         return []
     alive = host.run([host.which("mariadb-admin") or "mysqladmin", "ping"], check=False)
     if alive.rc != 0:
-        return [Finding(
-            id="databases.down", severity="blocker", subject="MariaDB", title="the server does not answer",
-            evidence=alive.error, remedy="journalctl -u mariadb; do not touch its files before you read why",
-        )]
+        return [
+            Finding(
+                id="databases.down",
+                severity="blocker",
+                subject="MariaDB",
+                title="the server does not answer",
+                evidence=alive.error,
+                remedy="journalctl -u mariadb; do not touch its files before you read why",
+            )
+        ]
     # its own manual: status 0 says an upgrade is needed, 1 that it is not
     needed = host.run([program, "--check-if-upgrade-is-needed", "--silent"], check=False)
     if needed.rc == 1:
         return []
-    return [Finding(
-        id="databases.upgrade.pending", severity="blocker", subject="MariaDB", title="its system tables are those of the older version",
-        evidence=(needed.text + needed.error).strip()[-300:], remedy="mariadb-upgrade",
-    )]
+    return [
+        Finding(
+            id="databases.upgrade.pending",
+            severity="blocker",
+            subject="MariaDB",
+            title="its system tables are those of the older version",
+            evidence=(needed.text + needed.error).strip()[-300:],
+            remedy="mariadb-upgrade",
+        )
+    ]
 
 
 def parse_clusters(text):
@@ -50,13 +62,25 @@ def postgresql_clusters(context):
     for version, name, port, status in clusters:
         subject = "PostgreSQL %s/%s" % (version, name)
         if not re.match(r"online", status):
-            found.append(Finding(
-                id="databases.down", severity="blocker", subject=subject, title="the cluster is not online",
-                evidence="port %s, status %s" % (port, status), remedy="pg_ctlcluster %s %s start, and read its log" % (version, name),
-            ))
+            found.append(
+                Finding(
+                    id="databases.down",
+                    severity="blocker",
+                    subject=subject,
+                    title="the cluster is not online",
+                    evidence="port %s, status %s" % (port, status),
+                    remedy="pg_ctlcluster %s %s start, and read its log" % (version, name),
+                )
+            )
         elif float(version) < newest:
-            found.append(Finding(
-                id="databases.old", severity="info", subject=subject, title="still served by its older major version, on purpose",
-                evidence="newest here is %g" % newest, remedy="pg_upgradecluster in a window of its own",
-            ))
+            found.append(
+                Finding(
+                    id="databases.old",
+                    severity="info",
+                    subject=subject,
+                    title="still served by its older major version, on purpose",
+                    evidence="newest here is %g" % newest,
+                    remedy="pg_upgradecluster in a window of its own",
+                )
+            )
     return found

@@ -58,8 +58,13 @@ def new_errors(context):
     after = signatures(host.run(base + ["--since", started.split(" ", 1)[-1] if started else opened], check=False).text)
     return [
         Finding(
-            id="logs.new", severity="warning", subject=kind, title="an error that was not in the journal before the flight (%d times)" % count,
-            evidence=example, remedy="read it; waive it by this subject when it is harmless",
+            id="logs.new",
+            severity="warning",
+            subject=kind,
+            title="an error that was not in the journal before the flight (%d times)" % count,
+            evidence=example,
+            remedy="read it; waive it by this subject when it is harmless",
         )
-        for kind, (count, example) in sorted(after.items()) if kind not in before
+        for kind, (count, example) in sorted(after.items())
+        if kind not in before
     ]

@@ -17,7 +17,11 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 def send(address, port, sender, recipient, token, timeout=20):
     """Hand one small message to an SMTP server; returns "" or what it said instead."""
     body = "From: <%s>\r\nTo: <%s>\r\nMessage-ID: <%s>\r\nSubject: Intact delivery probe\r\nX-Intact-Probe: %s\r\n\r\nprobe\r\n" % (
-        sender, recipient, token, token)
+        sender,
+        recipient,
+        token,
+        token,
+    )
     try:
         with smtplib.SMTP(address, port, timeout=timeout) as client:
             client.sendmail(sender, [recipient], body)
@@ -33,10 +37,15 @@ def delivery(context, hand_over=send):
         return []
     recipient, user = context.options.get("mail_recipient"), context.options.get("mail_user")
     if not recipient:
-        return [Finding(
-            id="mail.delivery.unproven", severity="warning", subject="mail delivery", title="no message was sent to see it arrive",
-            remedy="name a mailbox of your own in postflight_mail_recipient",
-        )]
+        return [
+            Finding(
+                id="mail.delivery.unproven",
+                severity="warning",
+                subject="mail delivery",
+                title="no message was sent to see it arrive",
+                remedy="name a mailbox of your own in postflight_mail_recipient",
+            )
+        ]
     token = "%s@intact.invalid" % uuid.uuid4().hex
     said = hand_over("127.0.0.1", 25, context.options.get("mail_sender") or "", recipient, token)
     if said:
@@ -52,15 +61,25 @@ def delivery(context, hand_over=send):
         context.clock.sleep(1)
     gone = host.run(["doveadm", "expunge", "-u", user or recipient] + query, check=False)
     if gone.rc != 0:
-        return [Finding(
-            id="mail.probe.left", severity="warning", subject=recipient, title="the probe message arrived but could not be taken out again",
-            evidence=gone.error, remedy="delete the message with the subject 'Intact delivery probe'",
-        )]
+        return [
+            Finding(
+                id="mail.probe.left",
+                severity="warning",
+                subject=recipient,
+                title="the probe message arrived but could not be taken out again",
+                evidence=gone.error,
+                remedy="delete the message with the subject 'Intact delivery probe'",
+            )
+        ]
     return []
 
 
 def _undelivered(recipient, evidence):
     return Finding(
-        id="mail.delivery.failed", severity="blocker", subject=recipient, title="a message sent to this mailbox did not arrive",
-        evidence=evidence, remedy="postqueue -p and journalctl -u 'postfix*' -u dovecot say where it is",
+        id="mail.delivery.failed",
+        severity="blocker",
+        subject=recipient,
+        title="a message sent to this mailbox did not arrive",
+        evidence=evidence,
+        remedy="postqueue -p and journalctl -u 'postfix*' -u dovecot say where it is",
     )

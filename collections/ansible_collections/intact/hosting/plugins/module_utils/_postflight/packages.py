@@ -32,8 +32,12 @@ def database_clean(context):
 
 def _broken(subject, evidence):
     return Finding(
-        id="packages.database", severity="blocker", subject=subject, title="the package database is not clean",
-        evidence=evidence[-600:], remedy="dpkg --configure -a, then apt-get -f install, then run verify-host again",
+        id="packages.database",
+        severity="blocker",
+        subject=subject,
+        title="the package database is not clean",
+        evidence=evidence[-600:],
+        remedy="dpkg --configure -a, then apt-get -f install, then run verify-host again",
     )
 
 
@@ -49,8 +53,12 @@ def all_from_target(context):
         return [_broken("apt-get -s full-upgrade", simulated.error)]
     return [
         Finding(
-            id="packages.behind", severity="warning", subject=name, title="a newer version is there and not installed",
-            evidence="installed %s, target has %s" % (installed, candidate), remedy="apt-get install %s in a window" % name,
+            id="packages.behind",
+            severity="warning",
+            subject=name,
+            title="a newer version is there and not installed",
+            evidence="installed %s, target has %s" % (installed, candidate),
+            remedy="apt-get install %s in a window" % name,
         )
         for name, installed, candidate in parse_upgrades(simulated.text)
     ]
@@ -69,13 +77,16 @@ def conffile_residue(context):
         path = beside[: -len(suffix)]
         why = _conffiles.decision(path, *settings)[1]
         named = _conffiles.delicate(path) and suffix in (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new")
-        found.append(Finding(
-            id="conffiles.residue" if why else "conffiles.undecided",
-            severity="info" if why else ("blocker" if named else "warning"),
-            subject=beside, title="decided (%s)" % why if why else "nobody decided between the edited file and the package's new one",
-            evidence=lines_differing(context.host.read(path), context.host.read(beside)),
-            remedy="" if why else "compare the two, then name %s in distro_upgrade_conffiles" % path,
-        ))
+        found.append(
+            Finding(
+                id="conffiles.residue" if why else "conffiles.undecided",
+                severity="info" if why else ("blocker" if named else "warning"),
+                subject=beside,
+                title="decided (%s)" % why if why else "nobody decided between the edited file and the package's new one",
+                evidence=lines_differing(context.host.read(path), context.host.read(beside)),
+                remedy="" if why else "compare the two, then name %s in distro_upgrade_conffiles" % path,
+            )
+        )
     return found
 
 

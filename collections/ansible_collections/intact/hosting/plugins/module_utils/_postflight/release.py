@@ -32,11 +32,16 @@ def target_reached(context):
     want = (target.get("id"), str(target.get("version")), target.get("codename"))
     if have == want:
         return []
-    return [Finding(
-        id="release.unreached", severity="blocker", subject="%s %s" % (target.get("id"), target.get("version")),
-        title="the host is not on the target release", evidence="/etc/os-release says %s %s (%s)" % have,
-        remedy="start upgrade-host again: it continues where it stopped",
-    )]
+    return [
+        Finding(
+            id="release.unreached",
+            severity="blocker",
+            subject="%s %s" % (target.get("id"), target.get("version")),
+            title="the host is not on the target release",
+            evidence="/etc/os-release says %s %s (%s)" % have,
+            remedy="start upgrade-host again: it continues where it stopped",
+        )
+    ]
 
 
 def kernel(context):
@@ -44,17 +49,27 @@ def kernel(context):
     listed = context.host.glob("/boot/vmlinuz-*")
     running = context.host.run(["uname", "-r"]).text.strip()
     if not listed:
-        return [Finding(
-            id="kernel.none", severity="info", subject="kernel %s" % running,
-            title="no kernel is installed on this host (a container, or one started by its hypervisor): not judged",
-        )]
+        return [
+            Finding(
+                id="kernel.none",
+                severity="info",
+                subject="kernel %s" % running,
+                title="no kernel is installed on this host (a container, or one started by its hypervisor): not judged",
+            )
+        ]
     ordered = sorted((path.rsplit("/vmlinuz-", 1)[1] for path in listed), key=version_key)
     if running == ordered[-1]:
         return []
-    return [Finding(
-        id="kernel.old", severity="blocker", subject="kernel %s" % running, title="a newer kernel is installed and not running",
-        evidence="/boot holds %s" % ", ".join(ordered), remedy="check the boot loader's default entry and reboot",
-    )]
+    return [
+        Finding(
+            id="kernel.old",
+            severity="blocker",
+            subject="kernel %s" % running,
+            title="a newer kernel is installed and not running",
+            evidence="/boot holds %s" % ", ".join(ordered),
+            remedy="check the boot loader's default entry and reboot",
+        )
+    ]
 
 
 def version_key(text):
@@ -80,26 +95,57 @@ def sources_committed(context):
     said = context.host.run(["apt-get", "indextargets", "--format", "$(RELEASE)|$(CODENAME)|$(SUITE)|$(REPO_URI)"], check=False)
     found = []
     if said.rc != 0:
-        return [Finding(
-            id="sources.unreadable", severity="blocker", subject="/etc/apt", title="apt cannot read its sources",
-            evidence=said.error, remedy="repair the file that apt names",
-        )]
+        return [
+            Finding(
+                id="sources.unreadable",
+                severity="blocker",
+                subject="/etc/apt",
+                title="apt cannot read its sources",
+                evidence=said.error,
+                remedy="repair the file that apt names",
+            )
+        ]
     old = set(suites) - {new for new in suites.values() if new}
-    for release, codename, suite, uri in sorted(set(targets_of(said.text))):
+    for release, codename, _suite, uri in sorted(set(targets_of(said.text))):
         if release in old:
-            found.append(Finding(
-                id="sources.old", severity="blocker", subject="%s %s" % (uri, release),
-                title="a source still names the old release", evidence="release %s, codename %s" % (release, codename),
-                remedy="name the target's suite there, or disable the source by a rule in preflight_source_map",
-            ))
+            found.append(
+                Finding(
+                    id="sources.old",
+                    severity="blocker",
+                    subject="%s %s" % (uri, release),
+                    title="a source still names the old release",
+                    evidence="release %s, codename %s" % (release, codename),
+                    remedy="name the target's suite there, or disable the source by a rule in preflight_source_map",
+                )
+            )
     done = context.host.run(
-        ["apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any", "-o", "Dir::State::lists=%s" % context.options["scratch"],
-         "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "-o", "APT::Sandbox::User=root"],
-        timeout=300, check=False,
+        [
+            "apt-get",
+            "-q",
+            "update",
+            "-o",
+            "APT::Update::Error-Mode=any",
+            "-o",
+            "Dir::State::lists=%s" % context.options["scratch"],
+            "-o",
+            "Dir::Cache::pkgcache=",
+            "-o",
+            "Dir::Cache::srcpkgcache=",
+            "-o",
+            "APT::Sandbox::User=root",
+        ],
+        timeout=300,
+        check=False,
     )
     if done.rc != 0:
-        found.append(Finding(
-            id="sources.update", severity="warning", subject="apt-get update", title="a source gives an error",
-            evidence=done.error[-600:], remedy="repair or disable the source that apt names",
-        ))
+        found.append(
+            Finding(
+                id="sources.update",
+                severity="warning",
+                subject="apt-get update",
+                title="a source gives an error",
+                evidence=done.error[-600:],
+                remedy="repair or disable the source that apt names",
+            )
+        )
     return found

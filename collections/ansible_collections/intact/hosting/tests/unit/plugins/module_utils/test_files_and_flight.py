@@ -68,9 +68,17 @@ def test_stages_tell_what_was_cut():
     ]
     assert _flight.stages(events)[0]["result"] is None
     events.append({"event": "stage.end", "stage": "full", "result": "ok", "time": "2026-11-22T12:02:30.000Z"})
-    assert _flight.stages(events) == [{
-        "stage": "full", "start": "2026-11-22T12:00:00.000Z", "end": "2026-11-22T12:02:30.000Z", "seconds": 150.0, "result": "ok", "attempts": 2, "note": "",
-    }]
+    assert _flight.stages(events) == [
+        {
+            "stage": "full",
+            "start": "2026-11-22T12:00:00.000Z",
+            "end": "2026-11-22T12:02:30.000Z",
+            "seconds": 150.0,
+            "result": "ok",
+            "attempts": 2,
+            "note": "",
+        }
+    ]
 
 
 def test_newest_flight_with_a_baseline(tmp_path):

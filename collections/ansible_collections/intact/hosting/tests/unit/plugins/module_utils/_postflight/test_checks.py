@@ -129,9 +129,13 @@ def test_conffile_residue_shows_no_content():
     ],
 )
 def test_mariadb(ping, needed, expected):
-    host = FakeSystem(commands={
-        ("/usr/bin/mariadb-upgrade",): needed, ("/usr/bin/mariadb-admin",): ping, ("mariadbd",): "",
-    })
+    host = FakeSystem(
+        commands={
+            ("/usr/bin/mariadb-upgrade",): needed,
+            ("/usr/bin/mariadb-admin",): ping,
+            ("mariadbd",): "",
+        }
+    )
     assert told(databases.mariadb_upgraded(Context(host))) == expected
 
 
@@ -144,7 +148,8 @@ def test_postgresql_clusters():
     text = "15 main 5432 online postgres /a /b\n17 main 5433 down postgres /c /d\n"
     host = FakeSystem(commands={("/usr/bin/pg_lsclusters",): text})
     assert told(databases.postgresql_clusters(Context(host))) == [
-        ("databases.old", "info", "PostgreSQL 15/main"), ("databases.down", "blocker", "PostgreSQL 17/main"),
+        ("databases.old", "info", "PostgreSQL 15/main"),
+        ("databases.down", "blocker", "PostgreSQL 17/main"),
     ]
 
 
