@@ -33,7 +33,25 @@ from ansible_collections.intact.hosting.plugins.module_utils._baseline import (
 PROBES = {
     probe.SECTION: probe
     for probe in (
-        disks, mounts, network, resolver, accounts, packages, services, sockets, sites, tls, mail, queue, lists, dns, databases,
-        cron, firewall, sysctl, files, resources,
+        disks,
+        mounts,
+        network,
+        resolver,
+        accounts,
+        packages,
+        services,
+        sockets,
+        sites,
+        tls,
+        mail,
+        queue,
+        lists,
+        dns,
+        databases,
+        cron,
+        firewall,
+        sysctl,
+        files,
+        resources,
     )
 }

@@ -13,14 +13,14 @@ import hmac
 import os
 import stat
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mounttable, _sudoers
-from ansible_collections.intact.hosting.plugins.module_utils._baseline._accounts_compare import compare  # noqa: F401  (a probe's second half)
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _accounts_compare, _mounttable, _sudoers
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._groups_compare import person
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 SECTION = "accounts"
 KEY = "/var/lib/intact/baseline.key"
+compare = _accounts_compare.compare  # a probe's second half
 
 
 def capture(system):

@@ -247,7 +247,7 @@ def _reordered(before, after):
         new = after.get("order", {}).get(chain, [])
         kept_old, kept_new = [r for r in old if r in new], [r for r in new if r in old]
         if sorted(kept_old) == sorted(kept_new) and kept_old != kept_new:
-            place = next(i for i, rule in enumerate(kept_old) if rule != kept_new[i])
+            place = [old_rule != new_rule for old_rule, new_rule in zip(kept_old, kept_new)].index(True)
             seen = "rule %d was %r, is %r" % (place + 1, kept_old[place], kept_new[place])
             yield _finding("firewall.order.changed", "blocker", chain, "the rules are in another order", seen, "changed", "order", None, None)
 

@@ -25,7 +25,8 @@ VOLATILE_TREES = ("/proc", "/sys", "/dev", "/run")
 NETWORK = ("nfs", "cifs", "smb", "ceph", "gluster", "fuse.sshfs", "fuse.gluster", "9p", "virtiofs", "afs", "lustre")
 # Options whose loss or gain somebody would notice; the rest are kernel defaults that each kernel words differently.
 TELLING = re.compile(
-    r"^(ro|rw|nosuid|nodev|noexec|noatime|nodiratime|strictatime|sync|dirsync|noacl|nouser_xattr|usrquota|grpquota|prjquota|quota|usrjquota=.*|grpjquota=.*|uquota|gquota|pquota"
+    r"^(ro|rw|nosuid|nodev|noexec|noatime|nodiratime|strictatime|sync|dirsync|noacl|nouser_xattr"
+    r"|usrquota|grpquota|prjquota|quota|usrjquota=.*|grpjquota=.*|uquota|gquota|pquota"
     r"|data=.*|subvol=.*|compress.*|hidepid=.*|errors=.*|credentials=.*|vers=.*|sec=.*)$"
 )
 

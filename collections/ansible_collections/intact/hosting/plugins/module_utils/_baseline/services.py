@@ -19,7 +19,8 @@ SECTION = "services"
 TYPES = ("service", "timer", "socket", "path")
 # Units that stand for a session, a device or one connection, not for a job of the host.
 PASSING = re.compile(
-    r"^(user@|user-runtime-dir@|session-|run-|systemd-fsck@|modprobe@|systemd-coredump@|systemd-backlight@|systemd-rfkill|lvm2-pvscan@|ifup@|ssh@|sshd@|getty@|serial-getty@|container-getty@|autovt@|systemd-growfs@|systemd-makefs@)"
+    r"^(user@|user-runtime-dir@|session-|run-|systemd-fsck@|modprobe@|systemd-coredump@|systemd-backlight@|systemd-rfkill"
+    r"|lvm2-pvscan@|ifup@|ssh@|sshd@|getty@|serial-getty@|container-getty@|autovt@|systemd-growfs@|systemd-makefs@)"
 )
 PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Type,RemainAfterExit,FragmentPath,Transient,TriggeredBy,WantedBy,RequiredBy,Result,ExecMainStatus"
 AT_BOOT = {

@@ -55,7 +55,8 @@ RELEVANT = (
 )
 # Follow the hardware, the moment or the host's name: not settings.
 VOLATILE = re.compile(
-    r"^(kernel\.(hostname|domainname|random\..*|ns_last_pid|pty\.nr|osrelease|version|tainted|core_pattern)|fs\.(file-nr|inode-nr|inode-state|dentry-state|epoll\..*|quota\..*)"
+    r"^(kernel\.(hostname|domainname|random\..*|ns_last_pid|pty\.nr|osrelease|version|tainted|core_pattern)"
+    r"|fs\.(file-nr|inode-nr|inode-state|dentry-state|epoll\..*|quota\..*)"
     r"|net\..*\.(docker|br-|veth|virbr|cni|podman)[^.]*\..*)$"
 )
 

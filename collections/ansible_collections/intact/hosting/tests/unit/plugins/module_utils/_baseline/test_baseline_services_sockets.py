@@ -282,5 +282,6 @@ def test_a_listener_that_systemd_now_holds_for_the_same_service_is_no_finding():
     before = listeners("x", text='tcp LISTEN 0 80 0.0.0.0:3306 0.0.0.0:* users:(("mariadbd",pid=7,fd=3)) cgroup:/system.slice/mariadb.service <->\n')
     after = listeners("x", text='tcp LISTEN 0 80 0.0.0.0:3306 0.0.0.0:* users:(("systemd",pid=1,fd=3)) cgroup:/system.slice/mariadb.socket <->\n')
     other = listeners("x", text='tcp LISTEN 0 80 0.0.0.0:3306 0.0.0.0:* users:(("systemd",pid=1,fd=3)) cgroup:/system.slice/other.socket <->\n')
-    assert sockets.compare(before, after) == [] and sockets.compare(after, before) == []
+    for then, now in ((before, after), (after, before)):
+        assert sockets.compare(then, now) == []
     assert told(sockets.compare(before, other)) == [("sockets.program.changed", "blocker", "tcp 0.0.0.0:3306 mariadbd")]

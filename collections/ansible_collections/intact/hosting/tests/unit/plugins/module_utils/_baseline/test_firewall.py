@@ -81,7 +81,7 @@ def test_rules_as_an_operator_reads_them():
         "ip nat post: ip saddr 10.1.0.0/16 oifname eth0 masquerade",
         "ip nat pre: tcp dport 8080 dnat to 10.0.0.5:80",
     ):
-        assert items[subject] == {"kind": "rule", "chain": subject.split(":")[0], "count": 1}
+        assert items[subject] == {"kind": "rule", "chain": subject.partition(":")[0], "count": 1}
     assert items["inet filter input"]["policy"] == "drop"
     assert items["inet filter set blocked"]["elements"] == ["192.0.2.0/24", "198.51.100.7"]
     assert items["inet filter set dyn"]["elements"] is None
