@@ -63,10 +63,10 @@ def sites(found, address):
     for name, site in sorted(found.items()):
         bound = [entry.rpartition(":")[::2] for entry in site.get("listen") or []]
         ports |= {int(port) for _address, port in bound if port.isdigit()}
-        best = choose(site.get("answers") or {})
-        if (name == "_" and len(found) > 1) or "*" in name or name.startswith(".") or not best:
+        front = front_pages(site.get("answers") or {})
+        if (name == "_" and len(found) > 1) or "*" in name or name.startswith(".") or not front:
             continue
-        tls, port, answer = best
+        tls, port, answer = front[0]
         own = [a.strip("[]") for a, p in bound if p == str(port) and outside(a)]
         if bound and not own:
             continue
@@ -89,9 +89,9 @@ def sites(found, address):
     return targets, ports
 
 
-def choose(answers):
-    """(tls, port, answer) of the front page that is asked for: https before http, IPv4 before IPv6; None when nothing good was seen."""
-    best = None
+def front_pages(answers):
+    """List of (tls, port, answer): the front page as it was seen, the way to ask for it first (https before http, IPv4 before IPv6)."""
+    good = []
     for label, answer in sorted(answers.items()):
         scheme, _space, rest = label.partition(" ")
         where, _space, path = rest.partition(" ")
@@ -100,9 +100,8 @@ def choose(answers):
         kind, _colon, port = scheme.partition(":")
         tls = kind == "https"
         rank = (not tls, where != "IPv4", bool(port))
-        if best is None or rank < best[0]:
-            best = (rank, (tls, int(port) if port else 443 if tls else 80, answer))
-    return best[1] if best else None
+        good.append((rank, (tls, int(port) if port else 443 if tls else 80, answer)))
+    return [page for _rank, page in sorted(good, key=lambda entry: entry[0])]
 
 
 def mail(found, address, open_ports):

@@ -127,7 +127,7 @@ def compared_tile(model):
     )
 
 
-def bar(name, share, value, cls=""):
+def bar_row(name, share, value, cls=""):
     """Three cells: name, bar, value. share: 0 to 1."""
     return [
         tag("div", name, cls="name"),
@@ -151,7 +151,8 @@ def away(model):
     fine = [t for t in outages["targets"] if not t.get("total_seconds")]
     most = max([t["total_seconds"] for t in gone] or [1])
     rows = [
-        bar(t["name"], t["total_seconds"] / most, outage_words(t), "planned" if t.get("maintenance_seconds") == t["total_seconds"] else "away") for t in gone
+        bar_row(t["name"], t["total_seconds"] / most, outage_words(t), "planned" if t.get("maintenance_seconds") == t["total_seconds"] else "away")
+        for t in gone
     ]
     return tag(
         "section",
@@ -212,7 +213,7 @@ def stage_bar(stage):
         words += ", failed" if stage["result"] == "failed" else ", running"
     tone = "over" if stage["over"] or stage["result"] == "failed" else ""
     share = (stage["spent"] or 0) / stage["budget"] if stage["budget"] else 0
-    return bar(STAGES.get(stage["stage"], stage["stage"]), share, words, tone)
+    return bar_row(STAGES.get(stage["stage"], stage["stage"]), share, words, tone)
 
 
 def lost(model):

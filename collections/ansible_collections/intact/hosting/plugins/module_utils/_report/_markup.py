@@ -34,12 +34,12 @@ def join(parts):
     return Markup("".join(text(part) for part in parts))
 
 
-def tag(name, /, *children, **attributes):
+def tag(element, /, *children, **attributes):
     """An element. cls is class; _ in attribute names is -; attributes that are None are left out."""
-    out = ["<", name]
+    out = ["<", element]
     for key, given in attributes.items():
         if given is not None:
             out.append(' %s="%s"' % ("class" if key == "cls" else key.replace("_", "-"), html.escape(visible(given), quote=True)))
-    if name in EMPTY:
-        return Markup("".join(out) + ("/>" if name not in ("br", "meta", "hr", "col") else ">"))
-    return Markup("".join(out) + ">" + join(children) + "</" + name + ">")
+    if element in EMPTY:
+        return Markup("".join(out) + ("/>" if element not in ("br", "meta", "hr", "col") else ">"))
+    return Markup("".join(out) + ">" + join(children) + "</" + element + ">")

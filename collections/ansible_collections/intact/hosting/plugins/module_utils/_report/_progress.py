@@ -90,7 +90,7 @@ def against(spent, budget):
     return "%s of %s" % (duration(round(spent)), duration(budget))
 
 
-def bar(state, width=16):
+def gauge(state, width=16):
     """[####----] of done and total, or nothing."""
     done, total = _number(state.get("done")), _number(state.get("total"))
     if not total:
@@ -103,7 +103,7 @@ def live(state, pace, now, steady, width):
     """One line for a terminal of width columns."""
     pieces = facts(state, pace, now, steady)
     head = "%s  %s" % (visible(state.get("host") or "?"), pieces[0])
-    text = "  ".join(part for part in [head, bar(state) if state.get("status", "running") == "running" else ""] + pieces[1:] if part)
+    text = "  ".join(part for part in [head, gauge(state) if state.get("status", "running") == "running" else ""] + pieces[1:] if part)
     return text if len(text) < width else text[: max(0, width - 2)] + "…"
 
 

@@ -28,18 +28,18 @@ class Page(html.parser.HTMLParser):
         self.close()
         assert self.open == []
 
-    def handle_starttag(self, name, attributes):
-        self.elements.append(name)
-        self.attributes += attributes
-        if name not in ("br", "meta", "hr", "col"):
-            self.open.append(name)
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes += attrs
+        if tag not in ("br", "meta", "hr", "col"):
+            self.open.append(tag)
 
-    def handle_startendtag(self, name, attributes):
-        self.elements.append(name)
-        self.attributes += attributes
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes += attrs
 
-    def handle_endtag(self, name):
-        assert self.open.pop() == name
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
 
     def handle_data(self, data):
         self.words.append(data)
