@@ -156,9 +156,7 @@ def checks(addresses: list[str], ca: ssl.SSLContext, container: str) -> list[Che
     for where in addresses:
         for name, path, over_http, over_tls, text in SITES:
             found.append(Check(f"http://{name}{path} at {where}", lambda a=where, n=name, p=path, s=over_http: site(a, ca, n, p, s, "", False)))
-            found.append(
-                Check(f"https://{name}{path} at {where}", lambda a=where, n=name, p=path, s=over_tls, t=text: site(a, ca, n, p, s, t, True))
-            )
+            found.append(Check(f"https://{name}{path} at {where}", lambda a=where, n=name, p=path, s=over_tls, t=text: site(a, ca, n, p, s, t, True)))
         for login, password, folders in MAILBOXES:
             found.append(Check(f"IMAP {login} at {where}", lambda a=where, u=login, w=password, f=folders: mailbox(a, ca, u, w, f)))
         for to in RECIPIENTS:

@@ -121,10 +121,7 @@ class Container:
             if done.stdout.strip() in ("running", "degraded"):
                 return
             if time.monotonic() > end:
-                raise StepFailed(
-                    f"{self.name} did not finish booting in {seconds:.0f} s: "
-                    f"see 'docker exec {self.name} systemctl list-jobs'"
-                )
+                raise StepFailed(f"{self.name} did not finish booting in {seconds:.0f} s: see 'docker exec {self.name} systemctl list-jobs'")
             time.sleep(0.3)
 
     def forget_identity(self) -> None:

@@ -52,8 +52,4 @@ def exists(snapshot: str) -> bool:
     """Whether both images and the disk of this snapshot are on the machine."""
     if not disk_path(snapshot).is_file():
         return False
-    return all(
-        subprocess.run(["docker", "image", "inspect", seeded_tag(host, snapshot)], capture_output=True, check=False).returncode
-        == 0
-        for host in HOSTS
-    )
+    return all(subprocess.run(["docker", "image", "inspect", seeded_tag(host, snapshot)], capture_output=True, check=False).returncode == 0 for host in HOSTS)

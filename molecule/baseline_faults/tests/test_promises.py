@@ -32,8 +32,8 @@ def told(result):
 def test_the_clean_look_saw_everything(host):
     """Equality of two looks is worth nothing when they did not look: the numbers are what the lab was filled with."""
     document = host.check_output(
-        "python3 -c 'import gzip, json; d = json.load(gzip.open(\"/var/lib/intact/faults/clean.json.gz\"));"
-        " print(json.dumps({n: [s[\"status\"], len(s[\"unlooked\"]), len(s[\"data\"].get(\"items\", {}))] for n, s in d[\"sections\"].items()}))'"
+        'python3 -c \'import gzip, json; d = json.load(gzip.open("/var/lib/intact/faults/clean.json.gz"));'
+        ' print(json.dumps({n: [s["status"], len(s["unlooked"]), len(s["data"].get("items", {}))] for n, s in d["sections"].items()}))\''
     )
     sections = json.loads(document)
     assert len(sections) == 20

@@ -58,9 +58,21 @@ def account(name: str, uid: int, shell: str, comment: str) -> None:
             out.write(f"{name}:x:{uid}:\n")
         lab.run("grpconv")
     hashed = password(name)
-    lab.run("useradd", "--badname", "--create-home", "--uid", str(uid), "--gid", str(uid), "--shell", shell)        if False else lab.run(
-        "useradd", "--badname", "--create-home", "--uid", str(uid), "--gid", str(uid), "--shell", shell,
-        "--comment", comment.replace(",", ";"), "--password", hashed, name,
+    lab.run("useradd", "--badname", "--create-home", "--uid", str(uid), "--gid", str(uid), "--shell", shell) if False else lab.run(
+        "useradd",
+        "--badname",
+        "--create-home",
+        "--uid",
+        str(uid),
+        "--gid",
+        str(uid),
+        "--shell",
+        shell,
+        "--comment",
+        comment.replace(",", ";"),
+        "--password",
+        hashed,
+        name,
     )
     lab.changed(f"account {name}")
 

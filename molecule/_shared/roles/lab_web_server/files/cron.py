@@ -10,7 +10,7 @@ import lab
 # At night: nothing of it runs while somebody looks.
 CRONTABS = {
     "hilltop": "MAILTO=anna@hilltop.test\n# m h dom mon dow command\n5 2 * * * find $HOME/logs -name '*.gz' -mtime +365 -delete\n"
-    "@weekly test -d $HOME/www && echo \"week $(date +\\%V)\" >/dev/null\n",
+    '@weekly test -d $HOME/www && echo "week $(date +\\%V)" >/dev/null\n',
     "northwind": "0 3 * * 1 php /usr/share/wordpress/wp-cron.php >/dev/null 2>&1\n",
     "j.doe": "PATH=/usr/bin:/bin\n30 1 1 1 * /usr/bin/true # New Year\n",
     "carol": "15 5 * * 0 test -s /var/mail/carol\n",

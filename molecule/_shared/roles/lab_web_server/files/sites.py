@@ -84,10 +84,7 @@ def guest_book() -> None:
         return
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE entry (id INTEGER PRIMARY KEY, written TEXT NOT NULL, name TEXT NOT NULL, words TEXT, stamp BLOB)")
-        rows = [
-            (f"2023-{1 + n % 12:02d}-15 10:00:00", f"Guest {n}", None if n % 9 == 0 else f"Ahoi Nº {n} ⛵", bytes([n % 256]) * 8)
-            for n in range(1, 251)
-        ]
+        rows = [(f"2023-{1 + n % 12:02d}-15 10:00:00", f"Guest {n}", None if n % 9 == 0 else f"Ahoi Nº {n} ⛵", bytes([n % 256]) * 8) for n in range(1, 251)]
         database.executemany("INSERT INTO entry (written, name, words, stamp) VALUES (?, ?, ?, ?)", rows)
     database.close()
     os.chown(path, *lab.ids("harbour:harbour"))
