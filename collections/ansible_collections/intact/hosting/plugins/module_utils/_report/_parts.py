@@ -135,7 +135,7 @@ def state(row):
     return badge("%s allowed" % count(row["allowed"], "change") if row["allowed"] else "equal", "good")
 
 
-def figures(row, most=3):
+def figures(row, most=5):
     """The telling numbers of a section in one line: 12 accounts · 214 → 219 packages."""
     out = []
     for key in list(row["before"])[:most] if row["before"] else list(row["after"])[:most]:
