@@ -12,7 +12,7 @@ PACKAGES = {
     # changes the package set, and nothing else
     "lab-newcomer": ("", ""),
     # carries a protected name, and needs a library version that the target release no longer has
-    "pure-ftpd": ("Depends: libssl3 (<< 3.1)\n", ""),
+    "webmin": ("Depends: libssl3 (<< 3.1)\n", ""),
     # its configuration fails, so that it stays half-configured
     "lab-broken": ("", "#!/bin/sh\nexit 1\n"),
 }
