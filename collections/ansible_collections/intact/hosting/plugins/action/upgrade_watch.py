@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
         """Drop a connection that may hang on a path that is gone."""
         try:
             self._connection.reset()
-        except Exception:  # pylint: disable=broad-except
+        except Exception:  # pylint: disable=broad-except  # plugins raise what they like; the next try connects anew
             display.vvv("the connection could not be reset")
 
     def _tell(self, args, watch):

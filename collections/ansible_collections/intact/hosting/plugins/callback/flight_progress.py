@@ -200,7 +200,7 @@ class CallbackModule(CallbackBase):
             try:
                 last = self._look(directory, since, paces)
                 self._draw(last, teller, live, ending)
-            except Exception as exc:  # pylint: disable=broad-except
+            except Exception as exc:  # pylint: disable=broad-except  # a drawing must not end the playbook
                 self._display.vvv("flight_progress: %s: %s" % (type(exc).__name__, exc))
             if ending:
                 return

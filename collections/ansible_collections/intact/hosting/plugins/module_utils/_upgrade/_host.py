@@ -167,7 +167,7 @@ class Host:
             argv = list(argv)
             if status:
                 argv[1:1] = ["-o", "APT::Status-Fd=%d" % pipe.fileno()]
-            process = subprocess.Popen(  # pylint: disable=consider-using-with
+            process = subprocess.Popen(  # pylint: disable=consider-using-with  # waited for below, in steps
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -112,7 +112,7 @@ class Runner:
         except IntactError as exc:
             self._fail(stage, str(exc), getattr(exc, "following", "") or "see to it, then start the upgrade again: it goes on where it stopped")
             return False
-        except Exception as exc:  # pylint: disable=broad-except
+        except Exception as exc:  # pylint: disable=broad-except  # an end without a word in the state file would hide the stage
             sys.stderr.write(traceback.format_exc())
             sys.stderr.flush()
             self._fail(
@@ -180,7 +180,7 @@ def main(directory, root=_state.ROOT, flights=_flight.FLIGHTS):
     try:
         os.umask(0o022)
         Runner(directory, root, flights).go()
-    except Exception as exc:  # pylint: disable=broad-except
+    except Exception as exc:  # pylint: disable=broad-except  # the last chance to keep the traceback
         write_atomic(os.path.join(directory, "crash.txt"), traceback.format_exc().encode("utf-8", "backslashreplace"))
         sys.stderr.write("the runner cannot work: %s\n" % exc)
         return 1

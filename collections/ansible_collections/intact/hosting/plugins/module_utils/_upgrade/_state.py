@@ -144,7 +144,7 @@ class Memory:
 def lock(root=ROOT):
     """The host's one lock as an open file, or None when another runner has it."""
     os.makedirs(root, mode=0o700, exist_ok=True)
-    handle = open(os.path.join(root, "lock"), "a", encoding="ascii")  # noqa: SIM115  # pylint: disable=consider-using-with
+    handle = open(os.path.join(root, "lock"), "a", encoding="ascii")  # noqa: SIM115 (stays open: it is the lock)  # pylint: disable=consider-using-with
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
