@@ -88,7 +88,7 @@ def test_an_outage_from_first_failure_to_first_success():
         line("down", 10, target="a", reason="connection refused"),
         line("reason", 11, target="a", reason="status 502"),
         line("up", 12.5, target="a"),
-        line("sums", 60, targets={"a": [290, 9, 80]}),
+        line("sums", 60, seconds=60, targets={"a": [290, 9, 80]}),
     )
     (outage,) = result["outages"]
     assert outage["seconds"] == 2.5 and outage["reason"] == "connection refused" and outage["reasons"] == ["connection refused", "status 502"]

@@ -149,7 +149,7 @@ def unseen(record, target, since, until):
 
 
 async def keep_record(watches, record, stopping, alive_seconds, sums_seconds):
-    """Write what was gathered, a sign of life, and the sums, until told to stop."""
+    """Write what was gathered, a sign of life, and the sums, until told to stop. Returns when the sums were last written."""
     loop = asyncio.get_event_loop()
     alive = sums = clock()
     while not stopping.is_set():
@@ -159,9 +159,10 @@ async def keep_record(watches, record, stopping, alive_seconds, sums_seconds):
             alive = now
             record.add("alive")
         if now - sums >= sums_seconds:
+            record.add("sums", seconds=round(now - sums, 3), targets={w.target["name"]: w.sums() for w in watches})
             sums = now
-            record.add("sums", targets={w.target["name"]: w.sums() for w in watches})
         await loop.run_in_executor(None, record.flush)
+    return sums
 
 
 async def run(config, credentials, record):
@@ -183,11 +184,11 @@ async def run(config, credentials, record):
     tasks = [asyncio.ensure_future(follow(w, record, w.target["interval"] * i / max(1, len(watches)), stopping)) for i, w in enumerate(watches)]
     keeper = asyncio.ensure_future(keep_record(watches, record, stopping, **settings))
     await stopping.wait()
-    await keeper
+    sums = await keeper
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    record.add("sums", targets={w.target["name"]: w.sums() for w in watches})
+    record.add("sums", seconds=round(clock() - sums, 3), targets={w.target["name"]: w.sums() for w in watches})
     record.add("stop")
     record.flush()
 

@@ -85,6 +85,7 @@ def summarise(records, torn=0, since=None, until=None):
     uncertain}], total_seconds, longest, maintenance_seconds, polls, failures, slowest_ms, unobserved_seconds, seconds_per_poll, never_up}]}.
     since, until: stamps that cut the view. An outage that lasts when the record ends is open; one that the observer did
     not watch through is uncertain. Optional targets that never answered are left out. maintenance: every poll of it got a maintenance page.
+    polls, failures, slowest_ms: of the minutes that were summed up; a killed observer takes its last minute's with it.
     """
     targets, gaps, last, begun = {}, [], None, None
     for entry in records:
@@ -94,7 +95,9 @@ def summarise(records, torn=0, since=None, until=None):
                 gaps.append((last, moment))  # from the last sign of life to the new start nobody looked
             begun = moment if begun is None else begun
             for target in entry["targets"]:
-                known = targets.setdefault(target["name"], {"outages": [], "unseen": [], "polls": 0, "failures": 0, "slowest_ms": 0, "up": 0, "first": moment})
+                known = targets.setdefault(
+                    target["name"], {"outages": [], "unseen": [], "polls": 0, "counted": 0, "failures": 0, "slowest_ms": 0, "up": 0, "first": moment}
+                )
                 known.update(kind=target["kind"], interval=target["interval"], optional=bool(target.get("optional")))
         elif entry["r"] in ("down", "maintenance", "reason") and entry["target"] in targets:
             outages = targets[entry["target"]]["outages"]
@@ -114,6 +117,7 @@ def summarise(records, torn=0, since=None, until=None):
             for name, (polls, failures, slowest) in entry["targets"].items():
                 if name in targets:
                     targets[name]["polls"] += polls
+                    targets[name]["counted"] += entry.get("seconds", 0)
                     targets[name]["failures"] += failures
                     targets[name]["slowest_ms"] = max(targets[name]["slowest_ms"], slowest)
         last = moment if last is None else max(last, moment)
@@ -164,6 +168,6 @@ def _target(name, known, gaps, first, last):
         "failures": known["failures"],
         "slowest_ms": known["slowest_ms"],
         "unobserved_seconds": _overlap(first, last, unseen),
-        "seconds_per_poll": round((last - first - _overlap(first, last, unseen)) / known["polls"], 3) if known["polls"] else None,
+        "seconds_per_poll": round(known["counted"] / known["polls"], 3) if known["polls"] else None,
         "never_up": known["up"] == 0,
     }
