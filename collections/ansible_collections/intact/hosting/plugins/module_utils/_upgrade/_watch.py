@@ -37,7 +37,8 @@ class Watch:
         if self._lost_at is not None:
             self.gaps.append({"since": self.lost_since, "seconds": round(now - self._lost_at, 1)})
         self.reachable, self.lost_since, self._lost_at = True, None, None
-        document, _mark, units = text.partition("\n--intact-units--\n")
+        # SSH gives a command a terminal, which ends lines with CR LF.
+        document, _mark, units = text.replace("\r\n", "\n").partition("\n--intact-units--\n")
         try:
             self.state = json.loads(document)
         except ValueError:

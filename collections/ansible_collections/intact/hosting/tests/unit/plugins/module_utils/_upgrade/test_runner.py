@@ -556,3 +556,13 @@ def test_a_watcher_notices_that_nobody_works():
 def test_a_state_that_is_not_there_yet_is_waited_for():
     watch = _watch.Watch("web1", 100)
     assert watch.heard("cat: no such file\n\n--intact-units--\nactivating\nactive\n%s\n" % _watch.END, 0) is None
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_watcher_reads_the_answer_of_a_terminal_too(ending):
+    """SSH gives a command a terminal: its lines end with CR LF."""
+    watch = _watch.Watch("web1", 1800)
+    answer = ending.join(['{"status": "running", "stage": "full"}', "", "--intact-units--", "active", "active", _watch.END, ""])
+    for moment in range(_watch.GONE + 2):
+        assert watch.heard(answer, moment) is None
+    assert watch.state["stage"] == "full"
