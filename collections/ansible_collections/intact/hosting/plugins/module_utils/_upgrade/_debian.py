@@ -222,7 +222,7 @@ class Debian:
 
     def full(self):
         """Everything else, once more only as planned."""
-        self._refuse(self._deviations(self._intention()))
+        self._refuse(self._deviations(_simulate.announced(self.staged.announced("full-upgrade", *self.extra))))
         count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "full") + len(self.plan["install"]) + len(self.plan["remove"])
         self._apt(["full-upgrade"] + self.extra, count)
         for rule in self.path.get("settle") or []:

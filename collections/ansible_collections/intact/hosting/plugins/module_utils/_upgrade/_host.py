@@ -182,7 +182,10 @@ class Host:
             while True:
                 rc = process.poll()
                 reader.feed(handle.read().decode("utf-8", "replace"))
-                self.memory.progress(reader.done, max(total, reader.done), "packages", reader.message, self.tail(4))
+                if reader.percent and not reader.finished and not total:
+                    self.memory.progress(int(reader.percent), 100, "%", reader.message, self.tail(4))
+                else:
+                    self.memory.progress(reader.done, max(total, reader.done), "packages", reader.message, self.tail(4))
                 if rc is not None:
                     return rc
                 time.sleep(0.5)
@@ -207,6 +210,7 @@ class Progress:
         self.total = total
         self.finished = set()
         self.message = ""
+        self.percent = 0.0
         self._rest = ""
 
     @property
@@ -224,5 +228,7 @@ class Progress:
                 # A package with an architecture has one colon more.
                 rest = parts[3].split(":", 1)[-1] if parts[2] and not parts[2].replace(".", "").isdigit() else parts[3]
                 self.message = rest.strip()
+                if parts[0] == "dlstatus" and parts[2].replace(".", "").isdigit():
+                    self.percent = float(parts[2])
                 if rest.startswith(("Installed ", "Removed ", "Completely removed ")):
                     self.finished.add(parts[1])

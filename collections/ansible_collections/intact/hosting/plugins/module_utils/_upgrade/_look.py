@@ -209,12 +209,12 @@ def _simulated(path, source, target, changes, protected, decide, download):
     patch = _simulate.transaction(source.simulate("full-upgrade"))
     minimal = _simulate.transaction(target.simulate("upgrade", "--without-new-pkgs"))
     # Asking for a package that apt would bring anyway does no harm, so that what arrives need not be known here.
-    extra = target.known(_plan.wanted_replacements(_simulate.removals(target.announced("full-upgrade")), [], path.get("expected_removals") or []))
+    extra = target.known(_plan.wanted_replacements(_simulate.announced(target.announced("full-upgrade"))["remove"], [], path.get("expected_removals") or []))
     text = target.simulate("full-upgrade", *extra)
     full = _simulate.transaction(text)
     gone = {(e["name"], e["from"]) for e in full["remove"]}
     sizes = _packages.installed()
-    with_auto = _simulate.removals(target.announced("full-upgrade", "--autoremove", *extra))
+    with_auto = _simulate.announced(target.announced("full-upgrade", "--autoremove", *extra))["remove"]
     autoremove = [e for e in with_auto if (e["name"], e["from"]) not in gone]
     held = set(run(["apt-mark", "showhold"]).text.split())
     versions = {}

@@ -133,14 +133,23 @@ def test_a_simulation_becomes_data():
     assert _simulate.kept_back(SIMULATION) == ["libfoo1", "held-tool", "another"]
 
 
-def test_announced_removals_of_both_forms_of_apt():
+def test_what_apt_announces_in_both_of_its_forms():
     old = (
-        "The following packages will be REMOVED:\n   libdb5.3 (5.3.28+dfsg2-1)\n   gone:i386* (1.0-1)\n"
+        "Calculating upgrade...\nThe following packages will be REMOVED:\n   libdb5.3 (5.3.28+dfsg2-1)\n   gone:i386* (1.0-1)\n"
         "The following NEW packages will be installed:\n   libdb5.3t64 (5.3.28)\n"
+        "The following packages will be upgraded:\n   apt (2.6.1 => 3.0.3)\n2 upgraded\n"
     )
-    new = "REMOVING:\n  libdb5.3 (5.3.28+dfsg2-1)\n\nSummary:\n"
-    assert [(e["name"], e["arch"], e["from"]) for e in _simulate.removals(old)] == [("libdb5.3", "", "5.3.28+dfsg2-1"), ("gone", "i386", "1.0-1")]
-    assert [e["name"] for e in _simulate.removals(new)] == ["libdb5.3"]
+    new = (
+        "Upgrading:\n  apt (2.6.1 => 3.0.3)\n\n"
+        "Installing dependencies:\n  libdb5.3t64 (5.3.28)\n\nREMOVING:\n  libdb5.3 (5.3.28+dfsg2-1)\n\nSummary:\n  Upgrading: 1\n"
+    )
+    found = _simulate.announced(old)
+    assert [(e["name"], e["arch"], e["from"]) for e in found["remove"]] == [("libdb5.3", "", "5.3.28+dfsg2-1"), ("gone", "i386", "1.0-1")]
+    for text in (old, new):
+        found = _simulate.announced(text)
+        assert found["remove"][0]["name"] == "libdb5.3"
+        assert [(e["name"], e["to"]) for e in found["install"]] == [("libdb5.3t64", "5.3.28")]
+        assert [(e["name"], e["from"], e["to"]) for e in found["upgrade"]] == [("apt", "2.6.1", "3.0.3")]
 
 
 def test_archives_with_and_without_a_hash():

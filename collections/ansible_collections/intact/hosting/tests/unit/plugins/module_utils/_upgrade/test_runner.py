@@ -311,7 +311,7 @@ host.packages(["sh", "-c", "echo one; sleep 2; echo two; echo three >&2; touch %
 def test_progress_is_told_from_apts_status_lines():
     progress = _host.Progress(3)
     progress.feed("dlstatus:1:3.5:Retrieving file 1 of 9\npmstatus:libc6:10.2:Unpacking libc6 (amd64)\npmstatus:libc6:20.1:Insta")
-    assert (progress.done, progress.message) == (0, "Unpacking libc6 (amd64)")
+    assert (progress.done, progress.message, progress.percent) == (0, "Unpacking libc6 (amd64)", 3.5)
     progress.feed(
         "lled libc6 (amd64)\npmstatus:libc6:20.1:Installed libc6 (amd64)\n"
         "pmstatus:php8.2-fpm:30:Removed php8.2-fpm (amd64)\npmstatus:x:i386:40:Installed x (i386)\n"
