@@ -118,7 +118,9 @@ class Memory:
     def begin(self, stage):
         """Write down that a stage starts."""
         self._noted = time.monotonic()
-        self.journal("stage.start", stage=stage)
+        # Coming back after our own reboot is the same attempt.
+        if not self.state["waiting_boot"]:
+            self.journal("stage.start", stage=stage)
         entry = self.state["stages"][stage]
         entry.update(status="running", note="", began=entry.get("began") or _flight.now())
         self.save(status="running", stage=stage, done=0, total=0, unit="", message=_stages.STAGES[stage][2], next="", last_lines=[])
