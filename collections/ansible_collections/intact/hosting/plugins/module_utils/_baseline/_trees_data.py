@@ -40,11 +40,12 @@ PRIVILEGED = ("/usr/bin", "/usr/sbin", "/usr/libexec", "/usr/lib", "/bin", "/sbi
 DOCROOTS = ("public_html", "htdocs", "httpdocs", "docroot", "webroot", "www", "web", "html", "public", "sites")
 
 # Pattern without a slash: the name alone. With one: the whole path; * stays within a component, ** does not.
-# target: only links that point there.
+# target: only links that point there. programs: only where one of them is installed, as the section that looks instead needs it.
 EXCLUDED = (
     {
         "patterns": ["Maildir", "mdbox", "sdbox", "dovecot*.index*", "/var/vmail", "/home/*/mail", "/home/vmail"],
         "reason": "a mail store: the mail section reads every message",
+        "programs": ["postconf", "doveadm", "exim4", "exim", "sendmail"],
     },
     {"patterns": ["sess_*", "/**/storage/framework/sessions", "/**/var/sessions"], "reason": "sessions of visitors come and go"},
     {

@@ -32,6 +32,7 @@ def capture(system):
     for rule in rules:
         if not rule.get("patterns") or not rule.get("reason"):
             raise IntactError("files: an entry of exclude needs patterns and a reason: %s" % rule)
+    rules = [rule for rule in rules if not rule.get("programs") or any(system.which(program) for program in rule["programs"])]
     known = _origin.conffiles(system)
     walker = _tree.Walker(system, _trees_data.matcher(rules), {escape(path) for path in known}, _tree.mounts(system))
     for tree in trees:

@@ -165,6 +165,16 @@ def test_the_same_disk_formatted_anew_is_named_by_its_mount_point():
     assert out[0].details["before"] == HOME
 
 
+def test_a_blank_device_that_was_there_before_and_is_mounted_now_is_the_same_event():
+    """Loop devices and disks without a serial are known by their path until they carry a file system."""
+    blank = {"vdb": ("254:16", 8388608, {}), "vdc": ("254:32", 4194304, {})}
+    before = disks.capture(host(sysfs=blank))
+    assert "/dev/vdc" in before["items"]
+    mountinfo = MOUNTINFO.replace("254:16 / /home rw,nosuid,relatime - ext4 /dev/vdb", "254:32 / /home rw,nosuid,relatime - ext4 /dev/vdc")
+    after = disks.capture(host(sysfs=blank, blkid={"vdc": "UUID=0000\nTYPE=ext4\n"}, mountinfo=mountinfo))
+    assert told(disks.compare(before, after)) == [("disks.identity.changed", "blocker", "/home")]
+
+
 def test_a_copy_of_the_file_system_on_another_disk_is_another_disk():
     out = disks.compare(disks.capture(host()), disks.capture(host(sysfs={"vdb": ("254:16", 8388608, {"serial": "COPY"})})))
     assert told(out) == [("disks.identity.changed", "blocker", "/home")] and out[0].details["attribute"] == "serial"

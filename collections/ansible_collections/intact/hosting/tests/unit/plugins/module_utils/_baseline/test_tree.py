@@ -318,3 +318,12 @@ def test_options_that_nobody_could_mean(options):
 )
 def test_place(path, place):
     assert _trees_data.place(path) == place
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_mail_stores_are_left_out_only_where_the_mail_section_reads_them(tmp_path, monkeypatch, installed):
+    (tmp_path / "Maildir" / "new").mkdir(parents=True)
+    (tmp_path / "Maildir" / "new" / "1").write_text("x")
+    monkeypatch.setattr(System, "which", lambda self, program: "/usr/sbin/" + program if installed and program == "postconf" else None)
+    items = files.capture(System({"trees": [str(tmp_path)], "privileged": []}))["items"]
+    assert (escape(str(tmp_path / "Maildir/new/1")) in items) is not installed
