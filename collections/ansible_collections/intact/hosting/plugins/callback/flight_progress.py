@@ -211,7 +211,8 @@ class CallbackModule(CallbackBase):
         """[(state, pace)] of the hosts under way."""
         found = []
         for host, said in sorted(read_states(directory, since).items()):
-            state = dict(self._flights.get(host) or {}, **said)
+            # what the host does not know of its flight is known from the opening
+            state = dict(said, **{key: value for key, value in (self._flights.get(host) or {}).items() if not said.get(key)})
             pace = paces.setdefault(host, _progress.Pace())
             pace.add(state.get("stage"), state.get("done"), time.monotonic())
             found.append((state, pace))
