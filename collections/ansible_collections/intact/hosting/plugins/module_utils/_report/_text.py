@@ -65,7 +65,8 @@ def report(model):
         lines.append("none")
     for name, title in (("postflight", "Findings after the work"), ("preflight", "Findings before the work")):
         lines += heading(title)
-        lines += findings(model["findings"][name])
+        decided = any(gate["name"] == name for gate in model["gates"]) or model["findings"][name] or model["checks"][name]
+        lines += findings(model["findings"][name]) if decided else ["this gate did not decide"]
     lines += heading("Before and after")
     lines += sections(model)
     return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -132,6 +132,13 @@ def test_no_comparison_is_not_nothing_lost(model):
     assert "not known" in _html.page(built) and "not known: no comparison was made" in _text.report(built)
 
 
+def test_a_gate_that_did_not_decide_found_not_nothing(model):
+    built = model(leave_out=("postflight",), events=flight.journal(flight.STAGES[:12], close=None))
+    assert "This gate did not decide." in _html.page(built)
+    text = _text.report(built)
+    assert text.split("Findings after the work")[1].split("\n")[2] == "this gate did not decide"
+
+
 def test_sums_of_the_text_are_those_of_the_data(model):
     lines = _text.report(model()).splitlines()
     assert any(line.startswith("IMAPS login") and line.endswith("2 min 38 s") for line in lines)
