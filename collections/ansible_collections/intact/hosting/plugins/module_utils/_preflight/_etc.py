@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -93,6 +94,25 @@ def lay(source, target, skip=()):
                 copy(os.path.join(directory, name), os.path.join(here, name))
 
 
+def _carry(rule, live, dest, known):
+    """Take files along to their new path as the upgrade's own stage does; differences of ini files are its business."""
+    source, target = str(rule.get("from", "")), str(rule.get("to", ""))
+    if rule.get("kind", "files") != "files" or not (source.startswith("/etc/") and target.startswith("/etc/")):
+        return
+    into = target.endswith("/")
+    target = os.path.join(dest, target[len("/etc/") :].rstrip("/"))
+    for path in sorted(glob.glob(os.path.join(live, source[len("/etc/") :].rstrip("/")))):
+        named = "/etc/" + os.path.relpath(path, live)
+        if os.path.islink(path) or (rule.get("edited_only") and known.get(named) == digest(path)):
+            continue
+        here = os.path.join(target, os.path.basename(path)) if into else target
+        if os.path.isdir(path):
+            lay(path, here)
+        else:
+            os.makedirs(os.path.dirname(here), exist_ok=True)
+            copy(path, here)
+
+
 def merge(live, base, dest, conffiles, ucf, carry=(), target_files=""):
     """Build dest (made new, 0700 above it) from live /etc, the target's packages unpacked in base, and the operator's files.
 
@@ -124,16 +144,9 @@ def merge(live, base, dest, conffiles, ucf, carry=(), target_files=""):
         info, path = os.lstat(os.path.join(live, inside)), os.path.join(dest, inside)
         os.chown(path, info.st_uid, info.st_gid)
         os.chmod(path, stat.S_IMODE(info.st_mode))
+    known = dict(conffiles, **ucf)
     for rule in carry:
-        source, target = str(rule.get("from", "")), str(rule.get("to", ""))
-        if not (source.startswith("/etc/") and target.startswith("/etc/")):
-            continue
-        source, target = os.path.join(live, source[len("/etc/") :].rstrip("/")), os.path.join(dest, target[len("/etc/") :].rstrip("/"))
-        if os.path.isdir(source):
-            lay(source, target)
-        elif os.path.isfile(source):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            copy(source, target)
+        _carry(rule, live, dest, known)
     if target_files and os.path.isdir(os.path.join(target_files, "etc")):
         lay(os.path.join(target_files, "etc"), dest)
     return sorted("/etc/" + inside for inside in fresh)

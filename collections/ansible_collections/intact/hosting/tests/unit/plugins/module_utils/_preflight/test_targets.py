@@ -86,6 +86,25 @@ def test_etc_as_it_will_be(tmp_path):
     assert got(live, "mail/mail.conf") == "2.3" and got(live, "plain.conf") == "old"
 
 
+def test_files_are_carried_as_the_upgrade_does(tmp_path):
+    live, base, dest = tmp_path / "live", tmp_path / "base", tmp_path / "dest"
+    put(live, "php/8.2/pool.d/a.conf", "mine")
+    put(live, "php/8.2/pool.d/www.conf", "as shipped")
+    put(live, "php/8.2/php.ini", "x = 1")
+    put(live, "sysctl.conf", "a = 1")
+    put(base, "etc/php/8.4/pool.d/www.conf", "the target's own")
+    rules = [
+        {"from": "/etc/php/8.2/pool.d/*", "to": "/etc/php/8.4/pool.d/", "edited_only": True},
+        {"kind": "ini-differences", "from": "/etc/php/8.2/php.ini", "to": "/etc/php/8.4/conf.d/99.ini"},
+        {"from": "/etc/sysctl.conf", "to": "/etc/sysctl.d/zz.conf"},
+        {"from": "/home/x", "to": "/etc/x"},
+    ]
+    shipped = {"/etc/php/8.2/pool.d/www.conf": _etc.digest(str(live / "php/8.2/pool.d/www.conf"))}
+    _etc.merge(str(live), str(base), str(dest), shipped, {}, rules)
+    assert got(dest, "php/8.4/pool.d/a.conf") == "mine" and got(dest, "php/8.4/pool.d/www.conf") == "the target's own"
+    assert got(dest, "sysctl.d/zz.conf") == "a = 1" and not os.path.lexists(str(dest / "php/8.4/conf.d")) and not os.path.lexists(str(dest / "x"))
+
+
 def test_a_link_in_etc_is_never_followed(tmp_path):
     live, base, dest = tmp_path / "live", tmp_path / "base", tmp_path / "dest"
     put(tmp_path / "outside", "file", "untouched")
