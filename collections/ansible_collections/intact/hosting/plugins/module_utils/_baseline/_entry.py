@@ -33,8 +33,8 @@ KINDS = {
 class Change:
     """One entry's difference: the kind that names it, and what was seen."""
 
-    def __init__(self, kind, path, origin, evidence, before=None, after=None, kinds=()):
-        self.kind, self.path, self.origin, self.evidence = kind, path, origin, evidence
+    def __init__(self, kind, path, origin, evidence, before=None, after=None, kinds=(), package=None):
+        self.kind, self.path, self.origin, self.evidence, self.package = kind, path, origin, evidence, package
         self.before, self.after, self.kinds = before, after, list(kinds) or [kind]
 
 
@@ -65,9 +65,9 @@ class Names:
 
 def changed(path, a, b, names, strangers, was_with=None):
     """The Change of one entry, or None; files of an account whose number or name moved are collected in strangers."""
-    origin = _origin.moved(a.get("origin"), b.get("origin"))
+    origin, package = _origin.moved(a.get("origin"), b.get("origin")), a.get("package") or b.get("package")
     if a.get("type") != b.get("type"):
-        return Change("type.changed", path, origin, "%s before, %s now" % (describe(a), describe(b)), a.get("type"), b.get("type"))
+        return Change("type.changed", path, origin, "%s before, %s now" % (describe(a), describe(b)), a.get("type"), b.get("type"), package=package)
     seen = []
     for kind, was, now in _differences(a, b):
         if kind == "owner.changed":
@@ -91,7 +91,7 @@ def changed(path, a, b, names, strangers, was_with=None):
     evidence = "; ".join(_sentence(kind, was, now, a, b) for kind, was, now in seen)
     if a.get("origin") == "conffile-edited" and b.get("origin") == "conffile-unmodified":
         evidence += "; it was edited here and is the package's own version now"
-    return Change(seen[0][0], path, origin, evidence, seen[0][1], seen[0][2], [kind for kind, _was, _now in seen])
+    return Change(seen[0][0], path, origin, evidence, seen[0][1], seen[0][2], [kind for kind, _was, _now in seen], package)
 
 
 def _differences(a, b):

@@ -31,7 +31,10 @@ def compare(before, after):
     tops = {finding.covers[0]["path"] for finding in lost}
     missing = {path for path in missing if path not in tops and not any(parent in tops for parent in parents(path))}
     found += _lost_together(lost, together)
-    changes = [Change("missing", path, _origin.moved(old[path].get("origin"), None), describe(old[path]), old[path], None) for path in sorted(missing)]
+    changes = [
+        Change("missing", path, _origin.moved(old[path].get("origin"), None), describe(old[path]), old[path], package=old[path].get("package"))
+        for path in sorted(missing)
+    ]
     names, strangers, split = Names(before, after), {}, _split_links(old, new)
     for path in sorted(old):
         if path in new and (old[path] != new[path] or names.drifts(old[path], new[path])):

@@ -34,13 +34,14 @@ def conffiles(system):
 
 
 def owned(system, roots):
-    """Set of paths below roots that a package installed, as bytes."""
+    """{path as bytes: name of the package that installed it} for paths below roots."""
     prefixes = tuple(root.rstrip(b"/") + b"/" for root in roots)
-    found = set()
+    found = {}
     for path in system.glob(LISTS):
+        package = path.rpartition("/")[2][: -len(".list")].partition(":")[0]
         for line in (system.read(path) or b"").split(b"\n"):
             if line.startswith(prefixes):
-                found.add(line)
+                found[line] = package
     return found
 
 

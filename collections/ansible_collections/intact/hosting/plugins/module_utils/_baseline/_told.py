@@ -24,14 +24,14 @@ REMEDIES = {
 
 
 def told(changes, together):
-    """Findings for changes: alone, or together where more than `together` of one kind and origin are below one directory."""
+    """Findings for changes: alone, or together where more than `together` of one kind, origin and package are below one directory."""
     merged = {}
     for change in changes:
-        merged.setdefault((change.kind, change.origin), []).append(change)
+        merged.setdefault((change.kind, change.origin or "", change.package or ""), []).append(change)
     out = []
-    for (kind, origin), group in sorted(merged.items(), key=lambda entry: (entry[0][0], entry[0][1] or "")):
+    for _key, group in sorted(merged.items(), key=lambda entry: entry[0]):
         for directory, some in gather(group, together):
-            out.append(_one(some[0]) if directory is None else _many(kind, origin, directory, some))
+            out.append(_one(some[0]) if directory is None else _many(directory, some))
     return out
 
 
@@ -61,6 +61,7 @@ def _one(change):
         _short(change.after),
         paths=[change.path],
         origin=change.origin,
+        package=change.package,
     )
     return Finding(
         id="files." + change.kind,
@@ -73,7 +74,8 @@ def _one(change):
     )
 
 
-def _many(kind, origin, directory, some):
+def _many(directory, some):
+    kind = some[0].kind
     severity, _title, title = KINDS[kind]
     return Finding(
         id="files." + kind,
@@ -82,7 +84,7 @@ def _many(kind, origin, directory, some):
         title="%d %s" % (len(some), title),
         evidence="%s, ... (first: %s)" % (", ".join(change.path[len(directory.rstrip("/")) + 1 :] for change in some[:5]), some[0].evidence),
         remedy=REMEDIES.get(kind, "compare them with the backup and put back what is right"),
-        details=details(_word(kind), kind.split(".")[0], None, None, paths=[directory], origin=origin, count=len(some)),
+        details=details(_word(kind), kind.split(".")[0], None, None, paths=[directory], origin=some[0].origin, package=some[0].package, count=len(some)),
     )
 
 

@@ -22,7 +22,7 @@ SECTION = "files"
 
 def capture(system):
     """Items are entries by escaped path: type, uid, gid, mode, and what applies of size, hash (sha256), target, acl,
-    default_acl, capability, xattr, flags, sparse, hardlink (first path of the group), links, device, origin, state.
+    default_acl, capability, xattr, flags, sparse, hardlink (first path of the group), links, device, origin, package, state.
 
     owners and groups: {number: name or null}. unwalked: directories that a limit kept closed.
     """
@@ -74,15 +74,17 @@ def _paths(texts):
 def _set_origins(system, walker, known):
     """Origin for everything that packages also write to; customers' trees carry none."""
     shared = [b"/etc", b"/opt", b"/usr", b"/bin", b"/sbin", b"/lib", b"/var/lib"]
-    packaged = _origin.owned(system, shared) if known else set()
+    packaged = _origin.owned(system, shared) if known else {}
     known = {escape(path): md5 for path, md5 in known.items()}
     prefixes = tuple(os.fsdecode(root) + "/" for root in shared)
     for path, item in walker.items.items():
         if path.startswith(prefixes) and item["type"] != "dir":
             # dpkg may know a program by its name before the merge of /bin into /usr/bin
             raw = unescape(path) if "\\" in path else path.encode("utf-8")
-            of_package = raw in packaged or (raw.startswith(b"/usr/") and raw[4:] in packaged)
-            item["origin"] = _origin.classify(path, walker.md5.get(path), known, of_package)
+            package = packaged.get(raw) or (packaged.get(raw[4:]) if raw.startswith(b"/usr/") else None)
+            item["origin"] = _origin.classify(path, walker.md5.get(path), known, bool(package))
+            if package:
+                item["package"] = package
 
 
 def _say_what_was_left(system, walker):

@@ -71,8 +71,10 @@ def test_a_host_without_dpkg_has_no_conffiles():
 
 
 def test_owned_keeps_only_what_is_below_the_roots():
-    system = FakeSystem(files={"/var/lib/dpkg/info/cron.list": "/.\n/etc\n/etc/crontab\n/usr/bin/crontab\n", "/var/lib/dpkg/info/x.list": b"/opt/caf\xe9\n"})
-    assert _origin.owned(system, [b"/etc", b"/opt/"]) == {b"/etc/crontab", b"/opt/caf\xe9"}
+    system = FakeSystem(
+        files={"/var/lib/dpkg/info/cron.list": "/.\n/etc\n/etc/crontab\n/usr/bin/crontab\n", "/var/lib/dpkg/info/x:amd64.list": b"/opt/caf\xe9\n"}
+    )
+    assert _origin.owned(system, [b"/etc", b"/opt/"]) == {b"/etc/crontab": "cron", b"/opt/caf\xe9": "x"}
 
 
 @pytest.mark.parametrize(

@@ -270,3 +270,16 @@ def test_many_lost_trees_below_one_directory_are_one_finding_that_covers_each():
     found = files.compare(before, after)
     assert ids(found) == [("files.tree.missing", P)]
     assert found[0].details["count"] == 75 and len(found[0].covers) == 25 and found[0].title.startswith("25 whole trees")
+
+
+def test_what_a_lost_package_takes_along_is_explained_by_it():
+    before, after = data(), data()
+    for name in ("sudoers", "sudo.conf"):
+        before["items"]["/etc/" + name] = file("x", 0, origin="conffile-edited", package="sudo")
+    before["items"]["/usr/bin/sudo"] = file("x", 0, mode="4755", origin="package", package="sudo")
+    found = files.compare(before, after)
+    cause = _compare.Finding("packages.missing", "blocker", "sudo", "t", covers=[{"section": "files", "details": {"package": "sudo"}}])
+    assert len(found) == 3
+    assert [(f.id, len(f.consequences)) for f in _compare.correlate([*found, cause])] == [("packages.missing", 3)]
+    elsewhere = compared(put(P + "/index.html", mode="0600"))
+    assert len(_compare.correlate([*elsewhere, cause])) == 2
