@@ -12,8 +12,10 @@ import re
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
-# What differs between two tellings of one error: numbers, addresses, ids, quoted names, paths below /run and /proc.
+# What differs between two tellings of one error: session ids, names of temporary files, addresses, numbers.
 VOLATILE = (
+    (re.compile(r"<[^<>]*>"), "<*>"),
+    (re.compile(r"\.[0-9a-zA-Z.]*\.[0-9a-f]{8,}"), ".*"),
     (re.compile(r"0x[0-9a-fA-F]+"), "0x*"),
     (re.compile(r"\b[0-9a-fA-F]{8,}\b"), "*"),
     (re.compile(r"\d+"), "N"),
