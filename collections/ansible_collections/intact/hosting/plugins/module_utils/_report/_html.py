@@ -172,7 +172,7 @@ def outage_words(target):
     outages = target.get("outages") or []
     words = duration(target["total_seconds"])
     if len(outages) > 1:
-        words += " in %d" % len(outages)
+        words += " (%d×)" % len(outages)
     if any(o.get("open") for o in outages):
         words += ", still away"
     return words
