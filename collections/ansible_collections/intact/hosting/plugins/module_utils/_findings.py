@@ -111,8 +111,9 @@ def gate(findings, waivers=(), now=None):
     """
     check_waivers(waivers)
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    judged = []
-    for finding in findings:
+    judged, waiting = [], list(findings)
+    while waiting:
+        finding = waiting.pop(0)
         entry = dict(finding.as_dict(), status="open", waiver=None)
         for waiver in waivers:
             if finding.severity == "info" or not waives(waiver, finding):
@@ -122,6 +123,12 @@ def gate(findings, waivers=(), now=None):
             entry["status"] = "expired" if expired else "waived"
             if not expired:
                 break
+        alone = finding.details.get("alone")
+        if entry["status"] == "waived" and alone in SEVERITIES:
+            # Who waived a warning knew of the warning, not of the losses that it turned out to explain.
+            released = [c for c in finding.consequences if SEVERITIES.index(c["severity"]) < SEVERITIES.index(alone)]
+            entry["consequences"] = [c for c in entry["consequences"] if c not in released]
+            waiting += [Finding.from_dict(c) for c in released]
         if entry["status"] == "expired":
             entry["severity"] = "blocker"
             remedy = entry["remedy"] or "clear the finding"

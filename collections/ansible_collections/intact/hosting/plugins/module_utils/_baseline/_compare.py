@@ -11,7 +11,7 @@ import copy
 import fnmatch
 import json
 
-from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._findings import SEVERITIES, Finding, IntactError
 
 # Which finding is the cause when several tell of one event: earlier explains later (see correlate).
 CAUSES = (
@@ -162,10 +162,27 @@ def _rank(finding):
     return len(CAUSES)
 
 
+def _tells(entry):
+    """Whether a covers entry says by which file the same change is told, and not what an event brought about."""
+    return entry["section"] == "files" and ("path" in entry or "match" in entry)
+
+
+def _explains(cause, finding):
+    """Whether a cause's covers name a finding; and whether the finding is then as grave as it would be alone (see correlate)."""
+    entries = [entry for entry in cause.covers if covered(entry, finding)]
+    if cause.severity == "info":
+        # A note is read by nobody: it must not hide what somebody has to look at.
+        return bool(entries) and finding.severity == "info", False
+    return bool(entries), not any(_tells(entry) for entry in entries)
+
+
 def correlate(findings):
-    """Fold consequences under their causes: nothing is dropped, each folded finding is listed once, under the first cause of its chain."""
+    """Fold consequences under their causes: nothing is dropped, each folded finding is listed once, under the first cause of its chain.
+
+    A cause is as grave as the gravest of what it brought about: a warning that hides a loss is a blocker, and details.alone says what it is by itself.
+    """
     order = sorted(findings, key=_rank)
-    parent = {}
+    parent, grave = {}, []
 
     def root(index):
         while index in parent:
@@ -177,8 +194,24 @@ def correlate(findings):
             continue
         for other, finding in enumerate(order):
             # root(index) != other: two that explain each other must not both vanish
-            if other not in parent and root(index) != other and any(covered(entry, finding) for entry in cause.covers):
+            if other in parent or root(index) == other:
+                continue
+            explains, weighs = _explains(cause, finding)
+            if explains:
                 parent[other] = index
+                if weighs:
+                    grave.append(other)
+    raised = {}
+    for index in grave:
+        # along the chain: what a consequence weighs, its cause weighs as well
+        climb, worst = index, min(SEVERITIES.index(order[index].severity), raised.get(index, len(SEVERITIES)))
+        while climb in parent:
+            climb = parent[climb]
+            raised[climb] = min(worst, raised.get(climb, worst))
+    for index, worst in raised.items():
+        if worst < SEVERITIES.index(order[index].severity):
+            order[index].details["alone"] = order[index].severity
+            order[index].severity = SEVERITIES[worst]
     for index in sorted(parent):
         finding = order[index]
         order[root(index)].consequences += [{k: v for k, v in finding.as_dict().items() if k != "consequences"}] + finding.consequences

@@ -272,7 +272,9 @@ def _finding(kind, severity, name, title, evidence, change, old, new, labels, re
         if old["databases"]:
             paths += ["service:mariadb.service", "service:mysql.service", "service:postgresql.service", "database:"]
     paths += ["database:" + d for d in old["databases"]]
+    # only a finding as grave as a lost page stands for the page's own file
     index = [{"section": "files", "path": root + "/" + file} for root in new["roots"] for file in ("index.html", "index.htm", "index.php")]
+    index = index if severity == "blocker" else []
     covers = [{"section": "files", "path": p} for p in sorted(set(old["config"] + new["config"]))] + index
     if kind in ("unanswered", "missing"):
         covers.append({"section": "tls", "path": "site:" + name})

@@ -72,3 +72,15 @@ def test_severity_and_time_are_checked():
     with pytest.raises(ValueError):
         finding("fatal")
     assert parse_time("2026-11-22T13:00:00+01:00") == NOW
+
+
+def test_who_waives_a_warning_does_not_waive_the_losses_below_it():
+    below = [Finding("files.missing", severity, "/home/" + severity, "gone").as_dict() for severity in ("blocker", "warning")]
+    raised = finding(details={"alone": "warning"}, consequences=below)
+    verdict = gate([raised], [waiver()], NOW)
+    assert not verdict["go"] and [(f["id"], f["status"]) for f in verdict["findings"]] == [("files.missing", "open"), ("mounts.missing", "waived")]
+    assert [c["subject"] for c in verdict["findings"][1]["consequences"]] == ["/home/warning"]
+    # each by its own waiver
+    assert gate([raised], [waiver(), waiver(id="files.missing", subject="/home/*")], NOW)["go"]
+    # who waived the loss of a mount waived what was on it
+    assert gate([finding(consequences=below)], [waiver()], NOW)["go"]

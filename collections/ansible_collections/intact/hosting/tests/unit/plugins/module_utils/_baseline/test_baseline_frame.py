@@ -78,6 +78,48 @@ def test_a_ring_of_three_keeps_one_with_both_others():
     assert len(out) == 1 and len(out[0].consequences) == 2
 
 
+def graded(severity, *args, **more):
+    out = finding(*args, **more)
+    out.severity = severity
+    return out
+
+
+def test_a_warning_that_hides_a_loss_is_as_grave_as_the_loss():
+    out = _compare.correlate(
+        [
+            graded("warning", "mounts.new", "/home", [{"section": "*", "path": "/home"}]),
+            graded("warning", "files.mode.changed", "/home/a/x"),
+            finding("files.tree.missing", "/home/a/www"),
+        ]
+    )
+    assert [(f.severity, f.details["alone"], len(f.consequences)) for f in out] == [("blocker", "warning", 2)]
+
+
+def test_weight_goes_up_the_whole_chain():
+    out = _compare.correlate(
+        [
+            graded("warning", "services.active.changed", "mariadb.service", [{"section": "sockets", "subject": "tcp 3306"}]),
+            graded("warning", "sockets.missing", "tcp 3306", [{"section": "*", "path": "socket:3306"}]),
+            finding("sites.unanswered", "a.example", paths=["socket:3306"]),
+        ]
+    )
+    assert [(f.id, f.severity) for f in out] == [("services.active.changed", "blocker")]
+    assert [c["severity"] for c in out[0].consequences] == ["blocker", "blocker"]
+
+
+def test_a_warning_that_tells_a_file_better_stays_a_warning():
+    """A new cron job is a warning, and the file that it stands in is only where it stands."""
+    new = graded("warning", "cron.job.new", "root: true", [{"section": "files", "path": "/etc/crontab"}], change="new")
+    out = _compare.correlate([new, finding("files.content.changed", "/etc/crontab")])
+    assert [(f.severity, len(f.consequences), "alone" in f.details) for f in out] == [("warning", 1, False)]
+
+
+def test_a_note_hides_nothing_that_somebody_must_look_at():
+    note = graded("info", "sites.markup.changed", "a.example", [{"section": "files", "path": "/srv/a"}])
+    out = _compare.correlate([note, finding("files.content.changed", "/srv/a/index.html"), graded("info", "files.new", "/srv/a/b")])
+    assert shape(out) == {("files.content.changed", "/srv/a/index.html"): [], ("sites.markup.changed", "a.example"): [("files.new", "/srv/a/b")]}
+
+
 def test_files_tree_is_a_cause_and_single_files_are_the_last():
     names = ["files.content.changed", "files.tree.emptied", "sites.body.changed", "mounts.missing", "disks.missing"]
     out = _compare.correlate([finding(name, name) for name in names])
