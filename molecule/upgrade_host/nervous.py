@@ -67,6 +67,8 @@ def main() -> int:
             time.sleep(0.2)
         print(f"run {number}: {'Ctrl-C in ' + pressed if pressed else 'ended'} after {time.monotonic() - begun:.0f} s, exit code {run.returncode}", flush=True)
         if not pressed:
+            if run.returncode:
+                print(log.read_text(encoding="utf-8", errors="replace")[-6000:])
             return run.returncode
     return 3
 
