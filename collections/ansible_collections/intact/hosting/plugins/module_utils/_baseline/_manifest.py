@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _origin, _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._entry import Change, Names, changed, describe, new_entry
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._told import gather, told
@@ -31,8 +31,9 @@ def compare(before, after):
     tops = {finding.covers[0]["path"] for finding in lost}
     missing = {path for path in missing if path not in tops and not any(parent in tops for parent in parents(path))}
     found += _lost_together(lost, together)
+    claimed = set(after.get("claimed", []))
     changes = [
-        Change("missing", path, _origin.moved(old[path].get("origin"), None), describe(old[path]), old[path], package=old[path].get("package"))
+        Change("missing", path, _missing_origin(old[path], path in claimed), describe(old[path]), old[path], package=old[path].get("package"))
         for path in sorted(missing)
     ]
     names, strangers, split = Names(before, after), {}, _split_links(old, new)
@@ -46,6 +47,11 @@ def compare(before, after):
     changes += [c for c in (new_entry(path, new[path], docroot=_trees_data.docroot(path)) for path in sorted(new) if path not in old) if c]
     found += [_identity(name, paths) for name, paths in sorted(strangers.items())]
     return found + told(changes, together)
+
+
+def _missing_origin(item, claimed):
+    """The earlier origin. What the package still has was not given up by its new version, so no rule for that must match."""
+    return "%s -> gone from its package" % item["origin"] if claimed and item.get("origin") else item.get("origin")
 
 
 def _open_parts(items, closed):

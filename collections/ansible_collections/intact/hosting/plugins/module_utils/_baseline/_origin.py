@@ -11,6 +11,7 @@ import hashlib
 import re
 
 LISTS = "/var/lib/dpkg/info/*.list"
+DECLARED = "/var/lib/dpkg/info/*.conffiles"
 UCF = "/var/lib/ucf/hashfile"
 # What dpkg, ucf and needrestart leave beside a configuration file.
 LEFTOVER = re.compile(r"\.(dpkg|ucf)-(dist|new|old|tmp|bak|remove)$")
@@ -43,6 +44,17 @@ def owned(system, roots):
             if line.startswith(prefixes):
                 found[line] = package
     return found
+
+
+def given_up(system):
+    """{path as bytes} of configuration files that the installed version takes away or no longer brings: dpkg goes on listing them."""
+    word = b"remove-on-upgrade "
+    out = {line[len(word) :] for path in system.glob(DECLARED) for line in (system.read(path) or b"").split(b"\n") if line.startswith(word)}
+    for line in system.run(["dpkg-query", "-W", "-f", "${Package}\n${Conffiles}\n"]).out.split(b"\n"):
+        found = re.match(rb" (/.*) (?:[0-9a-f]{32}|newconffile)(?: obsolete| remove-on-upgrade)+$", line)
+        if found:
+            out.add(found.group(1))
+    return out
 
 
 def classify(path, md5, known, packaged):

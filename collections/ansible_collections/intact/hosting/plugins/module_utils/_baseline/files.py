@@ -24,7 +24,8 @@ def capture(system):
     """Items are entries by escaped path: type, uid, gid, mode, and what applies of size, hash (sha256), target, acl,
     default_acl, capability, xattr, flags, sparse, hardlink (first path of the group), links, device, origin, package, state.
 
-    owners and groups: {number: name or null}. unwalked: directories that a limit kept closed.
+    owners and groups: {number: name or null}. unwalked: directories that a limit kept closed. claimed: paths in the trees that a package or its
+    configuration has and that are not there.
     """
     options = system.options
     trees = _paths(list(options.get("trees") or _trees_data.TREES) + list(options.get("more_trees") or []))
@@ -37,10 +38,11 @@ def capture(system):
     walker = _tree.Walker(system, _trees_data.matcher(rules), {escape(path) for path in known}, _tree.mounts(system))
     for tree in trees:
         walker.tree(tree)
-    for tree in _paths(options.get("privileged", _trees_data.PRIVILEGED)):
+    privileged = _paths(options.get("privileged", _trees_data.PRIVILEGED))
+    for tree in privileged:
         walker.privileged(tree)
     walker.finish()
-    _set_origins(system, walker, known)
+    claimed = _set_origins(system, walker, known, trees + privileged)
     _say_what_was_left(system, walker)
     return {
         "items": walker.items,
@@ -51,6 +53,7 @@ def capture(system):
         "groups": walker.groups,
         "mounts": walker.nested,
         "unwalked": walker.unwalked,
+        "claimed": claimed,
         "excluded": [dict(rule) for rule in rules],
         "together": int(options.get("together", _manifest.TOGETHER)),
     }
@@ -71,8 +74,8 @@ def _paths(texts):
     return out
 
 
-def _set_origins(system, walker, known):
-    """Origin for everything that packages also write to; customers' trees carry none."""
+def _set_origins(system, walker, known, trees):
+    """Origin for everything that packages also write to; customers' trees carry none. Returns what packages have in the trees and the host has not."""
     shared = [b"/etc", b"/opt", b"/usr", b"/bin", b"/sbin", b"/lib", b"/var/lib"]
     packaged = _origin.owned(system, shared) if known else {}
     known = {escape(path): md5 for path, md5 in known.items()}
@@ -85,6 +88,9 @@ def _set_origins(system, walker, known):
             item["origin"] = _origin.classify(path, walker.md5.get(path), known, bool(package))
             if package:
                 item["package"] = package
+    roots = tuple(tree.rstrip(b"/") + b"/" for tree in trees)
+    gone = {escape(raw) for raw in set(packaged) - (_origin.given_up(system) if packaged else set()) if raw.startswith(roots)} - set(walker.items)
+    return sorted(path for path in gone if not system.exists(os.fsdecode(unescape(path))))
 
 
 def _say_what_was_left(system, walker):

@@ -283,3 +283,12 @@ def test_what_a_lost_package_takes_along_is_explained_by_it():
     assert [(f.id, len(f.consequences)) for f in _compare.correlate([*found, cause])] == [("packages.missing", 3)]
     elsewhere = compared(put(P + "/index.html", mode="0600"))
     assert len(_compare.correlate([*elsewhere, cause])) == 2
+
+
+@pytest.mark.parametrize("claimed, allowed", [([], True), (["/etc/app.conf"], False)])
+def test_a_package_that_still_has_a_file_did_not_give_it_up(claimed, allowed):
+    rule = {"section": "files", "details": {"origin": "conffile-unmodified"}, "attribute": "missing", "reason": "r"}
+    after = data(claimed=claimed)
+    del after["items"]["/etc/app.conf"]
+    (found,) = files.compare(data(), after)
+    assert (found.id, found.subject) == ("files.missing", "/etc/app.conf") and _compare.allows(rule, found) is allowed

@@ -13,10 +13,11 @@ import threading
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _tree, _trees_data, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _origin, _tree, _trees_data, files
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 
 ROOT = os.geteuid() == 0
 
@@ -327,3 +328,21 @@ def test_mail_stores_are_left_out_only_where_the_mail_section_reads_them(tmp_pat
     monkeypatch.setattr(System, "which", lambda self, program: "/usr/sbin/" + program if installed and program == "postconf" else None)
     items = files.capture(System({"trees": [str(tmp_path)], "privileged": []}))["items"]
     assert (escape(str(tmp_path / "Maildir/new/1")) in items) is not installed
+
+
+def test_what_a_package_has_and_the_host_has_not(tmp_path, monkeypatch):
+    top = os.fsencode(str(tmp_path))
+    (tmp_path / "here").write_text("x")
+    listed = {top + b"/here": "p", top + b"/gone\xe9": "p", top + b"/given-up": "p", b"/elsewhere/gone": "p"}
+    monkeypatch.setattr(_origin, "conffiles", lambda system: {"/etc/x": "0" * 32})
+    monkeypatch.setattr(_origin, "owned", lambda system, roots: dict(listed))
+    monkeypatch.setattr(_origin, "given_up", lambda system: {top + b"/given-up"})
+    assert files.capture(System({"trees": [str(tmp_path)], "privileged": []}))["claimed"] == [escape(top) + "/gone\\xe9"]
+
+
+def test_configuration_that_the_new_version_takes_away():
+    listed = {"/var/lib/dpkg/info/procps.conffiles": "remove-on-upgrade /etc/sysctl.conf\n/etc/init.d/procps\n"}
+    sum_ = "0123456789abcdef0123456789abcdef"
+    status = "procps\n /etc/init.d/procps %s\nbind9\n /etc/bind/db.0 %s obsolete\n /etc/bind/x y newconffile\n" % (sum_, sum_)
+    system = FakeSystem(commands={"dpkg-query": status}, files=listed)
+    assert _origin.given_up(system) == {b"/etc/sysctl.conf", b"/etc/bind/db.0"}
