@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import os
 
 from ansible.errors import AnsibleFilterError
+
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
 
 def plan_rules(plan):
@@ -33,11 +37,26 @@ def host_paths(directory):
 
 
 def target_file_rules(directory):
-    """Allowed changes for the operator's target configuration: its own files, by path."""
-    return [
-        {"section": "files", "subject": path, "reason": "the operator's target configuration, checked against the target before the upgrade"}
-        for path in host_paths(directory)
-    ]
+    """Allowed changes for the operator's target configuration: each file by its path, and only to what the operator wrote there.
+
+    A target file that is gone afterwards, holds something else or has another owner is a finding like any other.
+    """
+    reason = "the operator's target configuration, checked against the target before the upgrade"
+    rules = []
+    for path in host_paths(directory):
+        staged = os.path.join(directory, path[1:])
+        rule = {"section": "files", "subject": glob.escape(escape(path)), "reason": reason}
+        if os.path.islink(staged):
+            rules.append(dict(rule, attribute="link", after=glob.escape(escape(os.readlink(staged)))))
+            rules.append(dict(rule, id="files.new", after=glob.escape("a link to %s" % escape(os.readlink(staged)))))
+            rules.append(dict(rule, id="files.type.changed", after="link"))
+            continue
+        with open(staged, "rb") as handle:
+            data = handle.read()
+        rules.append(dict(rule, attribute="content", after=hashlib.sha256(data).hexdigest()))
+        rules.append(dict(rule, id="files.new", after="a file of %d bytes, mode *" % len(data)))
+        rules.append(dict(rule, id="files.type.changed", after="file"))
+    return rules
 
 
 class FilterModule:

@@ -82,8 +82,11 @@ def _text(value):
 
 
 def allows(rule, finding):
-    """Whether a rule allows this finding: every key the rule names must match; strings are shell patterns."""
-    if "rename" in rule or rule["section"] != finding.section:
+    """Whether a rule allows this finding: every key the rule names must match; strings are shell patterns.
+
+    A rule allows differences. What nobody could look at is none: only a waiver, which names it, takes it.
+    """
+    if "rename" in rule or rule["section"] != finding.section or finding.details.get("change") in ("unread", "unlooked", "off"):
         return False
     wanted = [(rule.get("id"), finding.id), (rule.get("subject"), finding.subject)]
     wanted += [(rule.get(key), finding.details.get(key)) for key in ("change", "attribute", "before", "after")]

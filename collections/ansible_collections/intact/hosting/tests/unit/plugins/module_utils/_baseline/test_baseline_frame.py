@@ -159,6 +159,11 @@ def test_no_event_explains_what_the_operator_left_out(change, subject, folded):
     assert _compare.covered({"section": "dns"}, finding("dns." + change, subject, change=change)) is folded
 
 
+@pytest.mark.parametrize("change", ["off", "unlooked", "unread"])
+def test_no_rule_allows_what_nobody_looked_at(change):
+    assert not _compare.allows({"section": "dns", "subject": "*", "reason": "r"}, finding("dns." + change, "dns (after)", change=change))
+
+
 def test_paths_in_details_count_as_well():
     site = finding("sites.body.changed", "a.example", paths=["/srv/a/public"])
     assert _compare.covered({"section": "*", "path": "/srv"}, site)
