@@ -99,6 +99,8 @@ def carry(host, entries, removed):
             write_atomic(target, new.encode("utf-8", "surrogateescape"), 0o644)
         else:
             os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+            # What a cut left of a directory would take the next copy into itself.
+            host.run(["rm", "-rf", "--", target + ".intact-new"])
             host.run(["cp", "-a", "--", source, target + ".intact-new"])
             os.rename(target + ".intact-new", target)
         made.append(target)

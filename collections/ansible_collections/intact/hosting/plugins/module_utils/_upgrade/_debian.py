@@ -121,6 +121,10 @@ class Debian:
 
     def quiesce(self):
         """Nobody else manages packages, and services that would choke on their old configuration wait."""
+        if not self.host.memory.recall("backup_begun"):
+            # What an earlier attempt kept may be out of date: its operator was asked to correct the sources.
+            self.host.set_aside("before")
+            self.host.memory.remember("backup_begun", True)
         for path in ("/var/lib/dpkg/status", "/var/lib/apt/extended_states"):
             self.host.keep(path, "before")
         self.host.keep("/etc/apt", "before")

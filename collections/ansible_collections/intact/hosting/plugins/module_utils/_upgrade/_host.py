@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import struct
 import subprocess
@@ -101,6 +102,13 @@ class Host:
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
             self.run(["cp", "-a", "--", path, target], timeout=3600)
         return target
+
+    def set_aside(self, group):
+        """Give a group of copies another name, so that keep() makes new ones."""
+        path = os.path.join(self.backups, group)
+        if os.path.isdir(path):
+            number = next(n for n in itertools.count(1) if not os.path.lexists("%s-%d" % (path, n)))
+            os.rename(path, "%s-%d" % (path, number))
 
     def free(self, path):
         """Free bytes for root on the filesystem of a path."""

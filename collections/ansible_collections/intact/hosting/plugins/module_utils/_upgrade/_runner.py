@@ -88,7 +88,10 @@ class Runner:
     def go(self):
         """Do what is left; returns the status at the end."""
         state = self.memory.state
-        if state["status"] in ("done", "failed", "stopped"):
+        if state["status"] == "done":
+            self._remove_units()
+            return "done"
+        if state["status"] in ("failed", "stopped"):
             self._rest()
             return state["status"]
         while True:
@@ -138,21 +141,27 @@ class Runner:
 
     def _back_out(self):
         """Undo what was done before the point of no return: nothing of the target release was installed."""
-        try:
-            _quiet.loud(self.host)
-        except IntactError as exc:
-            self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
+        # First that everything is to be done again: a cut in the middle must not go on as if others were still kept away.
         for entry in self.memory.state["stages"].values():
             if entry["status"] != "failed":
                 entry.update(status="", seconds=None, note="", began="")
+        self.memory.save()
+        try:
+            _quiet.loud(self.host)
+        except (IntactError, OSError) as exc:
+            # How it was stays known: the next attempt would otherwise take our masks for the operator's.
+            self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
+            self.memory.save(memory={"quiet": self.memory.recall("quiet")})
+            return
         self.memory.save(memory={})
 
     def _stop(self, stage):
         """Rest before a stage because somebody asked for it."""
-        os.unlink(os.path.join(self.directory, "stop"))
         if not _stages.passed(self.memory.state["stages"]):
             self._back_out()
         self.memory.save(status="stopped", stage=stage, message="stopped before %s, as asked" % stage, next="start the upgrade again: it goes on here")
+        # The request goes last: after a cut it is still there, and nothing goes on by itself.
+        os.unlink(os.path.join(self.directory, "stop"))
         self._rest()
         return "stopped"
 

@@ -252,6 +252,93 @@ def test_a_stop_is_taken_between_stages(runner):
     assert runner.make().go() == "done"
 
 
+class Cut(BaseException):
+    """The power goes."""
+
+
+def cut(*_args, **_more):
+    raise Cut
+
+
+def test_a_cut_while_things_are_given_back_starts_from_the_beginning(runner, monkeypatch):
+    """The timers run again then: going on in the middle would leave them running."""
+    Engine.trouble = {"simulate": _host.StageFailure("no", "look")}
+    made = runner.make()
+    made.memory.remember("quiet", {"units": {"apt-daily.timer": {"enabled": "enabled", "active": "active"}}, "cron": []})
+    with monkeypatch.context() as patch:
+        patch.setattr(_runner._quiet, "loud", cut)
+        with pytest.raises(Cut):
+            made.go()
+    again = runner.make()
+    assert _stages.following(again.memory.state["stages"]) == "bind"
+    assert again.memory.recall("quiet")["units"]
+
+
+def test_what_could_not_be_given_back_stays_known(runner, monkeypatch):
+    def fails(host):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_runner._quiet, "loud", fails)
+    Engine.trouble = {"simulate": _host.StageFailure("no", "look")}
+    made = runner.make()
+    made.memory.remember("quiet", {"units": {"apt-daily.timer": {}}, "cron": []})
+    made.memory.remember("staged", ["x"])
+    assert made.go() == "failed"
+    assert runner.make().memory.state["memory"] == {"quiet": {"units": {"apt-daily.timer": {}}, "cron": []}}
+
+
+def test_a_request_to_stop_outlives_a_cut(runner, monkeypatch):
+    _install.ask_to_stop("f-1", runner.places.root)
+    with monkeypatch.context() as patch:
+        patch.setattr(_runner._quiet, "loud", cut)
+        with pytest.raises(Cut):
+            runner.make().go()
+    assert runner.make().go() == "stopped"
+    assert Engine.seen == []
+
+
+def test_units_go_also_when_a_cut_came_just_before(runner, monkeypatch):
+    (runner.places.path / "intact-upgrade.service").write_text("x")
+    with monkeypatch.context() as patch:
+        patch.setattr(_runner.Runner, "_remove_units", cut)
+        with pytest.raises(Cut):
+            runner.make().go()
+    assert runner.make().go() == "done"
+    assert not (runner.places.path / "intact-upgrade.service").exists()
+
+
+def test_a_new_attempt_keeps_what_is_there_now(places):
+    live = places.path / "sources.list"
+    host = _host.Host(places.directory, str(places.path), memory(places))
+    live.write_text("first")
+    copy = host.keep(str(live), "before")
+    live.write_text("corrected by the operator")
+    host.keep(str(live), "before")
+    assert Path(copy).read_text() == "first"
+    for text in ("second", "third"):
+        live.write_text(text)
+        host.set_aside("before")
+        host.set_aside("never-there")
+        assert Path(host.keep(str(live), "before")).read_text() == text
+    backups = Path(host.backups)
+    assert sorted(p.name for p in backups.iterdir()) == ["before", "before-1", "before-2"]
+    assert Path(copy.replace("/before/", "/before-1/")).read_text() == "first"
+
+
+def test_a_directory_that_a_cut_left_half_carried_is_carried_anew(places):
+    source, target = places.path / "php8.2-fpm.service.d", places.path / "php8.4-fpm.service.d"
+    source.mkdir()
+    (source / "limits.conf").write_text("[Service]\n")
+    half = places.path / "php8.4-fpm.service.d.intact-new"
+    half.mkdir()
+    host = _host.Host(places.directory, str(places.path), memory(places))
+    assert _carry.steps([{"from": str(source), "to": str(target)}], set(), {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_carry, "recorded_sums", lambda host: {})
+        assert _carry.carry(host, [{"from": str(source), "to": str(target)}], set()) == [str(target)]
+    assert sorted(p.name for p in target.iterdir()) == ["limits.conf"] and not half.exists()
+
+
 def test_the_installed_program_is_whole_and_imports_nothing_late(tmp_path):
     """The files that are installed run by themselves, and a flight with them imports nothing once it has begun."""
     for relative, text in _install.files().items():
