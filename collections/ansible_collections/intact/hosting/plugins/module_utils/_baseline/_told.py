@@ -27,7 +27,9 @@ def told(changes, together):
     """Findings for changes: alone, or together where more than `together` of one kind, origin and package are below one directory."""
     merged = {}
     for change in changes:
-        merged.setdefault((change.kind, change.origin or "", change.package or ""), []).append(change)
+        # Where rules speak of an origin, what else changed must stay visible to them: new content is a package's, another owner is not.
+        kinds = ",".join(change.kinds) if change.origin else ""
+        merged.setdefault((change.kind, kinds, change.origin or "", change.package or ""), []).append(change)
     out = []
     for _key, group in sorted(merged.items(), key=lambda entry: entry[0]):
         for directory, some in gather(group, together):
@@ -77,6 +79,7 @@ def _one(change):
 def _many(directory, some):
     kind = some[0].kind
     severity, _title, title = KINDS[kind]
+    attribute = ",".join(name.split(".")[0] for name in (some[0].kinds if some[0].origin else [kind]))
     return Finding(
         id="files." + kind,
         severity=severity,
@@ -84,7 +87,7 @@ def _many(directory, some):
         title="%d %s" % (len(some), title),
         evidence="%s, ... (first: %s)" % (", ".join(change.path[len(directory.rstrip("/")) + 1 :] for change in some[:5]), some[0].evidence),
         remedy=REMEDIES.get(kind, "compare them with the backup and put back what is right"),
-        details=details(_word(kind), kind.split(".")[0], None, None, paths=[directory], origin=some[0].origin, package=some[0].package, count=len(some)),
+        details=details(_word(kind), attribute, None, None, paths=[directory], origin=some[0].origin, package=some[0].package, count=len(some)),
     )
 
 

@@ -216,6 +216,16 @@ def test_together_is_never_across_origins_so_that_rules_still_match():
     assert [_compare.allows(rule, f) for f in sorted(found, key=lambda f: f.details["origin"])] == [False, True]
 
 
+@pytest.mark.parametrize("number", [3, 30])
+def test_a_rule_for_new_content_allows_no_other_owner_however_many_there_are(number):
+    before = {"/var/lib/app/%d" % n: file("x%d" % n, 0, origin="package") for n in range(number)}
+    renewed = {path: dict(item, hash="new") for path, item in before.items()}
+    opened = {path: dict(item, mode="0666", uid=33) for path, item in renewed.items()}
+    rule = {"section": "files", "details": {"origin": "package"}, "attribute": "content", "reason": "r"}
+    assert all(_compare.allows(rule, f) for f in files.compare(data(before), data(renewed)))
+    assert not any(_compare.allows(rule, f) for f in files.compare(data(before), data(opened)))
+
+
 def test_an_edit_lost_to_the_packages_version_says_so():
     found = compared(put("/etc/edited.conf", hash="theirs", origin="conffile-unmodified"))
     assert ids(found) == [("files.content.changed", "/etc/edited.conf")]
