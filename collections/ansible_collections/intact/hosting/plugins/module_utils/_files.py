@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 import re
+import stat
 import tempfile
 
 _PLAIN = re.compile(r"[^\\\x00-\x1f\x7f\udc80-\udcff]*\Z")
@@ -93,12 +95,22 @@ def append_durable(path, line, mode=0o600):
 
 
 def read_if_exists(path, limit=None):
-    """The bytes of a file (at most limit), or None when there is no such file."""
+    """The bytes of a plain file (at most limit), or None when there is none.
+
+    Names in customers' trees may be pipes or links to devices, which would hold the reader up for ever or fill its memory: they are not read.
+    """
     try:
-        with open(path, "rb") as handle:
-            return handle.read() if limit is None else handle.read(limit)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        return None
+    with os.fdopen(fd, "rb") as handle:
+        return handle.read() if limit is None else handle.read(limit)
 
 
 def write_document(path, document, mode=0o600):

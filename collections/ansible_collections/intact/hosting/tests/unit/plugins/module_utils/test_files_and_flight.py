@@ -88,3 +88,16 @@ def test_newest_flight_with_a_baseline(tmp_path):
         (tmp_path / name / "baseline-before.json.gz").write_bytes(b"")
         os.utime(str(tmp_path / name / "baseline-before.json.gz"), (index, index))
     assert _flight.newest("baseline-before.json.gz", str(tmp_path)) == "web1-b"
+
+
+def test_only_plain_files_are_read(tmp_path):
+    """A customer's pipe or link to a device must not hold root up for ever, nor fill its memory."""
+    os.mkfifo(str(tmp_path / "wp-config.php"))
+    os.symlink("/dev/zero", str(tmp_path / "endless"))
+    (tmp_path / "plain").write_bytes(b"content")
+    os.symlink("plain", str(tmp_path / "link"))
+    assert [_files.read_if_exists(str(tmp_path / name)) for name in ("wp-config.php", "endless", "nothing", "plain/below")] == [None] * 4
+    assert _files.read_if_exists(str(tmp_path / "link")) == b"content" and _files.read_if_exists(str(tmp_path / "plain"), 3) == b"con"
+    assert _files.read_if_exists("/proc/self/stat")
+    with pytest.raises(IsADirectoryError):
+        _files.read_if_exists(str(tmp_path))
