@@ -100,14 +100,15 @@ def judge(before, after):
     """Compare the contents of two captures of a table: (kind, sentence) or None when equal.
 
     Table: {"rows": n, "chunk": keys per group or 0, "parts": [[group, rows, sum as text]], "key": column}. kind: lost (fewer rows),
-    changed (as many, other content), rewritten (more, and old ones changed), added (more; the old groups are all as they were).
+    changed (as many, other content), rewritten (more, and old ones changed), added (more; the old groups are all as they were),
+    grown (more; whether the old ones changed can't be told).
     """
     old, new = before.get("parts"), after.get("parts")
     rows = before["rows"], after["rows"]
     if old is None or new is None:
         if rows[0] == rows[1]:
             return None
-        return ("lost" if rows[1] < rows[0] else "added"), "%d rows, now %d (content was not digested)" % rows
+        return ("lost" if rows[1] < rows[0] else "grown"), "%d rows, now %d (content was not digested)" % rows
     if rows[0] == rows[1] and sorted(old) == sorted(new) and before.get("chunk") == after.get("chunk"):
         return None
     spots, last = "", None
@@ -133,5 +134,5 @@ def judge(before, after):
     if not old:
         return "added", "it was empty, now %d rows" % rows[1]
     if not before.get("chunk"):
-        return "added", "%d rows, now %d (no whole-number key: whether the old rows changed can't be told)" % rows
+        return "grown", "%d rows, now %d (no whole-number key: whether the old rows changed can't be told)" % rows
     return "rewritten", "%d rows, now %d, not only at the end: differs%s" % (rows + (spots,))

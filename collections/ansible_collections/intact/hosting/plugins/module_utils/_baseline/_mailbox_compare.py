@@ -167,7 +167,24 @@ def _folder(user, name, was, now, spare):
                 paths,
             )
         ]
-    return []
+    if was["by"] != now["by"] or was["digest"] == now["digest"]:
+        return []  # not looked at in the same way: the capture that looked less says so itself
+    same = now["messages"] == was["messages"]
+    return [
+        finding(
+            "messages.changed" if same else "messages.uncertain",
+            "blocker" if same else "warning",
+            subject,
+            "messages changed" if same else "messages came in, and whether earlier ones are gone can't be told",
+            "%d messages, now %d; a folder of this size is not kept message by message" % (was["messages"], now["messages"]),
+            "changed",
+            "messages",
+            was["messages"],
+            now["messages"],
+            paths,
+            remedy=RESTORE if same else "raise messages_listed in the mail section's options before the next capture",
+        )
+    ]
 
 
 def _flags(subject, was, now, paths):

@@ -225,10 +225,11 @@ def _changed(subject, old, new, before):
             ]
         if verdict:
             word, sentence = verdict
-            severity = {"added": "info"}.get(word, "blocker")
+            severity = {"added": "info", "grown": "warning"}.get(word, "blocker")
             titles = {"lost": "rows are lost", "changed": "rows changed", "rewritten": "rows changed, and rows were added", "added": "rows were added"}
+            titles["grown"] = "rows were added, and whether earlier ones changed can't be told"
             out = _finding("rows." + word, severity, subject, titles[word], sentence, "changed", "rows", old["rows"], new["rows"], item=new)
-            if word == "added":
+            if word in ("added", "grown"):
                 out.remedy = "nothing, if customers were writing at the time"
             return [out]
     ignored = {"rows", "parts", "chunk", "key", "version", "known", "stored", "unit", "value"}

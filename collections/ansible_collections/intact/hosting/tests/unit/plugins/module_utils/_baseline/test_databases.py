@@ -75,7 +75,7 @@ def test_two_equal_rows_do_not_cancel_out():
 
 def test_table_without_whole_number_key_says_what_it_cannot_tell():
     kind, sentence = _digests.judge(table(ROWS, chunk=0), table({**ROWS, 1001: "n"}, chunk=0))
-    assert kind == "added" and "can't be told" in sentence
+    assert kind == "grown" and "can't be told" in sentence
 
 
 def test_coarser_brings_negative_keys_together_as_the_server_does():

@@ -155,6 +155,25 @@ def test_one_finding_for_one_event(post, act, expected):
     assert [(f.id, f.subject) for f in mail.compare(before, capture())] == expected
 
 
+@pytest.mark.parametrize(
+    "new, expected",
+    [
+        ({}, []),
+        ({0: b"other"}, [("mail.messages.changed", "blocker")]),
+        ({0: b"other", 9: b"more"}, [("mail.messages.uncertain", "warning")]),
+        ({0: None}, [("mail.messages.lost", "blocker")]),
+        ({0: None, 8: b"more", 9: b"more"}, [("mail.messages.uncertain", "warning")]),
+    ],
+)
+def test_a_folder_too_large_to_list_is_not_silent(post, new, expected):
+    root, capture = post
+    before = capture(messages_listed=3)
+    for number, content in new.items():
+        path = root / "anna" / "Maildir" / ".Sent" / "cur" / ("%d.M1.host,S=9:2,%s" % (number, "S" if number else ""))
+        path.unlink() if content is None else path.write_bytes(MESSAGE + content)
+    assert [(f.id, f.severity) for f in mail.compare(before, capture(messages_listed=3))] == expected
+
+
 def test_more_mail_than_the_limit_is_known_by_name_and_said(post):
     root, capture = post
     before = capture(content_bytes=100)
