@@ -167,7 +167,7 @@ def _rank(finding):
 
 def _tells(entry):
     """Whether a covers entry says by which file the same change is told, and not what an event brought about."""
-    return entry["section"] == "files" and ("path" in entry or "match" in entry)
+    return entry["section"] == "files" and bool({"path", "match", "details"} & set(entry))
 
 
 def _explains(cause, finding):

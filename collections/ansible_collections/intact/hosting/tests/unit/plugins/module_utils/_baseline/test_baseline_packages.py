@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import packages
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, packages
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._versions import sort_key
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._baseline.recorded import HOSTS, changed, recorded, told
 
@@ -119,6 +120,20 @@ def test_each_change_of_a_package_is_its_own_finding(step, expected):
 def test_a_removal_says_how_it_can_come_back():
     data = packages.capture(host(rows(*SMALL), AUTO))
     assert "in no source" in packages.compare(data, changed(data, lambda i: i.pop("local-tool")))[0].evidence
+
+
+def test_a_removal_explains_the_packages_own_files_and_not_the_owners_edit():
+    item = {"version": "1", "status": "installed", "held": False, "manual": False, "essential": False, "foreign": False}
+    (gone,) = packages.compare({"items": {"tool": item}}, {"items": {}})
+    lost = [
+        Finding("files.missing", "blocker", "/etc/tool/" + origin, "gone", details=_compare.details("missing", "missing", package="tool", origin=origin))
+        for origin in ("package", "conffile-unmodified", "conffile-edited")
+    ]
+    told = _compare.correlate([gone, *lost])
+    assert [(f.id, f.severity, f.subject) for f in told] == [
+        ("packages.missing", "warning", "tool"),
+        ("files.missing", "blocker", "/etc/tool/conffile-edited"),
+    ]
 
 
 def test_no_dpkg_is_absent():
