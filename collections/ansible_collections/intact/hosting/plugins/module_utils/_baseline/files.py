@@ -94,7 +94,9 @@ def _set_origins(system, walker, known, trees):
 
 
 def _say_what_was_left(system, walker):
+    unreadable = sorted(path for path, item in walker.items.items() if item.get("state", "").startswith("unreadable"))
     for paths, why in (
+        (unreadable, "could not be read (a damaged disk?): content not compared"),
         (walker.unhashed, "a limit of this section was reached: only their size, owner and mode were compared"),
         (walker.changing, "being written while it was read, three times: content not compared"),
         (walker.unwalked, "a limit of this section was reached: nothing below was looked at"),

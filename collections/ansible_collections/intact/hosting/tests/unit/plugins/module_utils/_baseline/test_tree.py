@@ -346,3 +346,16 @@ def test_configuration_that_the_new_version_takes_away():
     status = "procps\n /etc/init.d/procps %s\nbind9\n /etc/bind/db.0 %s obsolete\n /etc/bind/x y newconffile\n" % (sum_, sum_)
     system = FakeSystem(commands={"dpkg-query": status}, files=listed)
     assert _origin.given_up(system) == {b"/etc/sysctl.conf", b"/etc/bind/db.0"}
+
+
+def test_what_cannot_be_read_in_either_look_is_said(tmp_path, monkeypatch):
+    (tmp_path / "damaged").write_text("x")
+
+    def broken(self, fd, md5):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(_tree.Walker, "_hash", broken)
+    system = System({"trees": [str(tmp_path)], "privileged": []})
+    data = files.capture(system)
+    assert files.compare(data, data) == []
+    assert [entry["what"] for entry in system.unlooked] == [escape(str(tmp_path / "damaged"))]
