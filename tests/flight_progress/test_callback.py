@@ -188,3 +188,35 @@ def test_no_flights_at_all_is_no_error(project):
     process = start(project, looks=2, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={"INTACT_FLIGHTS_DIR": str(project / "nowhere")})
     text, _none = process.communicate(timeout=60)
     assert process.returncode == 0 and "web1: " not in text and "Error" not in text
+
+
+def test_a_pipe_shows_lines_while_the_work_goes_on(project):
+    """ansible-core itself leaves a pipe unflushed until its end: the operator would read nothing for ten minutes."""
+    process = start(project, looks=60, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    seen, end = b"", time.monotonic() + 40
+    os.set_blocking(process.stdout.fileno(), False)
+    while b"packages" not in seen and process.poll() is None and time.monotonic() < end:
+        seen += process.stdout.read() or b""
+        time.sleep(0.1)
+    running = process.poll() is None
+    process.kill()
+    process.wait(timeout=20)
+    assert running, "the run ended before a line was seen"
+    assert b"packages" in seen, seen.decode()
+
+
+def test_the_place_of_flights_may_be_an_extra_variable(project):
+    play = project / "playbooks" / "play.yml"
+    play.write_text(play.read_text().replace(f"{project}/flights/", f"{project}/elsewhere/"))
+    program = Path(sys.executable).parent / "ansible-playbook"
+    environment = {
+        **os.environ,
+        "ANSIBLE_CALLBACKS_ENABLED": "intact.hosting.flight_progress",
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
+        "LC_ALL": "C.UTF-8",
+    }
+    argv = [str(program), "-i", "web1,", "-c", "local", str(play), "-e", "looks=8", "-e", f"intact_flights_dir={project}/elsewhere"]
+    done = subprocess.run(argv, cwd=project, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "packages" in done.stdout

@@ -21,7 +21,7 @@ options:
   flights_dir:
     description:
       - Directory on the controller with a folder for each flight that holds C(progress.json).
-      - C(flights) beside the playbook's directory when it is not set.
+      - When it is not set, what C(intact_flights_dir) says as an extra variable, else C(flights) beside the playbook's directory.
     type: path
     env:
       - name: INTACT_FLIGHTS_DIR
@@ -96,6 +96,7 @@ class CallbackModule(CallbackBase):
         self._thread = None
         self._stopping = threading.Event()
         self._base = "."
+        self._said = ""
         self._drawn = 0
         self._reports = {}
         self._flights = {}
@@ -105,6 +106,12 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_start(self, playbook):
         """Learn where the playbook is."""
         self._base = getattr(playbook, "_basedir", None) or "."
+
+    def v2_playbook_on_play_start(self, play):
+        """Learn where the flights are kept when it was said with --extra-vars (in AWX: in the survey)."""
+        manager = play.get_variable_manager()
+        said = (manager.extra_vars if manager else {}).get("intact_flights_dir")
+        self._said = said if isinstance(said, str) and "{{" not in said else ""
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         """Start to show with the watching task, stop with the next one."""
@@ -148,7 +155,7 @@ class CallbackModule(CallbackBase):
         said = (getattr(task, "args", None) or {}).get("progress_directory")
         if isinstance(said, str) and "{{" not in said and said:
             return os.path.dirname(said.rstrip("/"))
-        return os.path.join(self._base, "..", "flights")
+        return self._said or os.path.join(self._base, "..", "flights")
 
     def _start(self, directory):
         """Begin to draw."""
@@ -225,6 +232,9 @@ class CallbackModule(CallbackBase):
             for state, pace in found:
                 if teller.due(state, steady):
                     self._display.display(_progress.plain(state, pace, now, steady))
+                    # ansible-core leaves what goes into a pipe or file to be flushed at its end
+                    with self._display._lock:
+                        sys.stdout.flush()
             return
         size = shutil.get_terminal_size((100, 24))
         lines = [_progress.live(state, pace, now, steady, size.columns) for state, pace in found]
