@@ -228,7 +228,7 @@ def compare(before, after, probes, rules=()):
     "sections": [{"section", "before", "after", "changes", "allowed", "status"}]}.
     """
     check_rules(rules)
-    findings, allowed, renamed, sections = [], [], [], []
+    findings, allowed, renamed, sections = mismatched(before, after), [], [], []
     for section, probe in probes.items():
         old, new = before["sections"].get(section), after["sections"].get(section)
         raised = state_findings(section, old, new)
@@ -257,6 +257,36 @@ def compare(before, after, probes, rules=()):
             }
         )
     return {"findings": correlate(findings), "allowed": allowed, "renamed": renamed, "sections": sections}
+
+
+def mismatched(before, after):
+    """Findings about two documents that say nothing of one another: another host's, or the later one taken first."""
+    out = []
+    if before.get("host") and after.get("host") and before["host"] != after["host"]:
+        out.append(
+            Finding(
+                id="baseline.host.differs",
+                severity="blocker",
+                subject=after["host"],
+                title="the two looks are at different hosts, or the host has another name now",
+                evidence="%s before, %s after" % (before["host"], after["host"]),
+                remedy="name the right earlier document, or give the host its name back",
+                details=details("changed", "host", before["host"], after["host"]),
+            )
+        )
+    if before.get("taken") and after.get("taken") and after["taken"] < before["taken"]:
+        out.append(
+            Finding(
+                id="baseline.order",
+                severity="blocker",
+                subject=after.get("host") or "baseline",
+                title="the later look was taken before the earlier one",
+                evidence="%s before, %s after" % (before["taken"], after["taken"]),
+                remedy="look again, then compare; check the host's clock",
+                details=details("changed", "taken", before["taken"], after["taken"]),
+            )
+        )
+    return out
 
 
 def diff(findings, allowed):

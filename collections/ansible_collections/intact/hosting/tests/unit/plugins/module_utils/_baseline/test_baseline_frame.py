@@ -342,3 +342,16 @@ def test_diff_shows_before_and_after_and_what_explains_what():
     assert "files: /home/a mode (explained by mounts.missing /home) = 0644\n" in shown["before"]
     assert "files: /home/a mode (explained by mounts.missing /home) = 0600\n" in shown["after"]
     assert "packages: libicu72 (allowed: replaced) = 72.1-3\n" in shown["before"]
+
+
+@pytest.mark.parametrize(
+    "before, after, expected",
+    [
+        ({"host": "web1", "taken": "2026-11-22T10:00:00.000Z"}, {"host": "web1", "taken": "2026-11-22T11:00:00.000Z"}, []),
+        ({"host": "web1", "taken": "2026-11-22T10:00:00.000Z"}, {"host": "web2", "taken": "2026-11-22T11:00:00.000Z"}, ["baseline.host.differs"]),
+        ({"host": "web1", "taken": "2026-11-22T12:00:00.000Z"}, {"host": "web1", "taken": "2026-11-22T11:00:00.000Z"}, ["baseline.order"]),
+    ],
+)
+def test_documents_that_say_nothing_of_one_another_are_refused(before, after, expected):
+    result = _compare.compare(dict(before, sections={}), dict(after, sections={}), {})
+    assert [(f.id, f.severity) for f in result["findings"]] == [(name, "blocker") for name in expected]
