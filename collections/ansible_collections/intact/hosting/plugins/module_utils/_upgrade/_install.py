@@ -163,6 +163,8 @@ def install(job, root=_state.ROOT):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         write_atomic(path, text.encode())
     write_document(os.path.join(directory, "job.json"), job)
+    # systemd would make it readable for everybody
+    os.close(os.open(os.path.join(directory, "runner.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
     fsync_directory(directory)
     for suffix, text in ((".service", SERVICE), (".timer", TIMER)):
         path = os.path.join(_runner.UNITS, _runner.UNIT + suffix)

@@ -653,3 +653,11 @@ def test_a_watcher_reads_the_answer_of_a_terminal_too(ending):
     for moment in range(_watch.GONE + 2):
         assert watch.heard(answer, moment) is None
     assert watch.state["stage"] == "full"
+
+
+def test_what_is_installed_is_closed_to_others(tmp_path, monkeypatch):
+    """The log of the runner and its job hold what the operator's configuration holds."""
+    monkeypatch.setattr(_install._runner, "UNITS", str(tmp_path))
+    directory = _install.install({"flight": "web1-x", "plan": {}}, str(tmp_path / "upgrade"))
+    modes = {name: os.stat(os.path.join(directory, name)).st_mode & 0o777 for name in ("runner.log", "job.json")}
+    assert modes == {"runner.log": 0o600, "job.json": 0o600}
