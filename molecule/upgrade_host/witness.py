@@ -18,7 +18,7 @@ def run(*argv):
 
 
 def lines(*argv):
-    return sorted(run(*argv).decode("utf-8", "backslashreplace").splitlines())
+    return sorted(line.strip() for line in run(*argv).decode("utf-8", "backslashreplace").splitlines())
 
 
 def digest(data):
@@ -102,7 +102,8 @@ def main():
                 "queue": len(lines("postqueue", "-j")),
                 "lists": mailing_lists(),
                 "zones": {
-                    name: lines("dig", "+short", "@127.0.0.1", name, "NS") for name in re.findall(r'zone "([^"]+)"', run("named-checkconf", "-p").decode())
+                    name: lines("dig", "+short", "@127.0.0.1", name, "NS") + lines("dig", "+short", "@127.0.0.1", name, "SOA")
+                    for name in re.findall(r'zone "([^"]+\.test)"', run("named-checkconf", "-p").decode())
                 },
                 "crontabs": {user: digest(run("crontab", "-l", "-u", user)) for user in sorted(os.listdir("/var/spool/cron/crontabs"))},
             },
