@@ -102,7 +102,7 @@ def main():
                 "queue": len(lines("postqueue", "-j")),
                 "lists": mailing_lists(),
                 "zones": {
-                    name: lines("dig", "+short", "@127.0.0.1", name, "NS") + lines("dig", "+short", "@127.0.0.1", name, "SOA")
+                    name: lines("dig", "+short", "@127.0.0.1", name, "NS") + lines("dig", "+short", "@127.0.0.1", name, "MX")
                     for name in re.findall(r'zone "([^"]+\.test)"', run("named-checkconf", "-p").decode())
                 },
                 "crontabs": {user: digest(run("crontab", "-l", "-u", user)) for user in sorted(os.listdir("/var/spool/cron/crontabs"))},
