@@ -83,7 +83,7 @@ def test_ctrl_c_was_pressed_in_each_long_stage(flight):
     pressed = [entry["stage"] for entry in load("interrupts.json")]
     for stage in ("baseline before", "pre-flight checks", "host: minimal", "host: full", "baseline after"):
         assert stage in pressed
-    assert len(pressed) >= 8, pressed
+    assert len(pressed) >= 7, pressed
 
 
 def test_no_package_stage_was_done_twice(flight):
