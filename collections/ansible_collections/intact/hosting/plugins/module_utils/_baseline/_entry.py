@@ -36,6 +36,7 @@ class Change:
     def __init__(self, kind, path, origin, evidence, before=None, after=None, kinds=(), package=None):
         self.kind, self.path, self.origin, self.evidence, self.package = kind, path, origin, evidence, package
         self.before, self.after, self.kinds = before, after, list(kinds) or [kind]
+        self.trend = None  # of its size, where the content changed
 
 
 class Names:
@@ -91,7 +92,9 @@ def changed(path, a, b, names, strangers, was_with=None):
     evidence = "; ".join(_sentence(kind, was, now, a, b) for kind, was, now in seen)
     if a.get("origin") == "conffile-edited" and b.get("origin") == "conffile-unmodified":
         evidence += "; it was edited here and is the package's own version now"
-    return Change(seen[0][0], path, origin, evidence, seen[0][1], seen[0][2], [kind for kind, _was, _now in seen], package)
+    change = Change(seen[0][0], path, origin, evidence, seen[0][1], seen[0][2], [kind for kind, _was, _now in seen], package)
+    change.trend = size_trend(a, b) if change.kind == "content.changed" else None
+    return change
 
 
 def _differences(a, b):
@@ -123,11 +126,15 @@ def _acls(item):
     return out + ((" default " + item["default_acl"]) if item.get("default_acl") else "")
 
 
+def size_trend(a, b):
+    """What became of a file's size, as a word."""
+    x, y = a.get("size") or 0, b.get("size") or 0
+    return "emptied" if x and not y else "shrunk" if y < x else "grown" if y > x else "same size, other bytes"
+
+
 def _sentence(kind, was, now, a, b):
     if kind == "content.changed":
-        x, y = a.get("size") or 0, b.get("size") or 0
-        how = "emptied" if x and not y else "shrunk" if y < x else "grown" if y > x else "same size, other bytes"
-        return "content: %d bytes before, %d now (%s)" % (x, y, how)
+        return "content: %d bytes before, %d now (%s)" % (a.get("size") or 0, b.get("size") or 0, size_trend(a, b))
     if kind == "unreadable":
         return now
     if kind == "hardlink.broken":

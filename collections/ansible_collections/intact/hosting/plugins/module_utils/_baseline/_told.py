@@ -64,6 +64,7 @@ def _one(change):
         paths=[change.path],
         origin=change.origin,
         package=change.package,
+        trend=change.trend,
     )
     return Finding(
         id="files." + change.kind,

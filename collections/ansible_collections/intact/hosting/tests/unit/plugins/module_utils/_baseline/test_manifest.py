@@ -302,3 +302,15 @@ def test_a_package_that_still_has_a_file_did_not_give_it_up(claimed, allowed):
     del after["items"]["/etc/app.conf"]
     (found,) = files.compare(data(), after)
     assert (found.id, found.subject) == ("files.missing", "/etc/app.conf") and _compare.allows(rule, found) is allowed
+
+
+@pytest.mark.parametrize("size, trend", [(0, "emptied"), (3, "shrunk"), (10, "same size, other bytes"), (900, "grown")])
+def test_a_rule_can_tell_a_file_that_grew_from_one_that_lost_something(size, trend):
+    """The release path lets DokuWiki derive more about a page: an emptied file is none of that."""
+    path = "/var/lib/dokuwiki/data/meta/club/boats.meta"
+    before, after = data(), data()
+    before["items"][path], after["items"][path] = dict(file("x"), size=10), dict(file("y"), size=size)
+    found = [f for f in files.compare(before, after) if f.subject == path]
+    assert [f.details["trend"] for f in found] == [trend]
+    rule = {"section": "files", "subject": "*.meta", "attribute": "content", "details": {"trend": "grown"}, "reason": "r"}
+    assert _compare.allows(rule, found[0]) is (trend == "grown")
