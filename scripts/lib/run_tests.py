@@ -123,6 +123,11 @@ def main(arguments: list[str]) -> int:
         results.append(molecule(scenario))
     failed = sum(not result.ok for result in results)
     print(table(results))
+    # Last, so that it is seen where only the end of the output is kept.
+    for result in results:
+        if not result.ok:
+            log = LOGS / f"{result.name.replace(' ', '-')}.log"
+            print(f"\n{result.name}: {result.note}; what its log says of it ({log}):\n{steps.telling(log)}")
     print(f"{len(results) - failed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 

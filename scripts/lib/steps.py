@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,8 @@ from pathlib import Path
 
 HEARTBEAT_SECONDS = 15
 TAIL_LINES = 30
+# What the tools print where something went wrong: pytest, Ansible, Molecule, make and Python themselves.
+TELLING = re.compile(r"^(E  |FAILED |ERROR|fatal: |failed: |\[ERROR\]|CRITICAL|Traceback|\w*(Error|Exception): |run \d+: )|MODULE FAILURE")
 
 
 class StepFailed(Exception):
@@ -32,6 +35,16 @@ def tail(log: Path, lines: int = TAIL_LINES) -> str:
     except OSError:
         return ""
     return "\n".join("    " + line for line in text.splitlines()[-lines:])
+
+
+def telling(log: Path, lines: int = 20, width: int = 600) -> str:
+    """The lines of a log that say what went wrong, each cut to `width`: the last ones, which ended it."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = [line[:width] for line in text.splitlines() if TELLING.search(line)]
+    return "\n".join("    " + line for line in found[-lines:])
 
 
 @contextmanager
