@@ -221,7 +221,7 @@ class CallbackModule(CallbackBase):
             # what the host does not know of its flight is known from the opening
             state = dict(said, **{key: value for key, value in (self._flights.get(host) or {}).items() if not said.get(key)})
             pace = paces.setdefault(host, _progress.Pace())
-            pace.add(state.get("stage"), state.get("done"), time.monotonic())
+            pace.add(state.get("stage"), state.get("done"), time.monotonic(), bool(state.get("held")))
             found.append((state, pace))
         return found
 

@@ -40,6 +40,15 @@ options:
     description: The options of the baseline's section C(disks) with which the pre-flight looked.
     type: dict
     default: {}
+  hold_before:
+    description:
+      - Names of stages before whose work the runner waits, for example V(reboot).
+      - Written at every call, also when it attaches, so that it can be changed while it runs.
+      - The runner waits until a call without the name, until the line is gone from the file C(hold) in its directory, or until it is asked to stop.
+      - After the reboot that the runner asked for, V(reboot) is not waited before again. A call with O(state=stopped) leaves the list as it is.
+    type: list
+    elements: str
+    default: []
   settings:
     description: How the stages behave.
     type: dict
@@ -119,6 +128,14 @@ EXAMPLES = r"""
     settings:
       protected: [openssh-server, "nginx*"]
 
+- name: Let the host upgrade itself, but wait before it reboots
+  intact.hosting.upgrade_runner:
+    flight_id: "{{ flight_id }}"
+    plan: "{{ __plan.plan }}"
+    release_path: "{{ lookup('intact.hosting.release_path', 'debian-12-13') }}"
+    binding: "{{ preflight_binding }}"
+    hold_before: [reboot]
+
 - name: Ask for a rest before the next stage
   intact.hosting.upgrade_runner:
     flight_id: "{{ flight_id }}"
@@ -157,7 +174,7 @@ from ansible_collections.intact.hosting.plugins.module_utils import _binding
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import disks
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _plan, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _plan, _stages, _state
 
 SETTINGS = {
     "protected": {"type": "list", "elements": "str", "default": []},
@@ -179,6 +196,7 @@ SPEC = {
     "release_path": {"type": "dict"},
     "binding": {"type": "dict"},
     "disks_options": {"type": "dict", "default": {}},
+    "hold_before": {"type": "list", "elements": "str", "default": []},
     "settings": {"type": "dict", "default": {}, "options": SETTINGS, "apply_defaults": True},
 }
 
@@ -204,6 +222,11 @@ def job_of(params, state, action):
     return job
 
 
+def lines(texts):
+    """Text of one line each."""
+    return "".join(text + "\n" for text in texts)
+
+
 def begin(module, result):
     """Start, attach or continue; fills the result."""
     params = module.params
@@ -214,7 +237,13 @@ def begin(module, result):
     if action == "nothing":
         result["reason"] = "the upgrade is done" if state else "this host is already on %s" % params["release_path"]["target"]["codename"]
         return
+    hold, before = params["hold_before"], _state.read_hold(result["directory"])
     if action == "attach" and _install.active():
+        result["changed"] = hold != before
+        if module._diff:
+            result["diff"] = {"before_header": "held before", "after_header": "held before", "before": lines(before), "after": lines(hold)}
+        if not module.check_mode:
+            _state.write_hold(result["directory"], hold)
         return
     job = job_of(params, state, action)
     # A runner that a cut keeps away may have changed packages already: then its own checks decide, not the pre-flight's.
@@ -227,12 +256,14 @@ def begin(module, result):
             raise IntactError("the pre-flight result no longer holds: " + "; ".join(sentences), **result)
     result["changed"] = True
     if module._diff:
-        result["diff"] = {"before_header": "today", "after_header": "upgrade", "before": "", "after": "".join(line + "\n" for line in _plan.lines(job["plan"]))}
+        result["diff"] = {"before_header": "today", "after_header": "upgrade", "before": "", "after": lines(_plan.lines(job["plan"]))}
     if module.check_mode:
         return
     if action == "continue":
         _install.renew(state)
     _install.install(job)
+    # Before the start: the very first stage may be meant.
+    _state.write_hold(result["directory"], hold)
     _install.start()
 
 
@@ -242,6 +273,7 @@ def main():
     params = module.params
     result = {"changed": False, "action": "", "state": {}, "reason": "", "findings": []}
     try:
+        params["hold_before"] = _stages.check(params["hold_before"])
         result["directory"] = _state.directory(params["flight_id"])
         if params["state"] == "started":
             begin(module, result)

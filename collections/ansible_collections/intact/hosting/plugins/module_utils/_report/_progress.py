@@ -24,8 +24,10 @@ class Pace:
         if self.began is None or stage != self.began[0]:
             self.began = (stage, now)
 
-    def add(self, stage, done, now):
-        """Take one look in. now: seconds of any steady clock."""
+    def add(self, stage, done, now, held=False):
+        """Take one look in. now: seconds of any steady clock. held: the stage waits for the operator, which is no time of its own."""
+        if held:
+            self.began = (stage, now)
         self.enter(stage, now)
         if done is None:
             return
@@ -55,16 +57,19 @@ def seconds_since(stamp, now):
 def facts(state, pace, now, steady):
     """The pieces of a line, the most wanted first. now: UTC datetime; steady: seconds of the clock that pace was fed with."""
     stage, status = str(state.get("stage") or ""), state.get("status") or "running"
+    held = status == "running" and bool(state.get("held"))
     order = [name for name in state.get("order") or [] if isinstance(name, str)]
     place = " %d/%d" % (order.index(stage) + 1, len(order)) if stage in order else ""
     out = [(STAGES.get(stage, stage) or "starting") + place]
     if status == "waiting-reboot":
         out = ["waiting for the host to come back" + place]
+    elif held:
+        out = ["held before " + out[0]]
     elif status != "running":
         out = ["%s%s" % (status, " in " + stage if status == "failed" and stage else "")]
     out.append(against(seconds_since(state.get("opened") or state.get("started"), now), _number(state.get("budget_seconds"))))
     budget = _number((state.get("budgets") or {}).get(stage))
-    if status == "running" and budget and pace.began:
+    if status == "running" and not held and budget and pace.began:
         out.append("stage " + against(steady - pace.began[1], budget))
     done, total = _number(state.get("done")), _number(state.get("total"))
     if status == "running" and total:
@@ -73,7 +78,7 @@ def facts(state, pace, now, steady):
         if left is not None:
             out.append("about %s left" % duration(round(left) or 1))
     if state.get("reachable") is False:
-        out.append("no answer from the host, it works on")
+        out.append("no answer from the host, it %s" % ("waits as asked" if held else "works on"))
     elif status == "running" and state.get("message"):
         out.append(str(state["message"]))
     return [visible(" ".join(part.split())) for part in out if part]
@@ -113,14 +118,14 @@ def plain(state, pace, now, steady):
 
 
 class Teller:
-    """Decides when a plain line is due: when stage, status or reachability change, else at most every QUIET seconds."""
+    """Decides when a plain line is due: when stage, status, hold or reachability change, else at most every QUIET seconds."""
 
     def __init__(self):
         self.told = {}
 
     def due(self, state, steady):
         """Whether to tell this state now."""
-        key = (state.get("stage"), state.get("status"), state.get("reachable"))
+        key = (state.get("stage"), state.get("status"), state.get("reachable"), bool(state.get("held")))
         before = self.told.get(state.get("host"))
         if before and before[0] == key and steady - before[1] < QUIET:
             return False

@@ -26,6 +26,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
     _quiet,
     _simulate,
     _stages,
+    _state,
 )
 
 # What the looks before the upgrade left for the next look; the next one is about another release.
@@ -327,6 +328,6 @@ class Debian:
 
     def cleanup(self):
         """Room that the runner took; evidence and backups stay."""
-        gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files")] + list(CACHES)
+        gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files", _state.HOLD)] + list(CACHES)
         self.host.run(["rm", "-rf", "--"] + gone, check=False)
         return "staged files and lists removed"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 import traceback
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
@@ -20,6 +21,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _de
 ENGINES = {"debian": _debian.Debian}
 UNIT = "intact-upgrade"
 UNITS = "/etc/systemd/system"
+# Seconds between two looks whether a hold still holds.
+POLL = 0.5
 # Modules that the standard library imports only when it needs them; by then their files may be another version's.
 LATE = (
     "_strptime",
@@ -100,15 +103,39 @@ class Runner:
                 break
             if self.asked_to_stop():
                 return self._stop(stage)
+            self.memory.begin(stage)
+            if not self._hold(stage):
+                return self._stop(stage)
             if not self._stage(stage):
                 return state["status"]
         self.memory.save(status="done", stage="", message="the upgrade is done", done=0, total=0, next="")
         self._remove_units()
         return "done"
 
+    def _hold(self, stage):
+        """Wait as long as the operator's list names the stage; False when a stop was asked for meanwhile."""
+        waiting = self.memory.state["waiting_boot"]
+        if waiting and waiting != _flight.boot_id():
+            # The hold was before our reboot: this is what comes after it.
+            return True
+        if stage not in _state.read_hold(self.directory):
+            return True
+        path, since = os.path.join(self.directory, _state.HOLD), time.monotonic()
+        said = "held before its work, as asked: start again without distro_upgrade_hold_before, or remove the line from %s" % path
+        self.memory.journal("note", text="held before %s, as asked" % stage)
+        self.memory.save(held=True, message=said)
+        while stage in _state.read_hold(self.directory) and not self.asked_to_stop():
+            time.sleep(POLL)
+        stop = self.asked_to_stop()
+        self.memory.journal("note", text="held before %s for %d s, then %s" % (stage, round(time.monotonic() - since), "asked to stop" if stop else "let go"))
+        if stop:
+            # Nothing of it was done.
+            self.memory.state["stages"][stage].update(status="", began="")
+        self.memory.save(held=False, message=_stages.STAGES[stage][2])
+        return not stop
+
     def _stage(self, stage):
-        """Do one stage; False when the flight failed in it."""
-        self.memory.begin(stage)
+        """Do one stage that has begun; False when the flight failed in it."""
         try:
             healed = _heal.heal(self.host) if _stages.changes_packages(stage) else []
             note = getattr(self.engine, stage.replace("-", "_"))()

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+
 # name: (share of the time in percent, does it change packages, what an operator reads)
 STAGES = {
     "bind": (1, False, "check that host, plan and pre-flight result belong together"),
@@ -34,6 +36,14 @@ ORDER = tuple(STAGES)
 POINT_OF_NO_RETURN = "point-of-no-return"
 STATUSES = ("running", "waiting-reboot", "done", "failed", "stopped")
 RESULTS = ("ok", "skipped")
+
+
+def check(names):
+    """The names once each and in the stages' order, or IntactError when one is no stage's."""
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        raise IntactError("no such stage: %s. The stages are: %s" % (", ".join(unknown), ", ".join(ORDER)))
+    return [name for name in ORDER if name in names]
 
 
 def changes_packages(stage):

@@ -13,7 +13,7 @@ import os
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
 
 ROOT = "/var/lib/intact/upgrade"
@@ -33,12 +33,30 @@ FIELDS = {
     "boot": "",
     "last_lines": [],
     "waiting_boot": "",
+    "held": False,
 }
+HOLD = "hold"
 
 
 def directory(flight, root=ROOT):
     """Where the runner keeps what belongs to a flight."""
     return os.path.join(root, _flight.check_id(flight))
+
+
+def read_hold(path):
+    """Names of the stages before whose work the runner waits: the lines of the file `hold` in its directory, which the operator may edit."""
+    data = read_if_exists(os.path.join(path, HOLD)) or b""
+    return [line.strip() for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def write_hold(path, names):
+    """Make these the stages before whose work the runner waits; no file for none."""
+    target = os.path.join(path, HOLD)
+    if names:
+        write_atomic(target, "".join(name + "\n" for name in names).encode())
+    elif os.path.lexists(target):
+        os.unlink(target)
+        fsync_directory(path)
 
 
 def fresh(flight):
@@ -123,7 +141,7 @@ class Memory:
             self.journal("stage.start", stage=stage)
         entry = self.state["stages"][stage]
         entry.update(status="running", note="", began=entry.get("began") or _flight.now())
-        self.save(status="running", stage=stage, done=0, total=0, unit="", message=_stages.STAGES[stage][2], next="", last_lines=[])
+        self.save(status="running", stage=stage, done=0, total=0, unit="", message=_stages.STAGES[stage][2], next="", last_lines=[], held=False)
 
     def end(self, stage, result, note=""):
         """Write down how a stage ended: ok, skipped or failed. The state first: the journal is only evidence."""

@@ -63,10 +63,11 @@ class Watch:
         away = now - self._lost_at
         if away < self.lost_limit:
             return None
-        stage = self.state.get("stage") or "an unknown stage"
+        stage, held = self.state.get("stage") or "an unknown stage", self.state.get("held")
         return self._failed(
-            "%s cannot be reached for %d s (%s); it was in %s when it was last heard. Nothing is lost: the host goes on by itself. "
-            "Look at its console; when it answers, start the upgrade again to go on watching" % (self.host, away, error, stage)
+            "%s cannot be reached for %d s (%s); it was %s %s when it was last heard. Nothing is lost: the host %s. "
+            "Look at its console; when it answers, start the upgrade again to go on watching"
+            % (self.host, away, error, "held before" if held else "in", stage, "waits as asked" if held else "goes on by itself")
         )
 
     def _final(self):

@@ -50,6 +50,10 @@ def test_a_line_has_stage_time_packages_and_what_is_left():
         ({"status": "waiting-reboot"}, "waiting for the host to come back 2/3"),
         ({"status": "failed"}, "failed in full"),
         ({"reachable": False}, "no answer from the host, it works on"),
+        ({"held": True}, "held before upgrade fully 2/3"),
+        ({"held": True, "message": "start again without"}, "start again without"),
+        ({"held": True, "reachable": False}, "no answer from the host, it waits as asked"),
+        ({"held": True, "status": "failed"}, "failed in full"),
         ({"message": "Setting up nginx"}, "Setting up nginx"),
         ({"stage": "own-stage", "order": []}, "own-stage"),
         ({"budget_seconds": None}, "6 min,"),
@@ -99,3 +103,20 @@ def test_plain_lines_come_at_changes_and_every_half_minute():
     assert [n * 2 for n, due in enumerate(told) if due] == [0, 30, 60]
     assert teller.due(dict(STATE, stage="reboot"), 61) and teller.due(dict(STATE, stage="reboot", reachable=False), 62)
     assert teller.due(dict(STATE, host="web2"), 62)
+
+
+def test_a_hold_is_no_overrun_of_its_stage():
+    """Neither while it lasts nor afterwards: the stage's time begins when it is let go."""
+    seen = _progress.Pace()
+    state = dict(STATE, held=True, budgets={"full": 20})
+    for second in range(0, 3600, 60):
+        seen.add("full", 0, second, held=True)
+    assert "stage" not in _progress.plain(state, seen, NOW, 3600)
+    seen.add("full", 0, 3601)
+    assert "stage 10 s of 20 s" in _progress.plain(dict(state, held=False), seen, NOW, 3550)
+    assert "stage 1 min, OVER BUDGET" in _progress.plain(dict(state, held=False), seen, NOW, 3600)
+
+
+def test_a_hold_and_its_end_are_told_at_once():
+    teller = _progress.Teller()
+    assert [teller.due(dict(STATE, held=held), second) for second, held in enumerate((False, True, True, False, False))] == [True, True, False, True, False]

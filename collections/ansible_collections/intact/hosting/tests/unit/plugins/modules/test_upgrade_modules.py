@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -57,6 +58,10 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(_install, "ask_to_stop", lambda flight: done.append("stop"))
     monkeypatch.setattr(_install, "install", done.append)
     monkeypatch.setattr(_install, "start", lambda: done.append("start"))
+    monkeypatch.setattr(_state, "directory", lambda flight, *a, f=_state.directory: f(flight, root))
+    monkeypatch.setattr(
+        _state, "write_hold", lambda path, names, f=_state.write_hold: (done.append(("hold", names)), os.makedirs(path, exist_ok=True), f(path, names))
+    )
     monkeypatch.setattr(upgrade_runner.disks, "capture", lambda system: {"items": {}})
     monkeypatch.setattr(_binding, "current", lambda system, items: dict(NOW))
 
@@ -81,8 +86,8 @@ def start(call_module, **more):
 def test_a_start_installs_the_job_and_starts_it(host, call_module):
     result = start(call_module, settings={"protected": ["nginx*"]})
     assert (result["changed"], result["action"]) == (True, "start")
-    job, started = host.done
-    assert started == "start"
+    job, hold, started = host.done
+    assert (hold, started) == (("hold", []), "start")
     assert job["plan"]["hash"] == plan()["hash"]
     assert job["settings"]["protected"] == ["nginx*"]
     assert job["settings"]["postgresql"] == "keep"
@@ -136,7 +141,52 @@ def test_an_edited_plan_is_refused(host, call_module):
 def test_a_runner_that_works_is_attached_to(host, call_module):
     host.state(status="running")
     result = start(call_module)
-    assert (result["changed"], result["action"], host.done) == (False, "attach", [])
+    assert (result["changed"], result["action"], host.done) == (False, "attach", [("hold", [])])
+
+
+def test_a_hold_is_written_before_the_start_and_is_no_part_of_the_job(host, call_module):
+    assert start(call_module, hold_before=["reboot", "full"])["changed"]
+    job, *rest = host.done
+    assert rest == [("hold", ["full", "reboot"]), "start"]
+    assert "hold" not in json.dumps(job)
+
+
+def test_a_hold_is_renewed_when_a_runner_is_attached_to(host, call_module):
+    host.state(status="running")
+    path = os.path.join(host.root, "f-1")
+    for names, changed in ((["reboot"], True), (["reboot"], False), (["full"], True), ([], True), ([], False)):
+        predicted = start(call_module, check=True, diff=True, hold_before=names)
+        result = start(call_module, diff=True, hold_before=names)
+        assert (predicted["changed"], result["changed"], result["action"]) == (changed, changed, "attach")
+        assert predicted["diff"] == result["diff"]
+        assert result["diff"]["after"].split() == names
+        assert _state.read_hold(path) == names
+        assert "start" not in host.done
+
+
+def test_check_mode_leaves_the_hold_as_it_is(host, call_module):
+    host.state(status="running")
+    start(call_module, hold_before=["reboot"])
+    start(call_module, check=True)
+    assert _state.read_hold(os.path.join(host.root, "f-1")) == ["reboot"]
+
+
+def test_a_hold_goes_with_a_continuation_and_not_with_a_flight_that_is_done(host, call_module):
+    host.state(status="failed", point_of_no_return=True)
+    start(call_module, hold_before=["reboot"])
+    assert [entry for entry in host.done if isinstance(entry, (str, tuple))] == ["renew", ("hold", ["reboot"]), "start"]
+    host.done.clear()
+    host.state(status="done", point_of_no_return=True)
+    assert start(call_module, hold_before=["full"])["action"] == "nothing"
+    assert host.done == []
+
+
+@pytest.mark.parametrize("state", ["started", "stopped"])
+def test_an_unknown_stage_is_refused_with_the_stages_that_there_are(host, call_module, state):
+    host.state(status="running")
+    result = start(call_module, hold_before=["rebot"], state=state)
+    assert result["failed"] and "no such stage: rebot. The stages are: bind, quiesce" in result["msg"]
+    assert host.done == []
 
 
 def test_a_runner_that_lost_its_timer_gets_it_back_with_its_own_job(host, call_module, monkeypatch):
