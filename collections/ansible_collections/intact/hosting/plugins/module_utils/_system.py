@@ -26,12 +26,14 @@ class System:
 
     options: dict of the section's settings. limits: {"seconds": n, "bytes": n}; 0 is no limit.
     unlooked: filled by the probe through skip(): [{"what": subject, "why": sentence}].
+    earlier: the section's data in the document that this look will be compared with, {} where that is not known.
     """
 
     def __init__(self, options=None, limits=None, clock=time.monotonic):
         self.options = dict(options or {})
         self.limits = dict({"seconds": 0, "bytes": 0}, **(limits or {}))
         self.unlooked = []
+        self.earlier = {}
         self.bytes_read = 0
         self._clock = clock
         self._started = clock()

@@ -57,6 +57,12 @@ options:
       - The limits of C(default) hold for sections that are not named.
     type: dict
     default: {}
+  reference:
+    description:
+      - Path on the host of the earlier document that this look will be compared with.
+      - With it, the look asks what only it can tell of that moment, such as whether rows that a table had then are still the same below the rows added since.
+        Without it, a table that grew at its end is told as a warning.
+    type: path
   settle:
     description:
       - When the host booted less than this many seconds ago, wait for that age, for the end of the boot and for listeners that stay the same.
@@ -155,6 +161,7 @@ def main():
             exclude=dict(type="list", elements="str", default=[]),
             options=dict(type="dict", default={}),
             limits=dict(type="dict", default={}),
+            reference=dict(type="path"),
             settle=dict(type="int", default=90),
         ),
         supports_check_mode=True,
@@ -168,8 +175,9 @@ def main():
         options = dict(params["options"])
         if module.check_mode:
             options["accounts"] = dict(options.get("accounts") or {}, read_only=True)
+        earlier = _document.load(params["reference"]) if params["reference"] else None
         waited = _settle.wait(System(), params["settle"])
-        document = _document.capture(_registry.PROBES, off=off, options=options, limits=params["limits"])
+        document = _document.capture(_registry.PROBES, off=off, options=options, limits=params["limits"], earlier=earlier)
         result = {"changed": bool(dest), "seconds": document["seconds"], "waited": waited}
         if dest:
             result["path"] = dest

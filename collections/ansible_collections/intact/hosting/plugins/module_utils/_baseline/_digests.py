@@ -96,12 +96,38 @@ def coarser(parts, factor):
     return [[g, n, str(t)] for g, n, t in sorted(out.values())]
 
 
+def until(system, subject):
+    """The highest key that the table had in the earlier look, or None: up to it, the later look sums the rows once more (see judge)."""
+    top = system.earlier.get("items", {}).get(subject, {}).get("top")
+    return top if isinstance(top, int) else None
+
+
+def contents(rows, top):
+    """A table's parts, top and earlier (see judge) of [(group, rows, sum, highest key or None, whether its keys are up to the earlier top)]."""
+    parts, known = {}, [0, 0]
+    for group, number, total, _highest, early in rows:
+        part = parts.setdefault(group, [0, 0])
+        for counter in (part, known) if early else (part,):
+            counter[0] += number
+            counter[1] += int(total)
+    out = {"parts": [[group, number, str(total)] for group, (number, total) in sorted(parts.items())]}
+    highest = [row[3] for row in rows if row[3] is not None]
+    if highest:
+        out["top"] = max(highest)
+    if top is not None:
+        out["earlier"] = [top, known[0], str(known[1])]
+    return out
+
+
 def judge(before, after):
     """Compare the contents of two captures of a table: (kind, sentence) or None when equal.
 
-    Table: {"rows": n, "chunk": keys per group or 0, "parts": [[group, rows, sum as text]], "key": column}. kind: lost (fewer rows),
-    changed (as many, other content), rewritten (more, and old ones changed), added (more; the old groups are all as they were),
-    grown (more; whether the old ones changed can't be told).
+    Table: {"rows": n, "chunk": keys per group or 0, "parts": [[group, rows, sum as text]], "key": column, "top": highest key,
+    "earlier": [the earlier look's top, rows up to it, their sum]}. kind: lost (fewer rows), changed (as many, other content),
+    rewritten (more, and old ones changed), added (more; every old row is as it was), grown (more; whether the old ones changed can't be told).
+
+    New rows fall into the last of the old groups. What is in it of the old rows is told by "earlier", which only a look that knew
+    the earlier document can have. Without it a last group that grew is never "added".
     """
     old, new = before.get("parts"), after.get("parts")
     rows = before["rows"], after["rows"]
@@ -111,27 +137,34 @@ def judge(before, after):
         return ("lost" if rows[1] < rows[0] else "grown"), "%d rows, now %d (content was not digested)" % rows
     if rows[0] == rows[1] and sorted(old) == sorted(new) and before.get("chunk") == after.get("chunk"):
         return None
-    spots, last = "", None
+    spots = ""
     if before.get("chunk") and after.get("chunk"):
         chunk = max(before["chunk"], after["chunk"])
         old = {p[0]: p[1:] for p in coarser(old, chunk // before["chunk"])}
         new = {p[0]: p[1:] for p in coarser(new, chunk // after["chunk"])}
         if old == new:
             return None
+        if not old:
+            return "added", "it was empty, now %d rows" % rows[1]
         differ = sorted(g for g in set(old) | set(new) if old.get(g) != new.get(g))
-        last = max(old) if old else 0
+        last = max(old)
         spots = (
             " in "
             + ", ".join("%s %d to %d" % (after.get("key") or "key", g * chunk, g * chunk + chunk - 1) for g in differ[:4])
             + (" and %d more ranges" % (len(differ) - 4) if len(differ) > 4 else "")
         )
-        if rows[1] > rows[0] and all(g > last or (g == last and new.get(g, [0])[0] >= old[g][0]) for g in differ):
+        known = after.get("earlier") or [None]
+        same = known == [before.get("top"), rows[0], str(sum(int(p[2]) for p in before["parts"]))] and known[0] is not None
+        if rows[1] > rows[0] and (same or all(g > last for g in differ)):
             return "added", "%d rows, now %d: rows were added at the end%s" % (rows + (spots,))
+        if rows[1] > rows[0] and (known[0] is None or known[0] != before.get("top")):
+            if all(g > last or (g == last and new.get(g, [0])[0] > old[g][0]) for g in differ):
+                return "grown", "%d rows, now %d: added at the end, and whether old ones changed can't be told%s" % (rows + (spots,))
     if rows[1] < rows[0]:
         return "lost", "%d rows, now %d%s" % (rows + (spots,))
     if rows[1] == rows[0]:
         return "changed", "%d rows as before, with other content%s" % (rows[0], spots)
-    if not old:
+    if not rows[0]:
         return "added", "it was empty, now %d rows" % rows[1]
     if not before.get("chunk"):
         return "grown", "%d rows, now %d (no whole-number key: whether the old rows changed can't be told)" % rows

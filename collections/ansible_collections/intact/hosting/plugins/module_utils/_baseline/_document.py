@@ -18,14 +18,15 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 SCHEMA = 1
 
 
-def capture(probes, off=(), options=None, limits=None, system=System, clock=time.monotonic):
+def capture(probes, off=(), options=None, limits=None, earlier=None, system=System, clock=time.monotonic):
     """Run probes {section: module with capture(system)} and return the document.
 
     {"schema": 1, "taken": UTC, "host": str, "boot": str, "seconds": s, "sections": {name: section}}
     section: {"status": ok | partial | failed | off | absent, "reason": str, "seconds": s, "bytes": n,
     "unlooked": [{what, why}], "data": {"items": {subject: {attribute: value}}, "summary": {what: n}, ...}}
     absent: the thing is not installed on this host (data is {}); partial: something was left out, unlooked says what.
-    limits: {section or "default": {"seconds": s, "bytes": n}}.
+    limits: {section or "default": {"seconds": s, "bytes": n}}. earlier: the document that this one will be compared with: probes may ask
+    the host for what only it can tell of that moment.
     """
     started = clock()
     document = {"schema": SCHEMA, "taken": _flight.now(), "host": _hostname(), "boot": _flight.boot_id(), "sections": {}}
@@ -36,6 +37,7 @@ def capture(probes, off=(), options=None, limits=None, system=System, clock=time
             continue
         begun = clock()
         view = system((options or {}).get(name), limits.get(name, limits.get("default")))
+        view.earlier = (((earlier or {}).get("sections") or {}).get(name) or {}).get("data") or {}
         section = {"status": "ok", "reason": ""}
         try:
             section["data"] = probe.capture(view)

@@ -115,14 +115,14 @@ def expression(name, kind, octets):
     return "COALESCE(%s, '-')" % text
 
 
-def digest_statements(index, schema, table, columns, key, condition, left_out):
-    """SQL statements that count and digest one table: a count row, then one row for each range of keys."""
+def digest_statements(index, schema, table, columns, key, condition, left_out, until=None):
+    """SQL statements that count and digest one table: a count row, then one row for each range of keys; the range with the key until gives two."""
     source = "%s.%s" % (quote(schema), quote(table))
     where = " WHERE NOT COALESCE(%s, FALSE)" % ("(%s)" % condition) if condition else ""
     texts = [expression(c["name"], c["kind"], c["octets"]) for c in columns if not c["generated"] and c["name"] not in left_out]
     row = "MD5(CONCAT_WS('|', %s))" % ", ".join(texts or ["''"])
     out = ["SELECT 'rows', %d, COUNT(*) FROM %s%s;" % (index, source, where)]
-    group = "0"
+    group, number, early = "0", "NULL", "1"
     if key:
         # the smallest power of two that cuts the keys into at most 64 ranges: two captures can be brought to one size
         out.append(
@@ -130,12 +130,15 @@ def digest_statements(index, schema, table, columns, key, condition, left_out):
                 k=quote(key), n=_digests.GROUPS, s=source
             )
         )
-        group = "%s DIV @chunk" % quote(key)
+        group, number = "%s DIV @chunk" % quote(key), quote(key)
+        early = "1" if until is None else "%s <= %d" % (quote(key), until)
     else:
         out.append("SET @chunk = 0;")
     out.append(
-        "SELECT 'part', {i}, @chunk, g, COUNT(*), SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED))"
-        " FROM (SELECT {g} AS g, {r} AS h FROM {s}{w}) t GROUP BY g;".format(i=index, g=group, r=row, s=source, w=where)
+        "SELECT 'part', {i}, @chunk, g, COUNT(*), SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), COALESCE(MAX(k), '-'), e"
+        " FROM (SELECT {g} AS g, {k} AS k, {e} AS e, {r} AS h FROM {s}{w}) t GROUP BY g, e;".format(
+            i=index, g=group, k=number, e=early, r=row, s=source, w=where
+        )
     )
     return out
 
@@ -292,12 +295,13 @@ def _tables(system, client, tables, rules):
         key = table["primary"][0] if len(table["primary"]) == 1 else None
         if key and not any(c["name"] == key and c["kind"] in NUMBERS for c in table["columns"]):
             key = None
-        made = digest_statements(len(order), schema, name, table["columns"], key, condition, left_out)
+        top = _digests.until(system, subject) if key else None
+        made = digest_statements(len(order), schema, name, table["columns"], key, condition, left_out, top)
         if table["bytes"] > limit or not system.spend(table["bytes"]):
             system.skip(subject, "%d bytes are more than the limit: its rows were counted, their content was not digested" % table["bytes"])
             made, key = made[:1], None
         else:
-            item.update(parts=[], chunk=0, key=escape(key) if key else "")
+            item.update(parts=[], chunk=0, key=escape(key) if key else "", earlier=top)
         order.append((subject, item))
         statements += made
     rows, said = ask(system, client, statements + ["COMMIT;", "SELECT 'end';"])
@@ -317,7 +321,7 @@ def _fill(order, rows, items, said):
             item["rows"] = int(row[2])
         elif row[0] == "part":
             item["chunk"] = int(row[2])
-            item["parts"].append([int(row[3]), int(row[4]), row[5]])
+            item["parts"].append((int(row[3]), int(row[4]), row[5], None if row[6] == "-" else int(row[6]), row[7] == "1"))
         answered.add(subject)
     for subject, item in order:
         if item is None:
@@ -325,7 +329,7 @@ def _fill(order, rows, items, said):
                 items[subject] = dict(items.get(subject, {"kind": "view"}), error="it can't be read")
             continue
         if "parts" in item:
-            item["parts"].sort()
+            item.update(_digests.contents(item.pop("parts"), item.pop("earlier")))
         if "rows" not in item or ("parts" in item and sum(p[1] for p in item["parts"]) != item["rows"]):
             words = [line for line in said.splitlines() if line.startswith("ERROR")]
             mine = [line for line in words if subject.rsplit(".", 1)[-1] in line] or words

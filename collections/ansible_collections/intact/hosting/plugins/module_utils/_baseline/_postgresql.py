@@ -115,8 +115,11 @@ def unqualified(text):
     return re.sub(r"(?<![\w.\"])([\w\"]+)\.(?=[\w\"])", lambda m: "" if m.group(1) in tables else m.group(0), text)
 
 
-def table_statements(index, row, digested, condition, left_out):
-    """psql script lines that count and digest one table; the row's text form is the same in every version with SESSION's settings."""
+def table_statements(index, row, digested, condition, left_out, until=None):
+    """psql script lines that count and digest one table; the row's text form is the same in every version with SESSION's settings.
+
+    The range of keys that holds the key until gives two parts: up to it, and after it.
+    """
     source = "ONLY %s.%s" % (quote(row["schema"]), quote(row["name"]))
     if row["kind"] == "m":
         source = source[5:]
@@ -128,8 +131,7 @@ def table_statements(index, row, digested, condition, left_out):
         value = "ROW(%s)::text" % columns
     else:
         value = "t::text"
-    group = "0"
-    chunk = "0"
+    group, number, early, chunk = "0", "NULL::bigint", "true", "0"
     lines = []
     if row["key"]:
         lines.append(
@@ -137,12 +139,16 @@ def table_statements(index, row, digested, condition, left_out):
                 k=quote(row["key"]), n=_digests.GROUPS, s=source
             )
         )
-        group, chunk = "t.%s / :chunk" % quote(row["key"]), ":chunk"
+        number, chunk = "t." + quote(row["key"]), ":chunk"
+        group = number + " / :chunk"
+        early = "true" if until is None else "%s <= %d" % (number, until)
     lines.append(
         "SELECT json_build_object('is', 'rows', 'i', {i}, 'chunk', {c}, 'n', COALESCE(sum(n), 0), 'parts', "
-        "COALESCE(json_agg(json_build_array(g, n, s::text) ORDER BY g), '[]')) FROM"
-        " (SELECT g, count(*) AS n, sum(('x' || left(h, 16))::bit(64)::bigint::numeric) AS s"
-        " FROM (SELECT {g} AS g, md5({v}) AS h FROM {f} t{w}) a GROUP BY g) b;".format(i=index, c=chunk, g=group, v=value, f=source, w=where)
+        "COALESCE(json_agg(json_build_array(g, n, s::text, m, e) ORDER BY g, e), '[]')) FROM"
+        " (SELECT g, e, count(*) AS n, max(k) AS m, sum(('x' || left(h, 16))::bit(64)::bigint::numeric) AS s"
+        " FROM (SELECT {g} AS g, {k} AS k, {e} AS e, md5({v}) AS h FROM {f} t{w}) a GROUP BY g, e) b;".format(
+            i=index, c=chunk, g=group, k=number, e=early, v=value, f=source, w=where
+        )
     )
     return lines
 
@@ -262,7 +268,10 @@ def _database(system, cluster, label, database, rules):
                 if not fits:
                     system.skip(subject, "%d bytes are more than the limit: its rows were counted, their content was not digested" % row["bytes"])
                 item["key"] = escape(row["key"] or "") if fits else ""
-                script += table_statements(index, row, fits, condition, left_out)
+                top = _digests.until(system, subject) if item["key"] else None
+                if top is not None:
+                    item["earlier"] = top
+                script += table_statements(index, row, fits, condition, left_out, top)
             elif row["kind"] == "S":
                 script.append(
                     "SELECT json_build_object('is', 'sequence', 'i', %d, 'value', last_value) FROM %s.%s;" % (index, quote(row["schema"]), quote(row["name"]))
@@ -293,7 +302,7 @@ def _fill(tables, answers, said):
         elif row["is"] == "rows":
             item["rows"] = int(row["n"])
             if "parts" in row:
-                item.update(chunk=int(row["chunk"]), parts=row["parts"])
+                item.update(_digests.contents(row["parts"], item.pop("earlier", None)), chunk=int(row["chunk"]))
     lost = [i for i in range(len(tables)) if i not in answered]
     words = [line for line in said.splitlines() if "ERROR" in line or "FATAL" in line]
     for index in lost:

@@ -113,7 +113,7 @@ def read_file(system, path, subject, rules):
     server = {"kind": "database", "path": escape(path)}
     try:
         with opened(system, path) as connection:
-            return dict(_tables(connection, subject, server, rules))
+            return dict(_tables(system, connection, subject, server, rules))
     except IntactError as exc:
         return {subject: dict(server, error=str(exc))}
     except sqlite3.Error as exc:
@@ -125,7 +125,7 @@ def _state(system, path):
     return status and (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _tables(connection, subject, server, rules):
+def _tables(system, connection, subject, server, rules):
     # bytes as they are stored: text that is not UTF-8 must not raise
     connection.text_factory = bytes
     check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -142,7 +142,7 @@ def _tables(connection, subject, server, rules):
             continue
         item = dict(inside, structure=definition)
         try:
-            item.update(_rows(connection, server["path"], name, rules))
+            item.update(_rows(connection, server["path"], name, rules, _digests.until(system, "%s#%s" % (subject, escape(name)))))
         except sqlite3.OperationalError as exc:
             # a virtual table whose extension Python does not have: its shadow tables are read as tables
             if "no such module" not in str(exc):
@@ -151,7 +151,7 @@ def _tables(connection, subject, server, rules):
         yield "%s#%s" % (subject, escape(name)), item
 
 
-def _rows(connection, path, name, rules):
+def _rows(connection, path, name, rules, until):
     quoted = '"%s"' % name.replace('"', '""')
     columns = [row[1].decode("utf-8", "surrogateescape") for row in connection.execute("PRAGMA table_info(%s)" % quoted)]
     condition, left_out, counted = _digests.volatile("%s.%s" % (path, name), columns, rules)
@@ -165,6 +165,7 @@ def _rows(connection, path, name, rules):
     except sqlite3.OperationalError:
         keys = ""
         cursor = connection.execute("SELECT 0, %s FROM %s%s" % (wanted, quoted, where))
+    until = until if keys else None
     top = (connection.execute("SELECT MAX(rowid) FROM %s" % quoted).fetchone()[0] or 0) if keys else 0
     chunk = 1
     while top // chunk >= _digests.GROUPS:
@@ -172,12 +173,15 @@ def _rows(connection, path, name, rules):
     parts = {}
     for row in cursor:
         value = int.from_bytes(hashlib.md5(repr(row[1:]).encode()).digest()[:8], "big")
-        part = parts.setdefault(row[0] // chunk if keys else 0, [0, 0])
+        early = until is None or row[0] <= until
+        part = parts.setdefault((row[0] // chunk if keys else 0, early), [0, 0, None])
         part[0] += 1
         part[1] += value
-    return {
-        "rows": sum(p[0] for p in parts.values()),
-        "chunk": chunk if keys else 0,
-        "key": keys,
-        "parts": [[g, p[0], str(p[1])] for g, p in sorted(parts.items())],
-    }
+        if keys:
+            part[2] = row[0] if part[2] is None else max(row[0], part[2])
+    return dict(
+        _digests.contents([(group,) + tuple(part) + (early,) for (group, early), part in parts.items()], until),
+        rows=sum(part[0] for part in parts.values()),
+        chunk=chunk if keys else 0,
+        key=keys,
+    )

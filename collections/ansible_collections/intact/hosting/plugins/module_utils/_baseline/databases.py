@@ -232,7 +232,7 @@ def _changed(subject, old, new, before):
             if word in ("added", "grown"):
                 out.remedy = "nothing, if customers were writing at the time"
             return [out]
-    ignored = {"rows", "parts", "chunk", "key", "version", "known", "stored", "unit", "value"}
+    ignored = {"rows", "parts", "chunk", "key", "top", "earlier", "version", "known", "stored", "unit", "value"}
     differ = [(a, o, n) for _s, _c, a, o, n in _compare.differences({subject: old}, {subject: new}, ignored)]
     if not differ:
         return []

@@ -19,18 +19,17 @@ from ansible_collections.intact.hosting.plugins.module_utils._system import Syst
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 
 
-def table(rows, chunk=None, key="id"):
-    """A table item as a server would digest it; rows: {id: content}."""
+def table(rows, chunk=None, key="id", until=None):
+    """A table item as a server would digest it; rows: {id: content}, until: the highest id of the earlier look, where it is known."""
     top = max(rows, default=0)
     if chunk is None:
         chunk = 1
         while top // chunk >= _digests.GROUPS:
             chunk *= 2
-    parts = {}
-    for number, content in rows.items():
-        part = parts.setdefault(number // chunk if chunk else 0, [0, 0])
-        part[0] += 1
-        part[1] += int(hashlib.md5(("%s|%s" % (number, content)).encode()).hexdigest()[:16], 16)
+    digests = [
+        (n // chunk if chunk else 0, 1, int(hashlib.md5(("%s|%s" % (n, content)).encode()).hexdigest()[:16], 16), n, until is None or n <= until)
+        for n, content in rows.items()
+    ]
     return {
         "kind": "table",
         "database": "shop",
@@ -40,7 +39,7 @@ def table(rows, chunk=None, key="id"):
         "rows": len(rows),
         "chunk": chunk,
         "key": key,
-        "parts": [[g, n, str(t)] for g, (n, t) in sorted(parts.items())],
+        **_digests.contents(digests, until),
     }
 
 
@@ -61,9 +60,33 @@ ROWS = {n: "row %d" % n for n in range(1, 1001)}
 )
 def test_judge_tells_what_happened_and_where(change, kind, words):
     rows = {**ROWS, **change}
-    verdict = _digests.judge(table(ROWS), table({k: v for k, v in rows.items() if v is not None}))
+    verdict = _digests.judge(table(ROWS), table({k: v for k, v in rows.items() if v is not None}, until=1000))
     assert (verdict and verdict[0]) == kind
     assert words in (verdict[1] if verdict else "")
+
+
+@pytest.mark.parametrize(
+    ("change", "informed", "blind"),
+    [
+        # ids 992 to 1007 are one range
+        ({1001: "new"}, "added", "grown"),
+        ({1001: "new", 1000: "other"}, "rewritten", "grown"),
+        ({1001: "new", 1002: "new", 999: None}, "rewritten", "grown"),
+        ({1001: "new", 999: None, 2000: "new"}, "rewritten", "rewritten"),
+        ({1024: "new"}, "added", "added"),
+        ({1024: "new", 1000: "other"}, "rewritten", "rewritten"),
+    ],
+)
+def test_an_old_row_that_changed_beside_new_ones_is_never_only_a_note(change, informed, blind):
+    rows = {k: v for k, v in {**ROWS, **change}.items() if v is not None}
+    assert _digests.judge(table(ROWS), table(rows, until=1000))[0] == informed
+    assert _digests.judge(table(ROWS), table(rows))[0] == blind
+    # a look that was told of another document than it is compared with
+    assert _digests.judge(table(ROWS), table(rows, until=998))[0] == blind
+
+
+def test_the_first_rows_of_an_empty_table():
+    assert _digests.judge(table({}), table(dict.fromkeys(range(1, 200), "new")))[0] == "added"
 
 
 def test_two_equal_rows_do_not_cancel_out():
@@ -147,7 +170,7 @@ def mariadb(digests):
 
 
 def test_capture_of_mariadb_from_recorded_answers():
-    found = databases.capture(mariadb("rows\t0\t2\npart\t0\t1\t1\t1\t77\npart\t0\t1\t2\t1\t88\nend"))
+    found = databases.capture(mariadb("rows\t0\t2\npart\t0\t1\t1\t1\t77\t1\t1\npart\t0\t1\t2\t1\t88\t2\t1\nend"))
     items = found["items"]
     orders = items["mariadb:shop.orders"]
     assert orders["rows"] == 2 and orders["parts"] == [[1, 1, "77"], [2, 1, "88"]] and orders["key"] == "id" and "error" not in orders
@@ -159,9 +182,9 @@ def test_capture_of_mariadb_from_recorded_answers():
     assert found["summary"]["rows"] == 2
 
 
-@pytest.mark.parametrize("digests", ["rows\t0\t2\npart\t0\t1\t1\t1\t77\nend", "end"])
+@pytest.mark.parametrize("digests", ["rows\t0\t2\npart\t0\t1\t1\t1\t77\t1\t1\nend", "end"])
 def test_a_table_that_is_not_read_whole_is_an_error_of_that_table(digests):
-    before, after = databases.capture(mariadb("rows\t0\t2\npart\t0\t1\t1\t2\t77\nend")), databases.capture(mariadb(digests))
+    before, after = databases.capture(mariadb("rows\t0\t2\npart\t0\t1\t1\t2\t77\t2\t1\nend")), databases.capture(mariadb(digests))
     assert [(f.id, f.subject) for f in databases.compare(before, after)] == [("databases.unread", "mariadb:shop.orders")]
 
 
@@ -212,7 +235,12 @@ def shelf(tmp_path):
 
         read, lstat, listdir, exists = System.read, System.lstat, System.listdir, System.exists
 
-    return tmp_path, connection, lambda: databases.capture(Host(options={"sqlite_trees": [str(tmp_path)]}))
+    def capture(earlier=None):
+        host = Host(options={"sqlite_trees": [str(tmp_path)]})
+        host.earlier = earlier or {}
+        return databases.capture(host)
+
+    return tmp_path, connection, capture
 
 
 def test_sqlite_is_read_without_a_trace_and_with_its_log(shelf):
@@ -227,6 +255,37 @@ def test_sqlite_is_read_without_a_trace_and_with_its_log(shelf):
     connection.commit()
     (finding,) = databases.compare(first, capture())
     assert (finding.id, finding.subject) == ("databases.rows.changed", subject) and "rowid 0 to 7" in finding.evidence
+
+
+def test_sqlite_rows_below_new_ones(shelf):
+    _directory, connection, capture = shelf
+    connection.execute("DELETE FROM notes WHERE id = 399")
+    connection.commit()
+    first = capture()
+    connection.execute("INSERT INTO notes VALUES (399, 'new', NULL, 1)")
+    connection.commit()
+    assert [f.id for f in databases.compare(first, capture(first))] == ["databases.rows.added"]
+    assert [f.id for f in databases.compare(first, capture())] == ["databases.rows.grown"]
+    connection.execute("UPDATE notes SET t = 'other' WHERE id = 398")
+    connection.commit()
+    assert [f.id for f in databases.compare(first, capture(first))] == ["databases.rows.rewritten"]
+
+
+def test_servers_are_asked_for_the_rows_up_to_the_earlier_top():
+    columns = [{"name": "id", "kind": "int", "octets": 0, "generated": False}]
+    assert "`id` <= 41 AS e" in _mysql.digest_statements(0, "s", "t", columns, "id", "", set(), 41)[-1]
+    row = {"schema": "s", "name": "t", "kind": "r", "key": "id", "columns": [["id"]]}
+    assert 't."id" <= 41 AS e' in _postgresql.table_statements(0, row, True, "", set(), 41)[-1]
+
+
+def test_a_later_look_at_mariadb_sums_what_was_there_before():
+    first = databases.capture(mariadb("rows\t0\t2\npart\t0\t2\t0\t1\t77\t1\t1\npart\t0\t2\t1\t1\t88\t2\t1\nend"))
+    assert first["items"]["mariadb:shop.orders"]["top"] == 2 and "earlier" not in first["items"]["mariadb:shop.orders"]
+    later = mariadb("rows\t0\t3\npart\t0\t2\t0\t1\t77\t1\t1\npart\t0\t2\t1\t1\t88\t2\t1\npart\t0\t2\t1\t1\t9\t3\t0\nend")
+    later.earlier = first
+    orders = databases.capture(later)["items"]["mariadb:shop.orders"]
+    assert orders["parts"] == [[0, 1, "77"], [1, 2, "97"]] and orders["earlier"] == [2, 2, "165"] and "error" not in orders
+    assert [f.id for f in databases.compare(first, {"items": dict(first["items"], **{"mariadb:shop.orders": orders})})] == ["databases.rows.added"]
 
 
 def test_sqlite_file_that_is_gone_or_broken_is_one_finding(shelf):
@@ -268,7 +327,8 @@ def mutate(items):
         ({}, []),
         ({"mariadb": {"version": "11.8.3"}}, []),
         ({"mariadb:shop.orders": table({**ROWS, 500: "other"})}, [("databases.rows.changed", "blocker", "mariadb:shop.orders")]),
-        ({"mariadb:shop.orders": table({**ROWS, 1001: "n"})}, [("databases.rows.added", "info", "mariadb:shop.orders")]),
+        ({"mariadb:shop.orders": table({**ROWS, 1001: "n"}, until=1000)}, [("databases.rows.added", "info", "mariadb:shop.orders")]),
+        ({"mariadb:shop.orders": table({**ROWS, 1001: "n"})}, [("databases.rows.grown", "warning", "mariadb:shop.orders")]),
         ({"mariadb:shop.orders": None}, [("databases.table.missing", "blocker", "mariadb:shop.orders")]),
         ({"mariadb:shop.orders": {"engine": "MyISAM"}}, [("databases.table.changed", "warning", "mariadb:shop.orders")]),
         ({"mariadb:shop.orders": {"structure": "other", "parts": []}}, [("databases.structure.changed", "blocker", "mariadb:shop.orders")]),
