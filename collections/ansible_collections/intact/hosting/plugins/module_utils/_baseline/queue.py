@@ -7,29 +7,44 @@
 
 from __future__ import annotations
 
+import collections
+import datetime
 import json
 import re
+import time
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 SECTION = "queue"
-SENT = re.compile(r"postfix\S*/\w+\[\d+\]: ([0-9A-Za-z]{6,20}): .*\bstatus=(sent|bounced|expired)\b")
+SENT = re.compile(r"postfix\S*/\w+\[\d+\]: ([0-9A-Za-z]{6,20}): (?:to=<([^>]*)>)?.*\bstatus=(sent|bounced|expired)\b")
 DELETED = re.compile(r"postfix\S*/postsuper\[\d+\]: ([0-9A-Za-z]{6,20}): removed")
 EXIM_GONE = re.compile(r" ([0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}) Completed")
 KEPT = 20000
+KEPT_OF_ONE = 20
+GONE = ("sent", "bounced", "expired")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+ISO = re.compile(r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?")
 
 
 def capture(system):
-    """Items by queue id. Beside them "left": {queue id: sent | bounced | expired | deleted} from the newest part of the mail log (option log_bytes)."""
+    """Items by queue id. Beside them "looked" (when, seconds since 1970) and "left": {queue id: [[when or null, sent | bounced | expired | deleted,
+    recipient or ""], ...]} from the newest part of the mail log (option log_bytes)."""
+    looked = int(time.time())
     if system.which("postqueue"):
         items, server = _postfix(system), "postfix"
     elif system.which("exim4") or system.which("exim"):
         items, server = _exim(system, "exim4" if system.which("exim4") else "exim"), "exim"
     else:
         return None
-    return {"items": items, "server": server, "left": _left(system), "summary": {"messages": len(items), "bytes": sum(i["size"] for i in items.values())}}
+    return {
+        "items": items,
+        "server": server,
+        "looked": looked,
+        "left": _left(system, time.time()),
+        "summary": {"messages": len(items), "bytes": sum(i["size"] for i in items.values())},
+    }
 
 
 def _postfix(system):
@@ -89,8 +104,33 @@ def classify(reasons):
     return "other" if text else ""
 
 
-def _left(system):
-    """Queue ids that left the queue lately, and how."""
+def moment(line, now):
+    """Seconds since 1970 of a log line's beginning (journalctl's short-unix, ISO 8601, or "Nov 22 13:07:02" in local time), or None."""
+    unix = re.match(r"^(\d{9,11})\.\d+ ", line)
+    if unix:
+        return int(unix.group(1))
+    try:
+        iso = ISO.match(line)
+        if iso:
+            day, clock, zone = iso.groups()
+            if zone:
+                return int(datetime.datetime.strptime("%s %s %s" % (day, clock, zone.replace("Z", "+0000")), "%Y-%m-%d %H:%M:%S %z").timestamp())
+            return int(time.mktime(time.strptime("%s %s" % (day, clock), "%Y-%m-%d %H:%M:%S")))
+        words = line[:15].split()
+        if len(words) == 3 and words[0] in MONTHS:
+            this_year = time.localtime(now).tm_year
+            for year in (this_year, this_year - 1):
+                # no year is written: the newest that does not lie ahead
+                at = time.mktime(time.strptime("%d-%02d-%s %s" % (year, MONTHS.index(words[0]) + 1, words[1], words[2]), "%Y-%m-%d %H:%M:%S"))
+                if at < now + 86400:
+                    return int(at)
+    except (ValueError, OverflowError):
+        pass
+    return None
+
+
+def _left(system, now):
+    """What the log says of queue ids that left the queue, oldest first."""
     limit, left = int(system.options.get("log_bytes", 32 * 2**20)), {}
     text = ""
     for path in ("/var/log/mail.log.1", "/var/log/mail.log", "/var/log/exim4/mainlog.1", "/var/log/exim4/mainlog"):
@@ -98,31 +138,48 @@ def _left(system):
             text += (system.read(path) or b"")[-limit:].decode("utf-8", "replace")
     if system.which("journalctl"):
         # Debian 12 and later write no mail.log unless rsyslog is installed
-        argv = ["journalctl", "-q", "--no-pager", "-o", "short", "-n", "200000", "-S", "-7d", "--facility", "mail"]
+        argv = ["journalctl", "-q", "--no-pager", "-o", "short-unix", "-n", "200000", "-S", "-7d", "--facility", "mail"]
         text += system.run(argv, check=False, timeout=60).text[-limit:]
     for line in text.splitlines():
-        match = SENT.search(line)
-        if match:
-            left[match.group(1)] = match.group(2)
-            continue
-        match = DELETED.search(line)
-        if match:
-            left[match.group(1)] = "deleted"
-            continue
-        match = EXIM_GONE.search(line)
-        if match:
-            left[match.group(1)] = "sent"
+        for pattern in (SENT, DELETED, EXIM_GONE):
+            match = pattern.search(line)
+            if match:
+                to, how = match.groups()[1:] if pattern is SENT else ("", "deleted" if pattern is DELETED else "sent")
+                event = [moment(line, now), how, escape(to or "")]
+                events = left.pop(match.group(1), [])  # an id that is spoken of again is new
+                left[match.group(1)] = (events + [event] if event not in events else events)[-KEPT_OF_ONE:]
+                break
     return dict(list(left.items())[-KEPT:])
+
+
+def _how(queue_id, item, before, after):
+    """How a message left the queue: of what the log says of its id, only what came after the earlier look and is about one of its recipients.
+
+    Postfix gives short ids out again soon: older lines, and those about others, are another message's. So is a line without a readable time.
+    """
+    since = max(before.get("looked") or 0, item["arrived"])
+    to = {address.lower() for address in item["recipients"]}
+    events = after.get("left", {}).get(queue_id, [])
+    events = [(how, whom.lower()) for at, how, whom in events if at is not None and at >= since and (not whom or whom.lower() in to)]
+    gone = [(how, whom) for how, whom in events if how in GONE]
+    if len(gone) < len(events) and not to <= {whom for _word, whom in gone} and all(whom for _word, whom in gone):
+        return "deleted"  # before all of its recipients had it
+    return gone[-1][0] if gone else ""
 
 
 def compare(before, after):
     """A finding for each message that left the queue without the log saying that it was sent or returned; one for the queue when many did."""
-    old, new, left = before.get("items", {}), after.get("items", {}), after.get("left", {})
+    old, new = before.get("items", {}), after.get("items", {})
     out, lost = [], []
-    # postsuper gives a message another id when its file got another inode: known by what it is
-    same = {_identity(item) for item in new.values()}
+    stayed = {queue_id for queue_id, item in old.items() if queue_id in new and _stayed(item, new[queue_id])}
+    # postsuper gives a message another id when its file got another inode: known by what it is, each one once
+    moved = collections.Counter(_identity(item) for queue_id, item in new.items() if queue_id not in stayed)
     for queue_id, item in sorted(old.items()):
-        if queue_id not in new and _identity(item) not in same and left.get(queue_id) not in ("sent", "bounced", "expired"):
+        if queue_id in stayed or _how(queue_id, item, before, after) in GONE:
+            continue
+        if moved[_identity(item)]:
+            moved[_identity(item)] -= 1
+        else:
             lost.append(queue_id)
     if len(lost) > 3:
         samples = "; ".join("%s %s" % (queue_id, _shown(old[queue_id])) for queue_id in lost[:5])
@@ -131,7 +188,7 @@ def compare(before, after):
         )
     else:
         for queue_id in lost:
-            why = "deleted with postsuper" if left.get(queue_id) == "deleted" else "the mail log knows nothing of its delivery"
+            why = "deleted with postsuper" if _how(queue_id, old[queue_id], before, after) == "deleted" else "the mail log knows nothing of its delivery"
             out.append(
                 _finding(
                     "message.lost",
@@ -161,6 +218,11 @@ def compare(before, after):
 
 def _identity(item):
     return item["sender"], tuple(item["recipients"]), item["arrived"], item["size"]
+
+
+def _stayed(was, now):
+    """Whether an id still names the same message: recipients leave one by one, its sender and its arrival stay."""
+    return (was["sender"], was["arrived"]) == (now["sender"], now["arrived"])
 
 
 def _shown(item):

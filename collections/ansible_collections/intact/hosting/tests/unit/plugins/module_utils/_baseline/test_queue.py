@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -46,7 +47,8 @@ def test_messages_as_postfix_lists_them():
     assert found["summary"] == {"messages": 1, "bytes": 462}
 
 
-LOG = "Nov 22 12:00:01 web1 postfix/%s[12]: E1A9C26400D: %s\n"
+LOG = "%d.123456 web1 postfix/%%s[12]: E1A9C26400D: %%s\n" % (time.time() + 60)
+SENT = "to=<kim@deadend.test>, relay=mx, status=sent (250 ok)"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,16 @@ LOG = "Nov 22 12:00:01 web1 postfix/%s[12]: E1A9C26400D: %s\n"
         ([entry("E1A9C26400D", reason="timed out")], "", []),
         ([], LOG % ("smtp", "to=<kim@deadend.test>, relay=mx, status=sent (250 ok)"), []),
         ([], LOG % ("bounce", "x, status=bounced (no such user)"), []),
+        ([], LOG % ("qmgr", "from=<editor@northwind.test>, status=expired, returned to sender"), []),
+        ([], LOG % ("smtp", SENT.replace("kim", "Kim")), []),
+        # the id was another message's, or is now
+        ([], LOG % ("smtp", SENT.replace("kim", "somebody")), ["queue.message.lost"]),
+        ([], "1700000000.000001 web1 postfix/smtp[12]: E1A9C26400D: %s\n" % SENT, ["queue.message.lost"]),
+        ([], "web1 postfix/smtp[12]: E1A9C26400D: %s\n" % SENT, ["queue.message.lost"]),
+        ([entry("E1A9C26400D", arrived=2)], "", ["queue.message.lost"]),
+        ([entry("E1A9C26400D", arrived=2)], LOG % ("smtp", SENT), []),
+        # sent, then its id was given to another, which was deleted
+        ([], LOG % ("smtp", SENT) + LOG % ("smtp", SENT.replace("kim", "somebody")) + LOG % ("postsuper", "removed"), []),
         ([], "", ["queue.message.lost"]),
         ([], LOG % ("smtp", "to=<kim@deadend.test>, status=deferred (refused)"), ["queue.message.lost"]),
         ([], LOG % ("postsuper", "removed"), ["queue.message.lost"]),
@@ -69,6 +81,47 @@ def test_a_message_that_is_not_there_any_more(after, log, expected):
     for finding in found:
         assert finding.subject == "E1A9C26400D from editor@northwind.test to kim@deadend.test"
         assert ("postsuper" in finding.evidence) == ("postsuper" in log)
+
+
+def test_of_two_equal_messages_one_is_lost():
+    found = queue.compare(capture(entry("AAAAAAAAAAA"), entry("BBBBBBBBBBB")), capture(entry("BBBBBBBBBBB")))
+    assert [f.subject.split()[0] for f in found] == ["AAAAAAAAAAA"]
+    assert queue.compare(capture(entry("AAAAAAAAAAA"), entry("BBBBBBBBBBB")), capture(entry("CCCCCCCCCCC"), entry("DDDDDDDDDDD"))) == []
+
+
+def test_a_message_that_reached_one_of_its_recipients_before_is_not_sent():
+    # the line is older than the earlier look, though newer than the message
+    before = capture(entry("E1A9C26400D"))
+    before["looked"] += 120
+    assert [f.id for f in queue.compare(before, capture(log=LOG % ("smtp", SENT)))] == ["queue.message.lost"]
+
+
+def test_a_message_that_was_deleted_before_all_recipients_had_it():
+    two = json.loads(entry("E1A9C26400D"))
+    two["recipients"].append({"address": "max@deadend.test", "delay_reason": ""})
+    (finding,) = queue.compare(capture(json.dumps(two)), capture(log=LOG % ("smtp", SENT) + LOG % ("postsuper", "removed")))
+    assert "deleted with postsuper" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("1795352681.123456 web1 postfix/smtp[1]: x", 1795352681),
+        ("2026-11-22T13:04:41.123456+00:00 web1 postfix/smtp[1]: x", 1795352681),
+        ("2026-11-22T14:04:41+01:00 web1 x", 1795352681),
+        ("Nov 22 13:04:41 web1 postfix/smtp[1]: x", 1795352681),
+        ("Dec  1 13:04:41 web1 postfix/smtp[1]: x", 1795352681 - 356 * 86400),
+        ("2026-11-22 13:04:41 1t5C6f-0000c8-00 Completed", 1795352681),
+        ("2026-11-22 14:04:41.123 +0100 1t5C6f-0000c8-00 Completed", 1795352681),
+        ("Nov 99 13:04:41 x", None),
+        ("web1 postfix/smtp[1]: x", None),
+        ("", None),
+    ],
+)
+def test_when_a_log_line_was_written(monkeypatch, line, expected):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert queue.moment(line, 1795352700) == expected
 
 
 def test_a_whole_queue_that_vanished_is_one_finding():
