@@ -13,6 +13,8 @@ description:
   - A flight is one maintenance of one host, with an append-only journal in its directory below O(root).
   - Opening continues the flight that is already open on the host, so that an interrupted run is continued and not started anew.
   - A host has one open flight at most. An open flight of another O(kind) is refused.
+extends_documentation_fragment:
+  - intact.hosting.reconnect
 author:
   - Intact contributors (@intact-project)
 attributes:
@@ -221,6 +223,7 @@ def main():
             verdict=dict(type="str", choices=["intact", "loss", "failed", "rolled-back"]),
             note=dict(type="str", default=""),
             root=dict(type="path", default=_flight.FLIGHTS),
+            reconnect_seconds=dict(type="int", default=0),
         ),
         required_if=[("state", "closed", ["verdict"])],
         supports_check_mode=True,

@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Reads the flights that are kept on the host. Without O(flight_id) it tells of the flight that is open, or else of the
     newest one that holds an earlier baseline.
+extends_documentation_fragment:
+  - intact.hosting.reconnect
 author:
   - Intact contributors (@intact-project)
 attributes:
@@ -83,7 +85,11 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 
 def main():
     module = AnsibleModule(
-        argument_spec=dict(flight_id=dict(type="str", default=""), root=dict(type="path", default=_flight.FLIGHTS)),
+        argument_spec=dict(
+            flight_id=dict(type="str", default=""),
+            root=dict(type="path", default=_flight.FLIGHTS),
+            reconnect_seconds=dict(type="int", default=0),
+        ),
         supports_check_mode=True,
     )
     root = module.params["root"]

@@ -112,6 +112,8 @@ attributes:
   diff_mode:
     description: Shows the plan.
     support: full
+extends_documentation_fragment:
+  - intact.hosting.reconnect
 seealso:
   - module: intact.hosting.upgrade_plan_info
   - module: intact.hosting.upgrade_watch
@@ -198,6 +200,7 @@ SPEC = {
     "disks_options": {"type": "dict", "default": {}},
     "hold_before": {"type": "list", "elements": "str", "default": []},
     "settings": {"type": "dict", "default": {}, "options": SETTINGS, "apply_defaults": True},
+    "reconnect_seconds": {"type": "int", "default": 0},
 }
 
 

@@ -20,6 +20,7 @@ options:
     default: ''
 extends_documentation_fragment:
   - intact.hosting.info
+  - intact.hosting.reconnect
 seealso:
   - module: intact.hosting.upgrade_runner
 author: Intact contributors (@intact-project)
@@ -71,7 +72,10 @@ ACTIONS = {"running": "attach", "waiting-reboot": "attach", "done": "nothing", "
 
 def main():
     """Read and tell."""
-    module = AnsibleModule(argument_spec={"flight_id": {"type": "str", "default": ""}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"flight_id": {"type": "str", "default": ""}, "reconnect_seconds": {"type": "int", "default": 0}},
+        supports_check_mode=True,
+    )
     flight = module.params["flight_id"]
     result = {"changed": False, "action": "start", "point_of_no_return": False, "state": {}, "release_path": "", "directory": ""}
     try:
@@ -80,12 +84,13 @@ def main():
             result["directory"] = _state.directory(flight)
             state = _state.load(flight)
             if state:
-                result.update(
-                    state=state,
-                    action=ACTIONS[state["status"]],
-                    point_of_no_return=state["point_of_no_return"],
-                    release_path=_install.read_job(flight)["release_path"]["name"],
-                )
+                result.update(state=state, action=ACTIONS[state["status"]], point_of_no_return=state["point_of_no_return"])
+                try:
+                    result["release_path"] = _install.read_job(flight)["release_path"]["name"]
+                except IntactError:
+                    # Before the point of no return the next start writes another one.
+                    if result["action"] != "continue" or state["point_of_no_return"]:
+                        raise
     except IntactError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     module.exit_json(**result)
