@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import typing
 from types import SimpleNamespace
 
@@ -49,6 +50,21 @@ def places(tmp_path):
         return _state.Memory(state or _state.fresh("f-1"), root, flights)
 
     return SimpleNamespace(root=root, flights=flights, directory=os.path.join(root, "f-1"), path=tmp_path, memory=memory)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """A host whose memory is a dict, which really runs what it is asked to and writes down what it is to keep."""
+
+    def run(argv, **_more):
+        done = subprocess.run(argv, check=True, capture_output=True)
+        return SimpleNamespace(rc=0, text=done.stdout.decode())
+
+    memory = SimpleNamespace(state={"attempts": {}}, journal=lambda *a, **f: None)
+    memory.save = memory.state.update
+    host = SimpleNamespace(log="/log", backups=str(tmp_path / "backup"), notes=[], memory=memory, run=run)
+    host.keep = lambda path, group: host.notes.append(("keep", path))
+    return host
 
 
 @pytest.fixture

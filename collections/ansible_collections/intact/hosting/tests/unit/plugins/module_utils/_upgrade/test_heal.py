@@ -1,0 +1,66 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bringing dpkg back, and giving up."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _heal, _host
+
+
+@pytest.mark.parametrize(
+    ("audit", "updates", "status", "count"),
+    [
+        ("", [], "nginx ii \nphp8.2-fpm rc \n", 0),
+        ("", ["tmp.i"], "", 0),
+        ("The following packages are only half configured\n", [], "", 1),
+        ("", ["0003", "tmp.i"], "", 1),
+        ("", [], "a iU \nb iF \nc iHR\nd ii \n", 1),
+        ("x", ["0001"], "a it \n", 3),
+    ],
+)
+def test_when_dpkg_needs_healing(audit, updates, status, count):
+    assert len(_heal.needed(audit, updates, status)) == count
+
+
+@pytest.mark.parametrize(
+    ("data", "good"),
+    [
+        (b"Package: x\nStatus: install ok unpacked\nDescription: a\n b\n\n", True),
+        (b"", False),
+        (b"\0\0\0\0", False),
+        (b"Package: x\nStat", False),
+        (b"garbage here\n", False),
+    ],
+)
+def test_which_update_files_dpkg_can_read(data, good):
+    assert _heal.parsable(data) is good
+
+
+def test_the_log_names_packages_and_a_full_disk():
+    log = (
+        "dpkg: error processing package dovecot-core (--configure):\n"
+        "dpkg: error processing archive /var/cache/apt/archives/perl-base_5.40_amd64.deb (--unpack):\n"
+        "x: No space left on device\n"
+    )
+    assert _heal.failed_packages(log) == ["dovecot-core", "perl-base"]
+    assert _heal.disk_full(log)
+    assert not _heal.disk_full("fine")
+
+
+def test_the_third_failure_stops_with_the_package_and_the_log(bench):
+    host, log = bench, "dpkg: error processing package mailman3 (--configure):\n installed mailman3 package post-installation script returned 1\n"
+    _heal.judge(host, log, "x")
+    _heal.judge(host, log, "x")
+    with pytest.raises(_host.StageFailure, match="mailman3 failed three times") as caught:
+        _heal.judge(host, log, "x")
+    assert "/log" in caught.value.following
+
+
+def test_a_full_disk_stops_at_once(bench):
+    with pytest.raises(_host.StageFailure, match="full") as caught:
+        _heal.judge(bench, "tar: No space left on device", "x")
+    assert "make room" in caught.value.following

@@ -1,0 +1,65 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stages may do to the host: backups, and package commands that outlive the runner."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host
+
+
+def test_a_new_attempt_keeps_what_is_there_now(places):
+    live = places.path / "sources.list"
+    host = _host.Host(places.directory, str(places.path), places.memory())
+    live.write_text("first")
+    copy = host.keep(str(live), "before")
+    live.write_text("corrected by the operator")
+    host.keep(str(live), "before")
+    assert Path(copy).read_text() == "first"
+    for text in ("second", "third"):
+        live.write_text(text)
+        host.set_aside("before")
+        host.set_aside("never-there")
+        assert Path(host.keep(str(live), "before")).read_text() == text
+    backups = Path(host.backups)
+    assert sorted(p.name for p in backups.iterdir()) == ["before", "before-1", "before-2"]
+    assert Path(copy.replace("/before/", "/before-1/")).read_text() == "first"
+
+
+def test_what_the_runner_starts_goes_on_when_it_is_killed(tmp_path):
+    """A package command writes to files, not to pipes: kill -9 of the runner does not end it."""
+    program = """
+import sys
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host
+class Memory:
+    def progress(self, *words): pass
+host = _host.Host(%r, %r, Memory())
+host.packages(["sh", "-c", "echo one; sleep 2; echo two; echo three >&2; touch %s/whole"], status=False)
+""" % (str(tmp_path), str(tmp_path), str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", program], env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and b"one" not in (tmp_path / "apt.log").read_bytes() if (tmp_path / "apt.log").exists() else True:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while time.monotonic() < deadline and not (tmp_path / "whole").exists():
+        time.sleep(0.05)
+    assert (tmp_path / "apt.log").read_text().splitlines()[1:] == ["one", "two", "three"]
+
+
+def test_progress_is_told_from_apts_status_lines():
+    progress = _host.Progress(3)
+    progress.feed("dlstatus:1:3.5:Retrieving file 1 of 9\npmstatus:libc6:10.2:Unpacking libc6 (amd64)\npmstatus:libc6:20.1:Insta")
+    assert (progress.done, progress.message, progress.percent) == (0, "Unpacking libc6 (amd64)", 3.5)
+    progress.feed(
+        "lled libc6 (amd64)\npmstatus:libc6:20.1:Installed libc6 (amd64)\n"
+        "pmstatus:php8.2-fpm:30:Removed php8.2-fpm (amd64)\npmstatus:x:i386:40:Installed x (i386)\n"
+    )
+    assert progress.done == 3

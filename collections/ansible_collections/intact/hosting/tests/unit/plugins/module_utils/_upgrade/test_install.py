@@ -1,0 +1,56 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The installed runner: whole, and closed to others."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install
+
+
+def test_the_installed_program_is_whole_and_imports_nothing_late(tmp_path):
+    """The files that are installed run by themselves, and a flight with them imports nothing once it has begun."""
+    for relative, text in _install.files().items():
+        path = tmp_path / "runner" / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    program = """
+import sys, json, os
+sys.path.insert(0, %r)
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _runner, _state, _host, _stages, _quiet
+from ansible_collections.intact.hosting.plugins.module_utils import _flight
+_runner.preload()
+known = set(sys.modules)
+class Engine:
+    def __init__(self, host, job): self.host = host
+    def __getattr__(self, name):
+        if name.replace("_", "-") not in _stages.STAGES: raise AttributeError(name)
+        def stage():
+            if name == "minimal": return str(self.host.packages(["sh", "-c", "echo Unpacking"], 3, status=False))
+            if name == "full": raise _host.StageFailure("no", "look")
+            return "ok"
+        return stage
+_runner.ENGINES["x"] = Engine
+_runner._heal.heal = lambda host: []
+_host.Host.systemctl = lambda self, *words, **more: self.run(["true"])
+top = %r
+os.makedirs(top + "/u/f-1")
+json.dump({"flight": "f-1", "release_path": {"target": {"id": "x"}}, "plan": {}, "settings": {}}, open(top + "/u/f-1/job.json", "w"))
+runner = _runner.Runner(top + "/u/f-1", top + "/u", top + "/flights")
+print(runner.go(), sorted(set(sys.modules) - known), [n for n in sys.modules if n.startswith("ansible.")])
+""" % (str(tmp_path / "runner"), str(tmp_path))
+    done = subprocess.run([sys.executable, "-I", "-B", "-c", program], capture_output=True, text=True, check=False, cwd="/")
+    assert done.stdout.strip() == "failed [] []", done.stderr
+
+
+def test_what_is_installed_is_closed_to_others(tmp_path, monkeypatch):
+    """The log of the runner and its job hold what the operator's configuration holds."""
+    monkeypatch.setattr(_install._runner, "UNITS", str(tmp_path))
+    directory = _install.install({"flight": "web1-x", "plan": {}}, str(tmp_path / "upgrade"))
+    modes = {name: os.stat(os.path.join(directory, name)).st_mode & 0o777 for name in ("runner.log", "job.json")}
+    assert modes == {"runner.log": 0o600, "job.json": 0o600}
