@@ -77,6 +77,11 @@ def check_rules(rules):
             raise IntactError("allowed change %s: rename needs from and to" % rule)
 
 
+def still(finding):
+    """Whether a finding tells of what was as bad before: nothing that happened in between explains it, and it explains nothing that did."""
+    return finding.details.get("change") == "still"
+
+
 def _text(value):
     return "" if value is None else value if isinstance(value, str) else str(value)
 
@@ -85,7 +90,10 @@ def allows(rule, finding):
     """Whether a rule allows this finding: every key the rule names must match; strings are shell patterns.
 
     A rule allows differences. What nobody could look at is none: only a waiver, which names it, takes it.
+    What was no better before is none either: only a rule that says "change: still" means it.
     """
+    if still(finding) and rule.get("change") != "still":
+        return False
     if "rename" in rule or rule["section"] != finding.section or finding.details.get("change") in ("unread", "unlooked", "off"):
         return False
     wanted = [(rule.get("id"), finding.id), (rule.get("subject"), finding.subject)]
@@ -172,7 +180,7 @@ def _tells(entry):
 
 def _explains(cause, finding):
     """Whether a cause's covers name a finding; and whether the finding is then as grave as it would be alone (see correlate)."""
-    entries = [entry for entry in cause.covers if covered(entry, finding)]
+    entries = [entry for entry in cause.covers if still(cause) == still(finding) and covered(entry, finding)]
     if cause.severity == "info":
         # A note is read by nobody: it must not hide what somebody has to look at.
         return bool(entries) and finding.severity == "info", False

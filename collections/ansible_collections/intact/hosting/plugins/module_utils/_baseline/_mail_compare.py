@@ -112,6 +112,23 @@ def _table_change(subject, was, now):
                 remedy="rebuild it with postmap, or change its type",
             )
         ]
+    if was and now and now.get("error"):
+        return [
+            finding(
+                "table.unread.before",
+                "warning",
+                subject,
+                "the mail server's table can't be read, nor could it before: its entries were not compared",
+                now["error"],
+                "still",
+                "error",
+                was["error"],
+                now["error"],
+                [now["path"]],
+                remedy="rebuild it with postmap, or take it out of main.cf",
+                covers=[],
+            )
+        ]
     if now is None:
         return [
             finding(
@@ -139,9 +156,25 @@ def _port(subject, was, now):
             ("postfix.service", "postfix@-.service", "exim4.service") if (now or was)["protocol"] == "smtp" else ("dovecot.service", "courier-imap.service")
         )
     ]
-    if now is None or now.get("error"):
+    if now is None or (now.get("error") and was):
         if was.get("error"):
-            return []
+            again = finding(
+                "port.unanswered.before",
+                "warning",
+                subject,
+                "%s does not answer, nor did it before" % was["protocol"].upper(),
+                (now or {}).get("error", "nothing listens"),
+                "still",
+                "error",
+                was["error"],
+                (now or {}).get("error"),
+                paths,
+                check="QF14",
+                remedy="start its service and look at its log",
+                covers=[],
+            )
+            again.covers = [{"section": "tls", "path": "mailport:" + number}]
+            return [again]
         dead = finding(
             "port.unanswered",
             "blocker",
@@ -166,8 +199,10 @@ def _port(subject, was, now):
                 "port.new",
                 "info",
                 subject,
-                "%s answers where it did not before" % now["protocol"].upper(),
-                "",
+                "%s listens where it did not before" % now["protocol"].upper()
+                if now.get("error")
+                else "%s answers where it did not before" % now["protocol"].upper(),
+                now.get("error", ""),
                 "new",
                 "",
                 None,

@@ -99,7 +99,7 @@ def compare(before, after):
         if now is None:
             out.append(_missing(subject, was))
             continue
-        if now["status"] != "installed" and was["status"] != now["status"]:
+        if now["status"] != "installed":
             out.append(_broken(subject, was["status"], now))
         if was["version"] != now["version"] and sort_key(now["version"]) < sort_key(was["version"]):
             out.append(
@@ -174,13 +174,14 @@ def _missing(subject, was):
 
 
 def _broken(subject, was, now):
+    same = was == now["status"]
     return Finding(
-        id="packages.broken",
-        severity="blocker",
+        id="packages.broken.before" if same else "packages.broken",
+        severity="warning" if same else "blocker",
         subject=subject,
         check="QF03",
-        title="the package is in the state %s" % now["status"],
+        title="the package is in the state %s%s" % (now["status"], ", as it was before" if same else ""),
         evidence="before: %s; version %s" % (was, now["version"]),
         remedy="dpkg --configure -a, then apt-get -f install",
-        details=details("changed", "status", was, now["status"]),
+        details=details("still" if same else "changed", "status", was, now["status"]),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details, still
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._dependants import dependants
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
@@ -123,7 +123,7 @@ def _watched(name, unit, enabled):
 
 
 def compare(before, after):
-    """Findings: services.{failed,missing,new}, services.{active,enabled}.changed; one for each unit."""
+    """Findings: services.{failed,missing,new}, services.{active,enabled}.changed, services.failed.before; one for each unit."""
     old, new = before.get("items", {}), after.get("items", {})
     out = []
     for subject in sorted(set(old) | set(new)):
@@ -154,6 +154,21 @@ def _one(subject, was, now):
             "active",
             (was or {}).get("active"),
             "failed",
+        )
+    if now and _still_down(was, now):
+        wanted = starts or was["local"]
+        return _make(
+            "failed.before",
+            "warning" if wanted else "info",
+            subject,
+            "QF06",
+            "does not run, nor did it before: whether it survived can't be told",
+            "before: %s; now: %s%s" % (was["active"], now["active"], " (%s)" % now["result"] if now["result"] else ""),
+            "systemctl status %s; repair it, or disable it when nobody needs it" % subject,
+            "still",
+            "active",
+            was["active"],
+            now["active"],
         )
     if was and not now:
         if not starts and not (ran and owned):
@@ -228,6 +243,13 @@ def _one(subject, was, now):
     return None
 
 
+def _still_down(was, now):
+    """Whether a unit that had failed (or was started again and again) is no better; one that ends its work may have ended it since."""
+    if not was or was["active"] not in ("failed", "activating") or now["active"] == "active":
+        return False
+    return (was["active"] == "failed" and now["active"] == "failed") or was["watched"]
+
+
 def _make(name, severity, subject, check, title, evidence, remedy, change, attribute, before, after, **more):
     return Finding(
         id="services." + name,
@@ -255,6 +277,8 @@ def _boot_change(was, now):
 def _explains(subject, was, now, finding):
     """The start links of a unit; and when it does not run: its listeners and what it answers for."""
     bare = subject.rsplit(".", 1)[0]
+    if still(finding):
+        return dependants(subject)
     links = sorted(set((was or {}).get("links", [])) ^ set((now or {}).get("links", [])))
     out = [{"section": "files", "path": path} for path in links]
     if finding.id != "services.active.changed" or finding.details.get("enabled_before") != finding.details.get("enabled_after"):

@@ -196,6 +196,7 @@ KINDS = [
     ("body.changed", "blocker", "the site serves other content"),
     ("redirect.changed", "blocker", "the site redirects elsewhere"),
     ("ipv6.lost", "blocker", "the site does not answer over IPv6"),
+    ("unanswered.before", "warning", "the site does not work, nor did it before: whether it survived can't be told"),
     ("type.changed", "warning", "the site answers with another content type"),
     ("listen.changed", "blocker", "the site is no longer configured on an address"),
     ("recovered", "info", "the site answers where it did not before"),
@@ -221,20 +222,31 @@ def _site(name, old, new):
         if kind in seen:
             told = ["%s: %s" % pair for other, _sev, _t in KINDS for pair in seen.get(other, []) if other != "markup.changed" or kind == other]
             evidence = "; ".join(told[:6]) + ("; and %d more" % (len(told) - 6) if len(told) > 6 else "")
-            return [_finding(kind, severity, name, title, evidence, "changed", old, new, seen[kind])]
+            change = "still" if kind == "unanswered.before" else "changed"
+            return [_finding(kind, severity, name, title, evidence, change, old, new, seen[kind])]
     return []
 
 
 def judge(was, now):
     """(kind, sentence) for one answer, or (None, "") when it is the same to a visitor."""
     if "error" in now:
-        return (None, "") if "error" in was else ("unanswered", "%s (was %s)" % (now["error"], shown(was)))
+        return ("unanswered.before", "%s, as before" % now["error"]) if "error" in was else ("unanswered", "%s (was %s)" % (now["error"], shown(was)))
     if "error" in was:
+        if now["status"] >= 500:
+            return "unanswered.before", "was %s, is %s" % (was["error"], shown(now))
         return "recovered", "was %s, is %s" % (was["error"], shown(now))
     if was["status"] != now["status"]:
         return "status.changed", "was %s, is %s" % (shown(was), shown(now))
     if was.get("chain") != now.get("chain"):
         return "redirect.changed", "was %s, is %s" % (" then ".join(was.get("chain", ["no redirect"])), " then ".join(now.get("chain", ["no redirect"])))
+    kind, sentence = _page(was, now)
+    if now["status"] >= 500 and kind != "body.changed":
+        return "unanswered.before", "%s, as before" % shown(now)
+    return kind, sentence
+
+
+def _page(was, now):
+    """judge() of two pages with the same status."""
     if was["text"] != now["text"]:
         if "stable" not in was:
             return "body.changed", "was %s, is %s" % (shown(was), shown(now))
@@ -276,7 +288,7 @@ def _finding(kind, severity, name, title, evidence, change, old, new, labels, re
     index = [{"section": "files", "path": root + "/" + file} for root in new["roots"] for file in ("index.html", "index.htm", "index.php")]
     index = index if severity == "blocker" else []
     covers = [{"section": "files", "path": p} for p in sorted(set(old["config"] + new["config"]))] + index
-    if kind in ("unanswered", "missing"):
+    if kind in ("unanswered", "missing", "unanswered.before"):
         covers.append({"section": "tls", "path": "site:" + name})
     shown_before = {label: old["answers"].get(label) for label, _sentence in labels} or None
     shown_after = {label: new["answers"].get(label) for label, _sentence in labels} or None

@@ -203,6 +203,8 @@ KINDS = {
     "chain.broken": ("blocker", "the certificate's chain is no longer complete", "install the intermediate certificates beside it"),
     "protocol.weaker": ("warning", "an older TLS protocol is accepted than before", "compare the service's TLS settings with the backup"),
     "protocol.stricter": ("info", "the oldest TLS protocol is no longer accepted", ""),
+    "unanswered.before": ("warning", "TLS shows no certificate, nor did it before", "look at the service's log and its certificate files"),
+    "expired.before": ("warning", "the certificate has run out, as it had before", "renew it, then reload the service"),
     "recovered": ("info", "TLS answers where it did not before", ""),
 }
 
@@ -232,7 +234,7 @@ def compare(before, after):
                 evidence=evidence,
                 remedy=remedy,
                 check="QF12",
-                details=_compare.details("changed", kind, was_word, now_word, paths=paths, endpoints=subjects),
+                details=_compare.details("still" if kind.endswith(".before") else "changed", kind, was_word, now_word, paths=paths, endpoints=subjects),
                 covers=[{"section": "files", "path": p} for p in paths if p.startswith("/")] + ([{"section": "sites", "path": "tls:" + s} for s in subjects]),
             )
         )
@@ -255,7 +257,7 @@ def compare(before, after):
 def judge(was, now):
     """(kind, before, after in words) of the worst thing that happened to one endpoint, or (None, "", "")."""
     if "error" in now:
-        return (None, "", "") if "error" in was else ("unanswered", "certificate of %s" % was["issuer"], now["error"])
+        return ("unanswered.before", was["error"], now["error"]) if "error" in was else ("unanswered", "certificate of %s" % was["issuer"], now["error"])
     if "error" in was:
         return "recovered", was["error"], "certificate of %s" % now["issuer"]
     if was["key"] != now["key"]:
@@ -269,6 +271,8 @@ def judge(was, now):
     if was["floor"] != now["floor"]:
         stricter = PROTOCOLS.index(now["floor"]) > PROTOCOLS.index(was["floor"])
         return "protocol.stricter" if stricter else "protocol.weaker", was["floor"], now["floor"]
+    if now["expired"]:
+        return "expired.before", "valid until %s" % was["not_after"], "still the same"
     return None, "", ""
 
 

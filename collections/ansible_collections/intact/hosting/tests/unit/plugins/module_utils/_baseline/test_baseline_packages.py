@@ -117,6 +117,11 @@ def test_each_change_of_a_package_is_its_own_finding(step, expected):
     assert told(packages.compare(data, changed(data, step))) == expected
 
 
+def test_a_package_that_was_broken_before_is_still_said():
+    data = changed(packages.capture(host(rows(*SMALL), AUTO)), lambda i: i["nginx"].update(status="half-configured"))
+    assert told(packages.compare(data, data)) == [("packages.broken.before", "warning", "nginx")]
+
+
 def test_a_removal_says_how_it_can_come_back():
     data = packages.capture(host(rows(*SMALL), AUTO))
     assert "in no source" in packages.compare(data, changed(data, lambda i: i.pop("local-tool")))[0].evidence

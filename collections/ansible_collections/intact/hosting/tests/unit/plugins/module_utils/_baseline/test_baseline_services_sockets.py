@@ -84,10 +84,39 @@ def test_each_change_of_a_unit_is_its_own_finding(step, expected):
     assert told(services.compare(data, changed(data, step))) == expected
 
 
-def test_a_unit_that_already_failed_is_not_told_again():
-    before = changed(units("web1-bookworm"), lambda i: i["nginx.service"].update(active="failed"))
-    assert services.compare(before, before) == []
-    assert services.compare(before, units("web1-bookworm")) == []
+@pytest.mark.parametrize(
+    "unit, was, now, expected",
+    [
+        ("nginx.service", "failed", "failed", "warning"),
+        ("nginx.service", "failed", "inactive", "warning"),
+        ("nginx.service", "activating", "activating", "warning"),
+        ("nginx.service", "activating", "inactive", "warning"),
+        ("nginx.service", "failed", "active", None),
+        # one that ends its work: it may have ended it since, and nobody asked for it
+        ("apt-daily.service", "failed", "inactive", None),
+        ("apt-daily.service", "activating", "activating", None),
+        ("apt-daily.service", "failed", "failed", "info"),
+    ],
+)
+def test_a_unit_that_did_not_run_before_either(unit, was, now, expected):
+    before, after = (changed(units("web1-bookworm"), lambda i, state=state: i[unit].update(active=state)) for state in (was, now))
+    assert told(services.compare(before, after)) == ([("services.failed.before", expected, unit)] if expected else [])
+
+
+def test_what_is_as_bad_as_before_explains_nothing_that_happened_and_no_rule_takes_it_by_the_way():
+    data, heard = units("web1-bookworm"), listeners("web1-bookworm")
+    dead = changed(data, lambda i: i["nginx.service"].update(active="failed"))
+    (still,) = services.compare(dead, dead)
+    paths = ["service:nginx.service"]
+    lost = _compare.Finding(id="sites.unanswered", severity="blocker", subject="a.example", title="x", details=_compare.details("changed", paths=paths))
+    same = _compare.Finding(id="sites.unanswered.before", severity="warning", subject="b.example", title="x", details=_compare.details("still", paths=paths))
+    out = _compare.correlate([still, lost, same])
+    assert told(out) == [("services.failed.before", "warning", "nginx.service"), ("sites.unanswered", "blocker", "a.example")]
+    assert [c["subject"] for c in out[0].consequences] == ["b.example"]
+    (stopped,) = services.compare(data, changed(data, lambda i: i["nginx.service"].update(active="inactive")))
+    assert [f.subject for f in _compare.correlate([stopped, same])] == ["nginx.service", "b.example"] and heard
+    assert not _compare.allows({"section": "services", "subject": "nginx.service", "reason": "x"}, still)
+    assert _compare.allows({"section": "services", "subject": "nginx.service", "change": "still", "reason": "x"}, still)
 
 
 def test_running_though_not_enabled_is_a_warning():

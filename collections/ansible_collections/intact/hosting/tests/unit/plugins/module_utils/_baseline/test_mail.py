@@ -270,5 +270,16 @@ def test_ports_that_offer_less(after, expected):
     assert [f.id for f in mail.compare({"items": {"port 587": SMTP}}, new)] == expected
 
 
+MUTE = {"kind": "port", "protocol": "smtp", "error": "no answer in time"}
+
+
+def test_what_did_not_answer_before_either_is_said():
+    items = {"port 587": MUTE, "table /etc/aliases": {"kind": "table", "path": "/etc/aliases", "error": "unsupported type"}}
+    found = mail.compare({"items": items}, {"items": items})
+    assert [(f.id, f.severity) for f in found] == [("mail.port.unanswered.before", "warning"), ("mail.table.unread.before", "warning")]
+    assert [f.id for f in mail.compare({"items": {"port 587": MUTE}}, {"items": {}})] == ["mail.port.unanswered.before"]
+    assert [f.id for f in mail.compare({"items": {}}, {"items": {"port 587": MUTE}})] == ["mail.port.new"]
+
+
 def test_host_without_mail():
     assert mail.capture(FakeSystem()) is None

@@ -251,6 +251,32 @@ def test_one_finding_for_one_site(after, expected, words):
         assert finding.subject == "shop.test" and words in finding.evidence
 
 
+ILL = _http.describe(500, {"content-type": "text/html"}, b"<title>Error</title><p>no database</p>", _http.rules())
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "expected"),
+    [
+        (DEAD, DEAD, [("sites.unanswered.before", "warning")]),
+        (DEAD, {"error": "no answer in time"}, [("sites.unanswered.before", "warning")]),
+        (ILL, ILL, [("sites.unanswered.before", "warning")]),
+        (ILL, dict(ILL, type="text/plain"), [("sites.unanswered.before", "warning")]),
+        (ILL, dict(ILL, text="x"), [("sites.body.changed", "blocker")]),
+        (dict(GOOD, status=404), dict(GOOD, status=404), []),
+        (DEAD, GOOD, [("sites.recovered", "info")]),
+        (DEAD, ILL, [("sites.unanswered.before", "warning")]),
+    ],
+)
+def test_a_site_that_did_not_work_before_either_is_said(was, now, expected):
+    found = sites.compare({"items": {"shop.test": site(a4=was, a6=GOOD)}}, {"items": {"shop.test": site(a4=now, a6=GOOD)}})
+    assert [(f.id, f.severity) for f in found] == expected
+
+
+def test_a_site_that_did_not_work_hides_no_page_that_is_lost_now():
+    (finding,) = sites.compare({"items": {"shop.test": site(a4=DEAD, a6=GOOD)}}, {"items": {"shop.test": site(a4=DEAD, a6=OTHER)}})
+    assert (finding.id, finding.severity, finding.details["change"]) == ("sites.body.changed", "blocker", "changed")
+
+
 def test_names_of_one_virtual_host_are_one_site():
     good, bad = site(a4=GOOD), site(a4=OTHER)
     found = sites.compare({"items": {"shop.test": good, "www.shop.test": good}}, {"items": {"shop.test": bad, "www.shop.test": bad}})

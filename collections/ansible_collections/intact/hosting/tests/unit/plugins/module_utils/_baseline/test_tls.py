@@ -111,6 +111,18 @@ def test_one_certificate_on_many_ports_is_one_finding():
     assert {"section": "files", "path": "/etc/ssl/shop.crt"} in finding.covers
 
 
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"error": "Connection refused", "paths": []}, "tls.unanswered.before"),
+        (dict(ITEM, expired=True), "tls.expired.before"),
+    ],
+)
+def test_what_was_no_better_before_is_said(item, expected):
+    (finding,) = tls.compare({"items": {"shop.test:443": item}}, {"items": {"shop.test:443": item}})
+    assert (finding.id, finding.severity, finding.details["change"]) == (expected, "warning", "still")
+
+
 def test_tls_that_is_no_longer_offered():
     assert [f.id for f in tls.compare({"items": {"port 587": ITEM}}, {"items": {}})] == ["tls.unanswered"]
 
