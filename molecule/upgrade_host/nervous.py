@@ -2,11 +2,13 @@
 # Copyright: Intact contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs upgrade-host.yml, presses Ctrl-C once in each stage that is seen, and starts it again, until it ends by itself.
+"""Runs upgrade-host.yml, presses Ctrl-C once in each stage, and starts it again, until it ends by itself.
 
-nervous.py PROJECT INVENTORY RESULTS: writes RESULTS/interrupts.json [{stage, run, seconds}], each run's output to
-RESULTS/run-N.log. Stages of the controller are recognised by task names in its output, those of the host by the
-progress file that the controller keeps. Ends with the last run's exit code.
+nervous.py PROJECT INVENTORY RESULTS: writes RESULTS/interrupts.json [{stage, run, seconds, held}], each run's output to
+RESULTS/run-N.log. The controller's stages are recognised by task names in its output, the host's by the progress file that
+the controller keeps. Most of the host's stages are shorter than a look at them: the runner is asked to hold before their
+work (distro_upgrade_hold_before) until they were hit, and each new start lets one more of them go. Ends with the last
+run's exit code.
 """
 
 from __future__ import annotations
@@ -19,17 +21,26 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
+
 TASKS = {
     "Look | Take the baseline": "baseline before",
+    "Look | Simulate the upgrade": "plan",
     "Look | Run the checks": "pre-flight checks",
+    "Start | Ask every target once": "observer",
     "Capture | Take the later baseline": "baseline after",
+    "Compare | Ask what a comparison cannot tell": "post-flight checks",
     "Compare | Hold the later baseline": "comparison",
+    "Draw | Report": "report",
 }
-MAX_RUNS = 40
+# Hit in the middle of their work, all others while the runner waits before it.
+AT_WORK = ("bootstrap", "minimal", "full")
+MAX_RUNS = 60
 
 
-def stage_of(log: Path, flights: Path) -> str:
-    """Where the run is: the last task of interest in its output, or the host's stage while the upgrade is watched."""
+def stage_of(log: Path, flights: Path) -> tuple[str, bool]:
+    """(where the run is, whether the host is held there): the last task of interest, or the host's stage while it is watched."""
     text = log.read_text(encoding="utf-8", errors="replace")
     last = text.rfind("\nTASK [")
     task = text[last : text.find("\n", last + 1)] if last >= 0 else ""
@@ -40,8 +51,17 @@ def stage_of(log: Path, flights: Path) -> str:
         except ValueError:
             state = {}
         fresh = newest and newest.stat().st_mtime > log.stat().st_ctime - 60
-        return f"host: {state['stage']}" if fresh and state.get("stage") and state.get("reachable", True) else ""
-    return next((name for words, name in TASKS.items() if words in task), "")
+        name = f"host: {state['stage']}" if fresh and state.get("stage") and state.get("reachable", True) else ""
+        return name, bool(state.get("held"))
+    return next((name for words, name in TASKS.items() if words in task), ""), False
+
+
+def start(project: Path, inventory: Path, flights: Path, log: Path, hold: list[str]) -> subprocess.Popen[bytes]:
+    """The playbook as an operator starts it, in a process group of its own, as a terminal does."""
+    given = json.dumps({"intact_flights_dir": str(flights), "distro_upgrade_hold_before": hold})
+    argv = ["ansible-playbook", f"--inventory={inventory}", "playbooks/upgrade-host.yml", f"--extra-vars={given}"]
+    with log.open("wb") as out:
+        return subprocess.Popen(argv, cwd=project, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
 
 
 def main() -> int:
@@ -50,17 +70,16 @@ def main() -> int:
     done: list[dict[str, object]] = []
     for number in range(1, MAX_RUNS):
         log = results / f"run-{number}.log"
-        argv = ["ansible-playbook", f"--inventory={inventory}", "playbooks/upgrade-host.yml", f"--extra-vars=intact_flights_dir={flights}"]
-        with log.open("wb") as out:
-            run = subprocess.Popen(argv, cwd=project, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        hit = {str(entry["stage"]) for entry in done}
+        hold = [name for name in _stages.ORDER if name not in AT_WORK and f"host: {name}" not in hit]
+        run = start(project, inventory, flights, log, hold)
         begun, pressed = time.monotonic(), ""
         while run.poll() is None:
-            stage = stage_of(log, flights)
-            if stage and stage not in [entry["stage"] for entry in done]:
-                time.sleep(0.7)  # into the stage, not at its edge
+            stage, held = stage_of(log, flights)
+            if stage and stage not in hit and (held or stage.removeprefix("host: ") not in hold):
                 os.killpg(run.pid, signal.SIGINT)
                 pressed = stage
-                done.append({"stage": stage, "run": number, "seconds": round(time.monotonic() - begun, 1)})
+                done.append({"stage": stage, "run": number, "seconds": round(time.monotonic() - begun, 1), "held": held})
                 (results / "interrupts.json").write_text(json.dumps(done))
                 run.wait(timeout=120)
                 break
