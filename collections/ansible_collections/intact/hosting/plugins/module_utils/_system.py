@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import glob
+import grp
 import os
+import pwd
 import socket
 import time
 
@@ -27,7 +29,10 @@ class System:
     options: dict of the section's settings. limits: {"seconds": n, "bytes": n}; 0 is no limit.
     unlooked: filled by the probe through skip(): [{"what": subject, "why": sentence}].
     earlier: the section's data in the document that this look will be compared with, {} where that is not known.
+    root: where / is looked for (see _backup/_rooted.py for another one).
     """
+
+    root = b"/"
 
     def __init__(self, options=None, limits=None, clock=time.monotonic):
         self.options = dict(options or {})
@@ -123,6 +128,20 @@ class System:
     def realpath(self, path):
         """The path with every symbolic link followed, as far as it exists."""
         return os.path.realpath(path)
+
+    def account(self, number):
+        """The name of a user id, or None."""
+        try:
+            return pwd.getpwuid(number).pw_name
+        except KeyError:
+            return None
+
+    def group(self, number):
+        """The name of a group id, or None."""
+        try:
+            return grp.getgrgid(number).gr_name
+        except KeyError:
+            return None
 
     def dial(self, address, port, timeout=10):
         """A connected TCP socket to one of the host's own addresses; raises OSError. The caller closes it."""

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import grp
 import hashlib
 import os
-import pwd
 import stat
 import struct
 
@@ -63,11 +61,12 @@ class Walker:
 
     def tree(self, root):
         """Walk one root (bytes, absolute). A root that is not there gives no items; a root that is a link is followed once."""
-        real = os.path.realpath(root)
-        if real != root and os.path.islink(root):
-            self._record(root, os.lstat(root), {"target": escape(os.readlink(root))})
+        real = os.fsencode(self.system.realpath(os.fsdecode(root)))
+        if real != root and self.system.readlink(os.fsdecode(root)) is not None:
+            target = os.fsencode(self.system.readlink(os.fsdecode(root)))
+            self._record(root, self.system.lstat(os.fsdecode(root)), {"target": escape(target)})
         try:
-            fd = _open_directory(real)
+            fd = open_directory(real, self.system.root)
         except (FileNotFoundError, NotADirectoryError):
             return
         try:
@@ -244,9 +243,9 @@ class Walker:
 
     def _record(self, path, st, extra):
         if str(st.st_uid) not in self.owners:
-            self.owners[str(st.st_uid)] = _account(st.st_uid)
+            self.owners[str(st.st_uid)] = self.system.account(st.st_uid)
         if str(st.st_gid) not in self.groups:
-            self.groups[str(st.st_gid)] = _group(st.st_gid)
+            self.groups[str(st.st_gid)] = self.system.group(st.st_gid)
         item = {"type": KINDS.get(stat.S_IFMT(st.st_mode), "unknown"), "uid": st.st_uid, "gid": st.st_gid}
         if item["type"] != "link":
             item["mode"] = "%04o" % stat.S_IMODE(st.st_mode)
@@ -267,9 +266,9 @@ class Walker:
 
     def privileged(self, root):
         """Record only files that carry set-id bits or a capability: for the system's own program directories."""
-        root = os.path.realpath(root)
+        root = os.fsencode(self.system.realpath(os.fsdecode(root)))
         try:
-            fd = _open_directory(root)
+            fd = open_directory(root, self.system.root)
         except (FileNotFoundError, NotADirectoryError):
             return
         try:
@@ -308,9 +307,9 @@ def _version(st):
     return st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino
 
 
-def _open_directory(path):
-    """Descriptor of an absolute path without links, each component opened without following one."""
-    fd = os.open(b"/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def open_directory(path, below=b"/"):
+    """Descriptor of an absolute path without links, each component opened without following one. below: where / is looked for."""
+    fd = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for part in path.split(b"/"):
         if part:
             try:
@@ -328,20 +327,6 @@ def _open_file(name, parent):
         return os.open(name, flags | os.O_NOATIME, dir_fd=parent)
     except PermissionError:
         return os.open(name, flags, dir_fd=parent)
-
-
-def _account(number):
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return None
-
-
-def _group(number):
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return None
 
 
 def mounts(system):
