@@ -1,0 +1,142 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""What a class held when it was backed up, and whether that can be true: nothing at all, less than expected, much less than before. Pure."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+
+SCHEMA = 1
+DROP = 30
+# An object with fewer things than this comes and goes.
+EMPTIED_FROM = 5
+
+
+def make(klass, job, run, moment, host_id, looked, streams=(), volatile=()):
+    """The document. looked: {sections, counts, objects, excluded, unlooked}."""
+    return {
+        "schema": SCHEMA,
+        "class": klass,
+        "host": job["host"],
+        "host_id": host_id,
+        "run": run,
+        "made": moment,
+        "sections": looked["sections"],
+        "counts": looked["counts"],
+        "objects": looked["objects"],
+        "excluded": looked["excluded"],
+        "unlooked": looked["unlooked"],
+        "volatile": sorted(volatile),
+        "streams": list(streams),
+    }
+
+
+def pack(document):
+    """(bytes as they are stored, sha256 of them). Compressed lightly: digests do not get smaller."""
+    data = json.dumps(document, separators=(",", ":"), sort_keys=True).encode("utf-8", "backslashreplace")
+    packed = gzip.compress(data, 1, mtime=0)
+    return packed, hashlib.sha256(packed).hexdigest()
+
+
+def unpack(data):
+    """The document of pack(), or IntactError."""
+    try:
+        document = json.loads(gzip.decompress(data))
+    except (OSError, EOFError, ValueError) as exc:
+        raise IntactError("this is no manifest: %s" % exc) from exc
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise IntactError("this manifest has schema %s and this release reads %d" % (document.get("schema") if isinstance(document, dict) else None, SCHEMA))
+    return document
+
+
+def judge(manifest, previous, options, expected):
+    """Findings: nothing at all, below the floor, a drop of more than drop_percent in all or emptied in one place, and what could not be read.
+
+    previous: {counts, objects} of the last manifest that was found good, or {}. options: of the class (floor, drop_percent). expected: the count that must not be zero.
+    """
+    klass, counts = manifest["class"], manifest["counts"]
+    out = []
+    if not counts.get(expected):
+        out.append(
+            _finding(
+                "class.empty",
+                klass,
+                "%s: nothing" % klass,
+                "the class is in use and not one of its %s was found" % expected,
+                _told(counts),
+                "see why, or switch the class off",
+            )
+        )
+    for what, least in sorted((options.get("floor") or {}).items()):
+        if counts.get(what, 0) < least:
+            evidence = "%d, the floor is %d" % (counts.get(what, 0), least)
+            out.append(_finding("class.floor", klass, "%s: %s" % (klass, what), "fewer %s than there have to be" % what, evidence, "see where they are"))
+    percent = options.get("drop_percent", DROP)
+    for what, was in sorted((previous.get("counts") or {}).items()):
+        now = counts.get(what, 0)
+        if was >= EMPTIED_FROM and percent and now < was * (100 - percent) / 100.0:
+            evidence = "%d in the last good backup, now %d" % (was, now)
+            out.append(_finding("class.drop", klass, "%s: %s" % (klass, what), "%d %% fewer %s" % (100 - 100 * now // was, what), evidence, ACCEPT))
+    return out + _emptied(manifest, previous, klass) + _unread(manifest, klass)
+
+
+ACCEPT = "see where they are; if it was wanted, waive this once: then the new number is what later backups are held against"
+
+
+def _emptied(manifest, previous, klass):
+    """One finding for each place that held things and holds none, the topmost only."""
+    before, now = previous.get("objects") or {}, manifest["objects"]
+    tops, out = [], []
+    for name in sorted(name for name, count in before.items() if count >= EMPTIED_FROM and not now.get(name)):
+        if tops and name.startswith(tops[-1] + "/"):
+            continue
+        tops.append(name)
+        words = "is empty" if name in now else "is gone"
+        evidence = "%d in the last good backup, now none" % before[name]
+        out.append(_finding("class.empty", klass, "%s: %s" % (klass, name), "%s and held something before" % words, evidence, ACCEPT))
+    return out
+
+
+def _unread(manifest, klass):
+    """What the eyes could not see: it is in no manifest, so no drill will miss it."""
+    out = []
+    for entry in manifest.get("unlooked") or []:
+        out.append(
+            _finding(
+                "source.unreadable",
+                klass,
+                "%s: %s" % (klass, entry["what"]),
+                "could not be looked at",
+                entry["why"],
+                "make it readable, or leave it out with a reason",
+            )
+        )
+    return out
+
+
+def volatile_finding(klass, path, times):
+    """A file that changed each time it was read: its copy may be of no one moment."""
+    return _finding(
+        "source.volatile",
+        klass,
+        "%s: %s" % (klass, path),
+        "changed while it was backed up",
+        "each of the %d times it was read" % times,
+        "back it up by what writes it (a dump), or leave it out with a reason",
+        severity="warning",
+    )
+
+
+def _told(counts):
+    return ", ".join("%d %s" % (number, what) for what, number in sorted(counts.items())) or "nothing was counted"
+
+
+def _finding(name, klass, subject, title, evidence, remedy, severity="blocker"):
+    return Finding(id="backup." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, details={"class": klass})
