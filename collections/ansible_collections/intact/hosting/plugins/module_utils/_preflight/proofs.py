@@ -3,15 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""Is there a proven backup, and a proven export of the control panel: the sockets that those roles plug into (PF33, PF34)."""
+"""Is there a proven backup, and a proven export of the control panel: the sockets that those roles plug into (PF33, PF34).
+
+A drill's document (restore_drill) is judged class by class and repository by repository. A sentence that somebody wrote by hand still counts,
+as nobody else may be able to drill a given backup, but it is told as a warning, and not accepted where signers are configured.
+"""
 
 from __future__ import annotations
 
 import datetime
 
+from ansible_collections.intact.hosting.plugins.module_utils import _proofs
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, parse_time
 
 NEEDED = ("kind", "taken", "host", "digest")
+# Sections of the baseline that tell whether a class of the backup is in use; files and system always are.
+TOLD_BY = {"databases": "databases", "mail": "mail", "lists": "lists"}
 # What keeps its settings to itself, outside of plain configuration files: name -> a path that only it has.
 PANELS = {
     "plesk": "/usr/local/psa/version",
@@ -44,14 +51,14 @@ def judge(proofs, kind, names, hours, now):
     ours = [proof for proof in proofs if proof["kind"] == kind]
     if not ours:
         return None, "no proof document was given"
-    newest = max(ours, key=lambda proof: parse_time(proof["taken"]))
+    newest = max(ours, key=lambda proof: parse_time(proof.get("made") or proof["taken"]))
     if newest["host"] not in names:
         return None, "the proof is about %s, this host is %s" % (newest["host"], " or ".join(names))
-    age = now - parse_time(newest["taken"])
-    if age > datetime.timedelta(hours=hours):
-        return None, "the newest proof is %d hours old (%s), %d are allowed" % (age.total_seconds() // 3600, newest["taken"], hours)
-    if age < datetime.timedelta(minutes=-5):
-        return None, "the proof is from the future: %s" % newest["taken"]
+    if _proofs.shaped(newest):
+        return newest, ""  # its age and result are judged for each class (see _proofs.weaknesses)
+    why = _proofs.late(newest["taken"], hours, now)
+    if why:
+        return None, "the newest proof is " + why
     if str(newest.get("result", "proven")) != "proven":
         return None, "the proof itself says %s" % newest["result"]
     return newest, ""
@@ -66,45 +73,82 @@ def _names(context):
     ]
 
 
-def _judge(context, kind, label, remedy):
+def classes_in_use(context):
+    """Classes that a proof must name: the operator's list, or what the baseline saw on this host. A section that nobody could look at counts as in use."""
+    if context.options.get("proof_classes"):
+        return list(context.options["proof_classes"])
+    found = ["files", "system"]
+    for name, section in sorted(TOLD_BY.items()):
+        seen = context.section(section)
+        items = (seen.get("data") or {}).get("items") or {}
+        held = any(item.get("kind") == "mailbox" for item in items.values()) if name == "mail" else bool(items)
+        if held or seen.get("status") == "failed":
+            found.append(name)
+    if any(context.host.exists(path) for name, path in PANELS.items() if name != "mailman"):
+        found.append("panel")
+    return found
+
+
+def _proven(kind, subject, proof, who=""):
+    evidence = "taken %s, digest %s%s" % (proof["taken"], proof["digest"], ", signed by %s" % who if who else "")
+    return Finding(id="%s.proven" % kind, severity="info", subject=subject, title="proven", evidence=evidence)
+
+
+def _unproven(kind, subject, why, remedy):
+    title = "nobody has proven that it can be restored"
+    return Finding(id="%s.unproven" % kind, severity="blocker", subject=subject, title=title, evidence=why, remedy=remedy)
+
+
+def _weaker(name, subject, title, evidence, remedy):
+    return Finding(id="backup.proof.%s" % name, severity="warning", subject=subject, title=title, evidence=evidence, remedy=remedy)
+
+
+def _choose(context, kind):
+    check_proofs(context.proofs)
     hours = float(context.options.get("proof_max_hours") or 24)
     now = datetime.datetime.now(datetime.timezone.utc)
-    check_proofs(context.proofs)
     proof, why = judge(context.proofs, kind, _names(context), hours, now)
-    subject = label
-    if proof:
-        return [
-            Finding(
-                id="%s.proven" % kind.split(":")[0],
-                severity="info",
-                subject=subject,
-                title="proven",
-                evidence="taken %s, digest %s" % (proof["taken"], proof["digest"]),
-            )
-        ]
-    return [
-        Finding(
-            id="%s.unproven" % kind.split(":")[0],
-            severity="blocker",
-            subject=subject,
-            title="nobody has proven that it can be restored",
-            evidence=why,
-            remedy=remedy,
-        )
-    ]
+    return proof, why, hours, now
 
 
 def backup(context):
-    """PF33: a backup exists, is young, and was read back."""
-    return _judge(
-        context,
-        "backup",
-        context.options.get("inventory_name") or context.host.text("/proc/sys/kernel/hostname").strip(),
-        (
-            "make a backup, restore from it into an empty place and compare; then give its proof in preflight_proofs or as /var/lib/intact/proofs/backup.json "
-            "(kind: backup, taken, host, digest), or waive backup.unproven with a reason"
-        ),
+    """PF33: a backup exists, is young, and was read back: every class in use, from at least two repositories, told by somebody we know."""
+    subject = context.options.get("inventory_name") or context.host.text("/proc/sys/kernel/hostname").strip()
+    remedy = (
+        "make a backup, restore from it into an empty place and compare (drill-restore.yml); then give its proof in preflight_proofs or as "
+        "/var/lib/intact/proofs/backup.json (kind: backup, taken, host, digest), or waive backup.unproven with a reason"
     )
+    proof, why, hours, now = _choose(context, "backup")
+    if proof is None:
+        return [_unproven("backup", subject, why, remedy)]
+    ours = context.host.text("/etc/machine-id").strip()
+    signers, who = str(context.options.get("proof_signers") or ""), ""
+    wrong, weaker = [], []
+    if signers.strip():
+        who, why = _proofs.signer(proof, signers)
+        wrong += [why] if why else []
+    if _proofs.shaped(proof):
+        wrong += _proofs.weaknesses(proof, classes_in_use(context), hours, now, int(context.options.get("proof_repositories") or 2))
+        if ours and proof.get("host_id") and proof["host_id"] != ours:
+            wrong.append("it is about another machine of this name (machine-id %s)" % proof["host_id"])
+        if proof.get("result") != "proven":
+            weaker.append(_weaker("partly", subject, "a part of the drill did not end well", "its result is %s" % proof.get("result"), "read the drill's findings"))
+        if not who:
+            why = "no allowed signers are configured" if proof.get("signature") else "it is not signed"
+            weaker.append(_weaker("unsigned", subject, "who made the proof was not checked", why, "give preflight_proof_signers, and the drill a key"))
+    else:
+        weaker.append(
+            _weaker(
+                "by_hand",
+                subject,
+                "the proof is somebody's word: no drill of ours read this backup back",
+                "it names no repositories and no classes",
+                "drill the backup with drill-restore.yml",
+            )
+        )
+    if wrong:
+        return [_unproven("backup", subject, "; ".join(wrong), remedy)]
+    return [_proven("backup", subject, proof, who)] + weaker
 
 
 def panel(context):
@@ -112,13 +156,12 @@ def panel(context):
     found = []
     for name, path in sorted(PANELS.items()):
         if context.host.exists(path):
-            found += _judge(
-                context,
-                "panel:%s" % name,
-                name,
+            proof, why, _hours, _now = _choose(context, "panel:%s" % name)
+            remedy = (
                 "export %s's settings, read the export back and compare the counts; then give its proof (kind: 'panel:%s') as for the backup, or "
-                "waive panel.unproven with a reason" % (name, name),
+                "waive panel.unproven with a reason" % (name, name)
             )
+            found.append(_proven("panel", name, proof) if proof else _unproven("panel", name, why, remedy))
     return found or [
         Finding(
             id="panel.none",

@@ -1,0 +1,200 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""The drill: what lies in each repository is restored, looked at with the eyes that made its manifest, and compared with it."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import os
+import time
+
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _loading, _looks, _metadata, _rooted, _scratch, _snapshots
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+
+# How far ahead of ours a host's clock may be.
+AHEAD = datetime.timedelta(minutes=5)
+# Changes that tell of the look, not of what was restored. Every other difference is a loss: nothing happened in between.
+NO_LOSS = ("unlooked", "off", "still", "new", "unproven", "")
+
+
+class Drill:
+    """Drills of one host's backups. repositories: {name: what _restic.Restic does: snapshots, dump, restore}. scratch: an entered _scratch.Scratch.
+
+    host: its name in the snapshots. known: {class: {run: manifest sha256}} as the host's own state tells. servers: function(directory) -> _loading.Servers.
+    disturb: for tests, called with (repository, class, tree) after a tree was restored. now: function -> aware datetime.
+    """
+
+    def __init__(self, repositories, scratch, host, known=None, servers=_loading.Servers, clock=time.monotonic, now=None, disturb=None, tell=lambda _line: None):
+        self.repositories, self.scratch, self.host = repositories, scratch, host
+        self.known, self._servers, self._clock = known or {}, servers, clock
+        self._now = now or (lambda: datetime.datetime.now(datetime.timezone.utc))
+        self._disturb, self._tell = disturb or (lambda *_where: None), tell
+        self.findings, self.host_id = [], ""
+        self._manifests = {}
+
+    def run(self, classes=()):
+        """{repository: {"classes": {class: entry}}}; findings are in self.findings. classes: what to drill, all that is there without."""
+        out = {}
+        for repository in sorted(self.repositories):
+            try:
+                found = _snapshots.runs(self.repositories[repository].snapshots(["intact"]), self.host)
+            except IntactError as exc:
+                self._find("backup.repository.unreachable", "blocker", repository, "", "", "its snapshots could not be listed", str(exc), "repair what is named")
+                out[repository] = {"classes": {name: {"result": "failed", "why": str(exc)} for name in classes}}
+                continue
+            out[repository] = {"classes": {name: self._class(repository, name, found.get(name, [])) for name in sorted(classes or found)}}
+            if not classes and not found:
+                self._find("drill.snapshot.missing", "blocker", repository, "", "", "holds no backup of %s at all" % self.host, "", "back the host up")
+        self._hold_manifests_together(out)
+        return out
+
+    def _class(self, repository, name, found):
+        """The proof's entry of one class from one repository."""
+        self._tell("%s: %s" % (repository, name))
+        first = len(self.findings)
+        entry = {"result": "unproven"}
+        try:
+            run = self._choose(repository, name, found)
+            if run is not None:
+                entry.update(run=run.run, snapshot=run.snapshot, taken=_snapshots.moment(run.taken).strftime("%Y-%m-%dT%H:%M:%SZ"))
+                self._read_back(repository, run, entry)
+        except IntactError as exc:
+            self._find("drill.failed", "blocker", repository, name, "", "could not be restored", str(exc), "repair what is named, and drill again")
+        mine = self.findings[first:]
+        entry["findings"] = len(mine)
+        wrong = [finding for finding in mine if finding.severity == "blocker"]
+        if wrong:
+            entry.update(result="failed", why="%s: %s" % (wrong[0].subject, wrong[0].title))
+        elif "manifest" in entry:
+            entry["result"] = "proven"
+        return entry
+
+    def _choose(self, repository, name, found):
+        run, broken = _snapshots.newest(found)
+        for other in broken:
+            self._find(
+                "backup.snapshot.incomplete",
+                "blocker" if run is None else "warning",
+                repository,
+                name,
+                other.run,
+                "this run never came to its end",
+                "it has %d streams and no manifest" % len(other.streams),
+                "see why it was cut, and back up again",
+            )
+        if run is None and not broken:
+            self._find("drill.snapshot.missing", "blocker", repository, name, "", "there is no backup of it", "", "back it up")
+        if run is not None and _snapshots.moment(run.taken) > self._now() + AHEAD:
+            self._find("backup.clock", "blocker", repository, name, run.run, "the backup is from the future", "taken %s" % run.taken, "set the host's clock")
+        return run
+
+    def _read_back(self, repository, run, entry):
+        restic = self.repositories[repository]
+        out = io.BytesIO()
+        restic.dump(run.snapshot, _snapshots.manifest_path(run.name), out)
+        manifest, digest = _snapshots.opened(out.getvalue(), run.name)
+        entry.update(manifest=digest, counts=manifest.get("counts") or {})
+        self._judge_manifest(repository, run, manifest, digest)
+        if not any((data or {}).get("items") for data in manifest["sections"].values()):
+            self._find("backup.class.empty", "blocker", repository, run.name, "", "the manifest holds nothing: nothing was proven", "", "see what was backed up")
+        self.scratch.room(_scratch.size(manifest) + sum(int(stream["bytes"]) for stream in manifest.get("streams") or []) * 3)
+        place = self.scratch.place("%s-%s" % ("".join(c if c.isalnum() else "_" for c in repository), run.name))
+        servers = self._servers(os.path.join(place, "servers"))
+        try:
+            more = self._load(repository, run, manifest, servers, entry)
+            tree = os.path.join(place, "tree")
+            self._restore(repository, run, manifest, tree, entry)
+            self._compare(repository, run, manifest, tree, more, entry)
+        finally:
+            servers.close()
+            self.scratch.drop(place)
+
+    def _restore(self, repository, run, manifest, tree, entry):
+        begun = self._clock()
+        if run.tree:
+            try:
+                self.repositories[repository].restore(run.snapshot, tree)
+            except IntactError as exc:
+                # what came all the same is compared, so that what is lost gets its name
+                remedy = "see backup_check; back up again"
+                self._find("backup.repository.damaged", "blocker", repository, run.name, "", "it could not be restored whole", str(exc), remedy)
+            items = (manifest["sections"].get("files") or {}).get("items") or {}
+            for path, why in _metadata.mend(os.fsencode(tree), items).items():
+                self._find("drill.metadata", "blocker", repository, run.name, path, "its holes or flags could not be brought back", why, "see the scratch root's disk")
+            entry["bytes"] = sum(item.get("size", 0) for item in items.values() if item.get("type") == "file")
+        entry["seconds"] = round(entry.get("seconds", 0) + self._clock() - begun, 1)
+        self._disturb(repository, run.name, tree)
+
+    def _load(self, repository, run, manifest, servers, entry):
+        """Load every stream; {section: (before, after)} for what only a server can tell."""
+        begun = self._clock()
+        servers.identity = manifest.get("host_id") or ""
+        for stream in _loading.ordered(manifest.get("streams") or []):
+            held = _snapshots.stream_snapshot(run, stream)
+            if held is None:
+                self._find("drill.snapshot.missing", "blocker", repository, run.name, stream["name"], "its dump is not there", "", "back it up again")
+                continue
+            for kind, title, evidence in servers.load(self.repositories[repository], held, stream):
+                self._find(kind, "blocker", repository, run.name, stream["name"], title, evidence, "back it up again; a damaged repository: backup_check")
+        for name, why in servers.again():
+            self._find("drill.dump.unloadable", "blocker", repository, run.name, name, "the dump can't be loaded", why, "dump it again")
+        if manifest.get("streams"):
+            entry["seconds"] = round(self._clock() - begun, 1)
+        return servers.sections(manifest["sections"])
+
+    def _compare(self, repository, run, manifest, tree, more, entry):
+        begun = self._clock()
+        files = manifest["sections"].get("files") or {}
+
+        def view(_section):
+            return _rooted.Rooted(os.path.realpath(tree), owners=files.get("owners"), groups=files.get("groups"))
+
+        volatile = [path for path in manifest.get("volatile") or []]
+        findings, seen, blind = _looks.compare(manifest["sections"], view, volatile, more)
+        for finding in findings:
+            if finding.details.get("change") not in NO_LOSS:
+                finding.severity = "blocker"
+            finding.details.update({"repository": repository, "class": run.name, "object": finding.subject})
+            finding.subject = "%s: %s: %s" % (repository, run.name, finding.subject)
+        self.findings += findings
+        for path in volatile:
+            why = "it changed while it was backed up"
+            self._find("backup.source.volatile", "warning", repository, run.name, path, "not compared", why, "back it up by what writes it (a dump)")
+        entry.update(looked=seen, unlooked=blind, compare_seconds=round(self._clock() - begun, 1))
+        self.host_id = self.host_id or manifest.get("host_id") or ""
+
+    def _judge_manifest(self, repository, run, manifest, digest):
+        self._manifests.setdefault((run.name, run.run), {})[repository] = digest
+        wrong = []
+        if run.said and run.said != digest:
+            wrong.append("the snapshot's tag says %s" % run.said)
+        stated = (self.known.get(run.name) or {}).get(run.run)
+        if stated and stated != digest:
+            wrong.append("the host's state says %s" % stated)
+        if manifest.get("run") != run.run or manifest.get("host") != self.host:
+            wrong.append("it is of the run %s of %s" % (manifest.get("run"), manifest.get("host")))
+        if wrong:
+            self._tampered(repository, run.name, "%s; it is %s" % ("; ".join(wrong), digest))
+
+    def _tampered(self, repository, name, evidence):
+        title = "the manifest is not the one that the backup made"
+        self._find("drill.manifest.tampered", "blocker", repository, name, "manifest", title, evidence, "trust no backup of this run; find out who can write here")
+
+    def _hold_manifests_together(self, out):
+        """The repositories must tell the same of one run: who changed a manifest in one place is told by the others."""
+        for (name, run), digests in sorted(self._manifests.items()):
+            if len(set(digests.values())) < 2:
+                continue
+            told = ", ".join("%s in %s" % (digest[:16], repository) for repository, digest in sorted(digests.items()))
+            for repository in sorted(digests):
+                self._tampered(repository, name, "the repositories differ about the run %s: %s" % (run, told))
+                out[repository]["classes"][name].update(result="failed", why="the repositories hold different manifests of one run")
+
+    def _find(self, kind, severity, repository, name, subject, title, evidence, remedy):
+        where = ": ".join(part for part in (repository, name, subject) if part)
+        more = {"repository": repository, "class": name, "object": subject, "change": "missing" if severity == "blocker" else ""}
+        self.findings.append(Finding(id=kind, severity=severity, subject=where, title=title, evidence=evidence, remedy=remedy, check="PF33", details=more))
