@@ -16,6 +16,7 @@ import hashlib
 import os
 import stat
 import struct
+import sys
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _attributes
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import OutOfTime
@@ -32,6 +33,7 @@ KINDS = {
 }
 GETFLAGS = 0x80086601 if struct.calcsize("l") == 8 else 0x80046601  # FS_IOC_GETFLAGS
 FLAGS = ((0x10, "immutable"), (0x20, "append"))
+ALL_FLAGS, ROOM = 0x30, b"\0" * 8
 BLOCK = 1 << 20
 DEEPEST = 200
 SPARSE_FROM = 65536
@@ -55,7 +57,7 @@ class Walker:
         self.owners, self.groups = {}, {}
         self.unhashed, self.changing, self.sockets = [], [], 0
         self.bytes = 0
-        self._inodes, self._directories = {}, {}
+        self._inodes, self._directories, self._known = {}, {}, set()
         self._hashing, self._stopped = True, False
         self._buffer = memoryview(bytearray(BLOCK))
 
@@ -98,26 +100,41 @@ class Walker:
             self.unwalked.append(escape(path))
             return
         with os.scandir(fd) as entries:
-            names = sorted(os.fsencode(entry.name) for entry in entries)
-        for name in names:
-            child = path.rstrip(b"/") + b"/" + name
+            # a directory knows which of its entries are files: they are opened without another look
+            names = sorted((os.fsencode(entry.name), entry.is_file(follow_symlinks=False)) for entry in entries)
+        prefix = path.rstrip(b"/") + b"/"
+        for name, is_file in names:
+            child = prefix + name
             try:
-                self._entry(fd, name, child, depth)
+                if not is_file:
+                    self._entry(fd, name, child, depth)
+                elif not self.excluded(child, name, "file", b""):
+                    self._file(fd, name, child)
             except FileNotFoundError:
                 continue  # gone between listing and looking: it is not there now
             except OSError as exc:
                 self.items[escape(child)] = {"type": "unknown", "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)}
 
-    def _entry(self, parent, name, path, depth):
+    def entry(self, parent, name, path, deep=True):
+        """Look at one entry (bytes) of an open directory, as tree() does at every one; a directory's own entry only, unless deep."""
+        self._entry(parent, name, path, 0, deep)
+
+    def _entry(self, parent, name, path, depth, deep=True):
         st = os.stat(name, dir_fd=parent, follow_symlinks=False)
         kind = KINDS.get(stat.S_IFMT(st.st_mode), "unknown")
         target = os.readlink(name, dir_fd=parent) if kind == "link" else b""
         if self.excluded(path, name, kind, target):
             return
-        if kind == "dir":
+        if kind == "dir" and not deep:
+            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            try:
+                self._record(path, os.fstat(fd), self._extended(fd))
+            finally:
+                os.close(fd)
+        elif kind == "dir":
             self._child(parent, name, path, st, depth)
         elif kind == "file":
-            self._file(parent, name, path, st)
+            self._file(parent, name, path)
         elif kind == "socket":
             self.sockets += 1  # made by whoever listens; the sockets section looks at listeners
         elif kind == "link":
@@ -144,70 +161,82 @@ class Walker:
         finally:
             os.close(fd)
 
-    def _file(self, parent, name, path, st):
+    def _file(self, parent, name, path):
         text = escape(path)
-        if st.st_nlink > 1:
-            known = self._inodes.setdefault((st.st_dev, st.st_ino), [])
-            known.append(text)
-            if len(known) > 1 and known[0] in self.items:
-                self.items[text] = dict(self.items[known[0]])
-                if known[0] in self.md5:
-                    self.md5[text] = self.md5[known[0]]
-                return
         try:
             fd = _open_file(name, parent)
         except OSError as exc:
             if exc.errno == errno.ENOENT:
                 raise
+            st = os.stat(name, dir_fd=parent, follow_symlinks=False)
             self._record(path, st, {"size": st.st_size, "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)})
             return
         try:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
                 return  # replaced while we looked; the next capture sees what it became
+            if st.st_nlink > 1 and self._linked(text, st):
+                return
             extra = self._extended(fd)
             st = self._content(fd, st, text, extra)
             if st.st_nlink > 1:
                 extra["links"] = st.st_nlink
             if st.st_size >= SPARSE_FROM and st.st_blocks * 512 < st.st_size // 2:
                 extra["sparse"] = True
-            self._record(path, st, extra)
+            self._record(path, st, extra, text)
         finally:
             os.close(fd)
 
+    def _linked(self, text, st):
+        """Whether this is another name of a file that was read already: what is known of that one holds."""
+        known = self._inodes.setdefault((st.st_dev, st.st_ino), [])
+        known.append(text)
+        if len(known) == 1 or known[0] not in self.items:
+            return False
+        self.items[text] = dict(self.items[known[0]])
+        if known[0] in self.md5:
+            self.md5[text] = self.md5[known[0]]
+        return True
+
     def _content(self, fd, st, text, extra):
         """Hash, looking again when the file changed meanwhile; returns the stat that the hash belongs to."""
-        extra["size"] = st.st_size
-        if not self._hashing or self._time_is_up() or not self.system.spend(st.st_size):
+        extra["size"] = size = st.st_size
+        if not self._hashing or self._time_is_up() or not self.system.spend(size):
             extra["state"] = "unhashed"
             self.unhashed.append(text)
             return st
         for _attempt in range(3):
             try:
-                digests = self._hash(fd, text in self.md5_paths)
+                digest, md5 = self._hash(fd, size, text in self.md5_paths)
             except OSError as exc:
                 extra["state"] = "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)
                 return st
             after = os.fstat(fd)
             if _version(after) == _version(st):
-                extra["hash"] = digests[0].hexdigest()
-                if len(digests) > 1:
-                    self.md5[text] = digests[1].hexdigest()
-                self.bytes += st.st_size
+                extra["hash"] = digest
+                if md5:
+                    self.md5[text] = md5
+                self.bytes += size
                 return st
             st = after
-            extra["size"] = st.st_size
+            extra["size"] = size = st.st_size
             os.lseek(fd, 0, os.SEEK_SET)
         extra["state"] = "changing"
         self.changing.append(text)
         return st
 
-    def _hash(self, fd, md5):
-        digests = [hashlib.sha256()] + (_md5() if md5 else [])
+    def _hash(self, fd, size, md5):
+        """(SHA-256, MD5 or None) in hex. A small file in one read: that it ends there is seen by the byte that was not got."""
+        if size < BLOCK:
+            data = os.read(fd, size + 1)
+            if len(data) == size:
+                return hashlib.sha256(data).hexdigest(), _md5(data).hexdigest() if md5 and _md5() else None
+            os.lseek(fd, 0, os.SEEK_SET)
+        digests = [hashlib.sha256()] + ([_md5()] if md5 and _md5() else [])
         while True:
             count = os.readv(fd, [self._buffer])
             if not count:
-                return digests
+                return digests[0].hexdigest(), digests[1].hexdigest() if digests[1:] else None
             for digest in digests:
                 digest.update(self._buffer[:count])
 
@@ -233,23 +262,23 @@ class Walker:
                 shown = escape(value) if len(value) <= 64 else "sha256:" + hashlib.sha256(value).hexdigest()
                 out.setdefault("xattr", {})[escape(name)] = shown
         try:
-            bits = struct.unpack("=I", fcntl.ioctl(fd, GETFLAGS, b"\0" * 8)[:4])[0]
-            flags = [word for bit, word in FLAGS if bits & bit]
-            if flags:
-                out["flags"] = ",".join(flags)
+            bits = int.from_bytes(fcntl.ioctl(fd, GETFLAGS, ROOM)[:4], sys.byteorder)
+            if bits & ALL_FLAGS:
+                out["flags"] = ",".join(word for bit, word in FLAGS if bits & bit)
         except OSError:
             pass  # this filesystem has no flags
         return out
 
-    def _record(self, path, st, extra):
-        if str(st.st_uid) not in self.owners:
+    def _record(self, path, st, extra, text=None):
+        if (st.st_uid, st.st_gid) not in self._known:
+            self._known.add((st.st_uid, st.st_gid))
             self.owners[str(st.st_uid)] = self.system.account(st.st_uid)
-        if str(st.st_gid) not in self.groups:
             self.groups[str(st.st_gid)] = self.system.group(st.st_gid)
         item = {"type": KINDS.get(stat.S_IFMT(st.st_mode), "unknown"), "uid": st.st_uid, "gid": st.st_gid}
         if item["type"] != "link":
             item["mode"] = "%04o" % stat.S_IMODE(st.st_mode)
-        self.items[escape(path)] = dict(item, **extra)
+        item.update(extra)
+        self.items[text or escape(path)] = item
 
     def _time_is_up(self):
         """Hashing stops with a quarter of the seconds left, so that names and owners of the rest are still seen."""
@@ -296,11 +325,11 @@ class Walker:
             os.close(fd)
 
 
-def _md5():
+def _md5(data=b""):
     try:
-        return [hashlib.md5()]
+        return hashlib.md5(data)
     except ValueError:
-        return []  # a FIPS host has no MD5: its conffiles then count as edited, the careful side
+        return None  # a FIPS host has no MD5: its conffiles then count as edited, the careful side
 
 
 def _version(st):

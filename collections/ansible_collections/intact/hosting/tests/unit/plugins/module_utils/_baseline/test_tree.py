@@ -241,8 +241,8 @@ def test_a_file_that_is_being_written_has_its_own_state(tmp_path, monkeypatch):
     path.write_bytes(b"x")
     real = _tree.Walker._hash
 
-    def grow(self, fd, md5):
-        out = real(self, fd, md5)
+    def grow(self, fd, size, md5):
+        out = real(self, fd, size, md5)
         with open(path, "ab") as handle:
             handle.write(b"more")
         return out
@@ -351,7 +351,7 @@ def test_configuration_that_the_new_version_takes_away():
 def test_what_cannot_be_read_in_either_look_is_said(tmp_path, monkeypatch):
     (tmp_path / "damaged").write_text("x")
 
-    def broken(self, fd, md5):
+    def broken(self, fd, size, md5):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(_tree.Walker, "_hash", broken)
@@ -359,3 +359,17 @@ def test_what_cannot_be_read_in_either_look_is_said(tmp_path, monkeypatch):
     data = files.capture(system)
     assert files.compare(data, data) == []
     assert [entry["what"] for entry in system.unlooked] == [escape(str(tmp_path / "damaged"))]
+
+
+def test_one_entry_may_be_looked_at_again(tmp_path):
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "dir" / "file").write_text("x")
+    walker = _tree.Walker(System(), None, (), {})
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        walker.entry(fd, b"dir", os.fsencode(str(tmp_path / "dir")), deep=False)
+        assert names(walker, tmp_path) == ["dir"]
+        walker.entry(fd, b"dir", os.fsencode(str(tmp_path / "dir")))
+        assert names(walker, tmp_path) == ["dir", "dir/file"]
+    finally:
+        os.close(fd)
