@@ -15,39 +15,45 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 
 NAME = "mariadb"
 SYSTEM = "('information_schema', 'performance_schema', 'mysql', 'sys')"
+# what is compared with the column of the schema's name: all that are customers', or one
+CUSTOMERS = "NOT IN " + SYSTEM
 # mode '' so that CHAR columns, dates and quoting come the same from every version and server setting
 SESSION = "SET NAMES utf8mb4; SET SESSION time_zone = '+00:00', sql_mode = '', lock_wait_timeout = 10;"
 
 # each row starts with a tag; every name is in hexadecimal, so that tabs and newlines in names are harmless
 METADATA = [
     "SELECT 'version', VERSION()",
-    "SELECT 'db', HEX(SCHEMA_NAME), DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN {sys}",
+    "SELECT 'db', HEX(SCHEMA_NAME), DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME {which}",
     "SELECT 'table', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), TABLE_TYPE, IFNULL(ENGINE,''), IFNULL(TABLE_COLLATION,''), IFNULL(DATA_LENGTH,0)"
-    " FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN {sys}",
+    " FROM information_schema.TABLES WHERE TABLE_SCHEMA {which}",
     "SELECT 'column', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(COLUMN_NAME), DATA_TYPE, HEX(COLUMN_TYPE), "
     "IFNULL(CHARACTER_OCTET_LENGTH,0), IFNULL(COLLATION_NAME,''),"
-    " IS_NULLABLE, HEX(IFNULL(COLUMN_DEFAULT,'')), EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {sys} ORDER BY "
+    " IS_NULLABLE, HEX(IFNULL(COLUMN_DEFAULT,'')), EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA {which} ORDER BY "
     "TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION",
     "SELECT 'index', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(INDEX_NAME), NON_UNIQUE, HEX(IFNULL(COLUMN_NAME,'')), IFNULL(SUB_PART,'') "
     "FROM information_schema.STATISTICS"
-    " WHERE TABLE_SCHEMA NOT IN {sys} ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
+    " WHERE TABLE_SCHEMA {which} ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
     "SELECT 'foreign', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(CONSTRAINT_NAME), HEX(COLUMN_NAME), HEX(REFERENCED_TABLE_NAME), HEX(REFERENCED_COLUMN_NAME)"
-    " FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA NOT IN {sys} AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY "
+    " FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA {which} AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY "
     "TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION",
     "SELECT 'view', HEX(TABLE_SCHEMA), HEX(TABLE_NAME), HEX(VIEW_DEFINITION), HEX(CONCAT(DEFINER, ' ', SECURITY_TYPE)) FROM "
-    "information_schema.VIEWS WHERE TABLE_SCHEMA NOT IN {sys}",
+    "information_schema.VIEWS WHERE TABLE_SCHEMA {which}",
     "SELECT 'routine', HEX(ROUTINE_SCHEMA), HEX(CONCAT(ROUTINE_NAME, ' (', LOWER(ROUTINE_TYPE), ')')), "
     "HEX(IFNULL(ROUTINE_DEFINITION,'')), HEX(CONCAT(DEFINER, ' ', SECURITY_TYPE, ' ', IFNULL(DTD_IDENTIFIER,'')))"
-    " FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA NOT IN {sys}",
+    " FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA {which}",
     "SELECT 'parameter', HEX(SPECIFIC_SCHEMA), HEX(CONCAT(SPECIFIC_NAME, ' (', LOWER(ROUTINE_TYPE), ')')), HEX(CONCAT_WS(' ', "
     "PARAMETER_MODE, PARAMETER_NAME, DTD_IDENTIFIER))"
-    " FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA NOT IN {sys} ORDER BY SPECIFIC_SCHEMA, SPECIFIC_NAME, ORDINAL_POSITION",
+    " FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA {which} ORDER BY SPECIFIC_SCHEMA, SPECIFIC_NAME, ORDINAL_POSITION",
     "SELECT 'trigger', HEX(TRIGGER_SCHEMA), HEX(CONCAT(TRIGGER_NAME, ' (trigger)')), HEX(ACTION_STATEMENT), HEX(CONCAT_WS(' ', "
     "DEFINER, ACTION_TIMING, EVENT_MANIPULATION, EVENT_OBJECT_TABLE))"
-    " FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA NOT IN {sys}",
+    " FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA {which}",
     "SELECT 'event', HEX(EVENT_SCHEMA), HEX(CONCAT(EVENT_NAME, ' (event)')), HEX(EVENT_DEFINITION), HEX(CONCAT_WS(' ', DEFINER, "
     "EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE, INTERVAL_FIELD, STARTS, ENDS, STATUS))"
-    " FROM information_schema.EVENTS WHERE EVENT_SCHEMA NOT IN {sys}",
+    " FROM information_schema.EVENTS WHERE EVENT_SCHEMA {which}",
+    "SELECT 'end'",
+]
+
+RIGHTS = [
     "SELECT 'user', HEX(CONCAT(User, '@', Host)), plugin, HEX(authentication_string) FROM mysql.user",
     "SELECT 'grant', HEX(GRANTEE), HEX('*.*'), PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.USER_PRIVILEGES",
     "SELECT 'grant', HEX(GRANTEE), HEX(CONCAT(TABLE_SCHEMA, '.*')), PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.SCHEMA_PRIVILEGES",
@@ -60,6 +66,8 @@ METADATA = [
     "SELECT 'end'",
 ]
 
+# a table that keeps its own history is one too: its rows of now are digested
+STORED = ("BASE TABLE", "SYSTEM VERSIONED")
 NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
 PLAIN = NUMBERS | {"decimal", "date", "time", "datetime", "timestamp", "year"}
 SHORT_BYTES = {"char", "varchar", "enum", "set", "binary", "varbinary"}
@@ -233,26 +241,54 @@ def capture(system, rules):
     if not client:
         return None
     try:
-        rows, said = ask(system, client, [s.format(sys=SYSTEM) + ";" for s in METADATA])
+        found = _look(system, client, METADATA[:-1] + RIGHTS, CUSTOMERS)
     except IntactError as exc:
-        rows, said = [], str(exc)
+        return {NAME: {"kind": "server", "error": str(exc)}}
+    items = dict(_accounts(system, found), **_inside(found))
+    items.update(_tables(system, client, found["tables"], rules))
+    return items
+
+
+def database_items(system, client, schema, rules):
+    """Items of one database: itself, its tables, views, routines, triggers and events. A reader of dumps asks for them one by one."""
+    # information_schema compares names without regard to case and blanks at their end
+    found = _look(system, client, METADATA, "= CONVERT(0x%s USING utf8mb4)" % schema.encode("utf-8", "surrogateescape").hex())
+    found["dbs"] = {name: value for name, value in found["dbs"].items() if name == schema}
+    for what in ("tables", "objects"):
+        found[what] = {key: value for key, value in found[what].items() if key[0] == schema}
+    return dict(_inside(found), **_tables(system, client, found["tables"], rules))
+
+
+def account_items(system, client):
+    """Items of the server itself and of its users."""
+    return _accounts(system, _look(system, client, METADATA[:1] + RIGHTS, ""))
+
+
+def _look(system, client, questions, which):
+    rows, said = ask(system, client, [s.format(which=which) + ";" for s in questions])
     if ["end"] not in rows:
-        return {NAME: {"kind": "server", "error": said.splitlines()[-1] if said else "no answer"}}
-    found = metadata(rows)
+        raise IntactError(said.splitlines()[-1] if said else "no answer")
+    return metadata(rows)
+
+
+def _accounts(system, found):
     items = {NAME: {"kind": "server", "version": found["version"], "known": sorted(found["known"])}}
-    for name, value in found["dbs"].items():
-        items[_subject(name)] = dict(value, kind="database")
-    for (schema, name), (kind, text, more) in found["objects"].items():
-        items[_subject(schema, name)] = {"kind": kind, "definition": _digests.definition(text), "properties": more, "database": escape(schema)}
     for name, user in found["users"].items():
         if name.split("@")[0] not in ("mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "PUBLIC"):
             items["%s user %s" % (NAME, escape(name))] = {
                 "kind": "user",
-                "plugin": user.get("plugin", ""),
+                # a user without a password has no plugin on some servers, and the default one on others
+                "plugin": user.get("plugin") or "mysql_native_password",
                 "secret": _digests.keyed(system, user["secret"]) if user.get("secret") else "",
                 "privileges": {escape(k): v for k, v in user["privileges"].items()},
             }
-    items.update(_tables(system, client, found["tables"], rules))
+    return items
+
+
+def _inside(found):
+    items = {_subject(name): dict(value, kind="database") for name, value in found["dbs"].items()}
+    for (schema, name), (kind, text, more) in found["objects"].items():
+        items[_subject(schema, name)] = {"kind": kind, "definition": _digests.definition(text), "properties": more, "database": escape(schema)}
     return items
 
 
@@ -266,7 +302,7 @@ def _tables(system, client, tables, rules):
     limit = int(system.options.get("table_bytes", 4 * 2**30))
     for (schema, name), table in sorted(tables.items()):
         subject = _subject(schema, name)
-        if table["type"] != "BASE TABLE":
+        if table["type"] not in STORED:
             if table["type"] == "SEQUENCE":
                 items[subject] = {"kind": "sequence", "database": escape(schema)}
             elif table["type"] == "VIEW":
