@@ -1,0 +1,306 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""The only file that runs restic. Versions 0.11 (Debian 11) to 0.18 (Debian 13) are told apart here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import time
+import urllib.parse
+
+from ansible_collections.intact.hosting.plugins.module_utils import _command
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _listing, _locks, _outcome, _process, _secrets
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+
+OLDEST = (0, 11, 0)
+SINCE = {"files-from-raw": (0, 12, 0), "sparse": (0, 15, 0), "rest-environment": (0, 16, 1), "exit-codes": (0, 17, 0), "check-json": (0, 18, 0)}
+CACHE = "/var/cache/intact/restic"
+EVERY = 2.0
+# A status that says the same for so long: the connection is dead and nobody noticed.
+STALL = 1800.0
+
+
+def parse_version(text):
+    """(0, 14, 0) from what `restic version` says. Pure."""
+    found = re.search(r"restic (\d+)\.(\d+)(?:\.(\d+))?", text)
+    if not found:
+        raise IntactError("%r is not what restic says of its version: give the path of a restic in backup's key program" % text[:100])
+    return tuple(int(part or 0) for part in found.groups())
+
+
+def ssh_command(url, identity_file="", known_hosts_file=""):
+    """The ssh command for sftp:user@host:/path or sftp://user@host:port//path: asks nobody, trusts no unknown host, ends when the line is dead. Pure."""
+    rest = url[len("sftp:") :]
+    if rest.startswith("//"):
+        parts = urllib.parse.urlsplit(url)
+        user, host, port = parts.username or "", parts.hostname or "", parts.port
+    else:
+        place, port = rest.partition(":")[0] if not rest.startswith("[") else rest, None
+        user, _sign, host = place.rpartition("@")
+    options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=30", "ServerAliveInterval=30", "ServerAliveCountMax=4"]
+    options += ["UserKnownHostsFile=" + known_hosts_file] if known_hosts_file else []
+    options += ["IdentitiesOnly=yes"] if identity_file else []
+    argv = ["ssh"] + [part for option in options for part in ("-o", option)] + (["-i", identity_file] if identity_file else [])
+    argv += (["-p", str(port)] if port else []) + (["-l", user] if user else []) + ["-s", host, "sftp"]
+    return " ".join(shlex.quote(part) for part in argv)
+
+
+class Restic:
+    """One repository, and the program that speaks with it.
+
+    repository: an entry of the job. limits: the job's (nice, upload_kib, download_kib). patience: see _process.Call.
+    """
+
+    def __init__(self, repository, program="restic", limits=None, cache=CACHE, patience=180.0):
+        self.repository, self.name, self.program = repository, repository["name"], program
+        self.limits, self.cache, self.patience = dict(limits or {}), cache, patience
+        self._version = None
+
+    @property
+    def version(self):
+        """The program's version. Raises IntactError when it is not installed or too old."""
+        if self._version is None:
+            self._version = parse_version(_command.run([self.program, "version"], timeout=30).text)
+            if self._version < OLDEST:
+                raise IntactError("restic %s is too old: 0.11 is the oldest that is known to work" % ".".join(map(str, self._version)))
+        return self._version
+
+    def has(self, feature):
+        """Whether this version can do it."""
+        return self.version >= SINCE[feature]
+
+    def _start(self, arguments, memories=(), **more):
+        # What belongs to the caller's own restic must not leak in: the environment is made from nothing.
+        values, url, self._secrets = _secrets.environment(self.repository, self.has("rest-environment"))
+        place = _process.Memory(url.encode("utf-8", "surrogateescape"))
+        environment = {key: os.environ[key] for key in ("PATH", "TMPDIR", "SSL_CERT_FILE") if key in os.environ}
+        environment.update(
+            HOME="/root" if os.geteuid() == 0 else os.path.expanduser("~"), LC_ALL="C.UTF-8", RESTIC_CACHE_DIR=self.cache, RESTIC_PROGRESS_FPS="0.5"
+        )
+        environment.update(values, RESTIC_REPOSITORY_FILE=place.name)
+        os.makedirs(self.cache, mode=0o700, exist_ok=True)
+        argv = [_command.which(self.program) or self.program]
+        argv += ["--cacert", self.repository["ca_file"]] if self.repository.get("ca_file") else []
+        if url.startswith("sftp:"):
+            command = ssh_command(url, self.repository.get("identity_file", ""), self.repository.get("known_hosts_file", ""))
+            argv += ["-o", "sftp.command=" + command]
+        argv += [part for option in self.repository.get("options") or [] for part in ("-o", option)]
+        for key, flag in (("upload_kib", "--limit-upload"), ("download_kib", "--limit-download")):
+            argv += [flag, str(self.limits[key])] if self.limits.get(key) else []
+        return _process.Call(argv + list(arguments), environment, [place, *memories], patience=self.patience, nice=self.limits.get("nice", 0), **more)
+
+    def _end(self, call, watch=None, lines=()):
+        rc = call.wait()
+        out, summary = (watch.rest, watch.summary) if watch else (b"".join(lines), {})
+        said = _secrets.redact(call.said.decode("utf-8", "surrogateescape"), self._secrets)
+        text = said + "\n" + out[-20000:].decode("utf-8", "surrogateescape") if rc else said
+        outcome = _outcome.Outcome(_outcome.classify(rc, text, call.stopped), rc, said, summary, seconds=call.seconds, out=out)
+        outcome.snapshot = outcome.summary.get("snapshot_id", "")
+        return outcome
+
+    def run(self, arguments, line=None, memories=()):
+        """Run one subcommand to its end; out holds what it printed, unless line takes it."""
+        lines = []
+        call = self._start(arguments, memories, line=line or lines.append)
+        return self._end(call, lines=lines)
+
+    def asked(self, arguments, doing):
+        """What a subcommand printed. Raises ResticError when it did not end well."""
+        outcome = self.run(arguments)
+        if not outcome.ok:
+            raise _outcome.ResticError(outcome, self.name, doing)
+        return outcome.out
+
+    def init(self):
+        """Make the repository."""
+        return self.run(["init"])
+
+    def identity(self):
+        """The repository's own id: two addresses of one repository have the same. Also the shortest proof that it opens."""
+        return json.loads(self.asked(["cat", "config", "--no-lock"], "opening it"))["id"]
+
+    def backup(self, paths, tags=(), host="", excludes=b"", parent="", progress=None, stall=STALL):
+        """Back up paths (bytes) into one snapshot. excludes: the bytes of an exclude file. progress: called with a dict at most every 2 s.
+
+        A source that is missing or unreadable makes the outcome partial, with its name: restic 0.14 ends with 0 where one is missing.
+        """
+        names, memories = self._names(paths), []
+        arguments = ["backup", "--json"] + names.pop("arguments") + self._tags(tags, host)
+        memories.append(_process.Memory(names["data"]))
+        arguments += [names["flag"], memories[0].name]
+        if excludes:
+            memories.append(_process.Memory(excludes))
+            arguments += ["--exclude-file", memories[1].name]
+        watch = Watch(progress, stall)
+        call = self._start(arguments + (["--parent", parent] if parent else []), memories, line=watch.line)
+        watch.call = call
+        return self._judged(self._end(call, watch))
+
+    def _judged(self, outcome):
+        wrong = [(_listing.find_exact(name), why) for name, why in _outcome.errors(outcome.said)]
+        outcome.unreadable = wrong
+        if wrong and outcome.kind == "ok":
+            outcome.kind = "partial"
+        if outcome.ok and not outcome.snapshot:
+            outcome.kind, outcome.said = "failed", outcome.said + "\nrestic told of no snapshot"
+        if outcome.snapshot and len(outcome.snapshot) < 64:
+            # Older versions tell the beginning of the id.
+            listed = self.run(["list", "snapshots", "--no-lock", "--quiet"]).out.decode("ascii", "replace").split()
+            outcome.snapshot = next((full for full in listed if full.startswith(outcome.snapshot)), outcome.snapshot)
+        return outcome
+
+    def _names(self, paths):
+        if not paths:
+            raise IntactError("repository %s: nothing to back up was named" % self.name)
+        if self.has("files-from-raw"):
+            return {"flag": "--files-from-raw", "data": b"".join(path + b"\0" for path in paths), "arguments": []}
+        # 0.11 reads patterns, line by line; what can't be a line is an argument.
+        lines = {path: _listing.globless(path) for path in paths}
+        return {
+            "flag": "--files-from",
+            "data": b"".join(line + b"\n" for line in lines.values() if line is not None),
+            "arguments": [os.fsdecode(path) for path, line in lines.items() if line is None],
+        }
+
+    @staticmethod
+    def _tags(tags, host):
+        return [part for tag in tags for part in ("--tag", tag)] + (["--host", host] if host else [])
+
+    def stdin(self, name, tags=(), host="", progress=None):
+        """A restic that waits for a stream, to become the file name (text, absolute) of a snapshot. See Stream."""
+        watch = Watch(progress, 0)
+        call = self._start(["backup", "--json", "--stdin", "--stdin-filename", name] + self._tags(tags, host), stdin=subprocess.PIPE, line=watch.line)
+        return Stream(self, call, watch, name)
+
+    def snapshots(self, tags=(), host=""):
+        """Snapshots that have all of these tags, as restic tells them, the oldest first."""
+        arguments = ["snapshots", "--json"] + (["--tag", ",".join(tags)] if tags else []) + (["--host", host] if host else [])
+        return sorted(json.loads(self.asked(arguments, "listing its snapshots") or b"[]") or [], key=lambda entry: entry["time"])
+
+    def ls(self, snapshot):
+        """Entries of a snapshot as a stream: dict with path (bytes, exactly as on the host), type, size, mode (Go's), uid, gid, mtime."""
+        return _listing.exact(_listing.nodes(self._lines(["ls", "--json", snapshot])), lambda: (line[:-1] for line in self._lines(["ls", "--quiet", snapshot])))
+
+    def _lines(self, arguments):
+        call = self._start(arguments)
+        try:
+            yield from call.process.stdout
+        except BaseException:
+            call.stop("aborted")
+            raise
+        outcome = self._end(call)
+        if not outcome.ok:
+            raise _outcome.ResticError(outcome, self.name, "listing snapshot %s" % arguments[-1])
+
+    def restore(self, snapshot, target, include=()):
+        """Restore a snapshot, or what the patterns name, below target. unreadable: what did not come back."""
+        arguments = ["restore", snapshot, "--target", target] + [part for pattern in include for part in ("--include", pattern)]
+        outcome = self.run(arguments + (["--sparse"] if self.has("sparse") else []))
+        wrong = re.findall(r"ignoring error for (.*?): ([^\n]*)", outcome.said, re.S)
+        outcome.unreadable = sorted({_listing.find_exact(name): why for name, why in reversed(wrong)}.items())
+        return outcome
+
+    def dump(self, snapshot, path, out):
+        """Write one file of a snapshot into out, an open file."""
+        return self._end(self._start(["dump", snapshot, path], stdout=out))
+
+    def locks(self):
+        """Locks in the repository: [{id, hostname, pid, time, exclusive, username}]; one that vanished meanwhile is none."""
+        found = []
+        for lock in self.asked(["list", "locks", "--no-lock", "--quiet"], "listing its locks").decode("ascii", "replace").split():
+            outcome = self.run(["cat", "lock", lock, "--no-lock", "--quiet"])
+            if outcome.ok:
+                found.append(dict(json.loads(outcome.out), id=lock))
+        return found
+
+    def unlock_stale(self):
+        """Take away this host's locks whose processes are dead: (removed, kept), lists of locks, those kept with why.
+
+        `restic unlock` also takes other hosts' locks that look old, and a wrong clock makes all of them look so: it is not run where it would.
+        """
+        dead, kept, harm = _locks.judge(self.locks(), socket.gethostname(), time.time(), _locks.alive)
+        if not dead or harm:
+            return [], kept + dead
+        outcome = self.run(["unlock", "--quiet"])
+        if not outcome.ok:
+            raise _outcome.ResticError(outcome, self.name, "taking stale locks away")
+        left = {lock["id"] for lock in self.locks()}
+        return [lock for lock in dead if lock["id"] not in left], kept + [lock for lock in dead if lock["id"] in left]
+
+
+class Watch:
+    """Reads the JSON lines of a running backup: the summary, and how far it is."""
+
+    def __init__(self, progress, stall, clock=time.monotonic):
+        self.summary, self.rest, self.call = {}, b"", None
+        self._progress, self._stall, self._clock = progress, stall, clock
+        self._told, self._moved, self._state = None, clock(), None
+
+    def line(self, text):
+        """One line of output."""
+        try:
+            message = json.loads(text)
+        except ValueError:
+            self.rest += text
+            return
+        if message.get("message_type") == "summary":
+            self.summary = message
+        elif message.get("message_type") == "status":
+            self._status(message)
+
+    def _status(self, message):
+        now = self._clock()
+        state = (message.get("bytes_done", 0), message.get("files_done", 0), message.get("total_bytes", 0))
+        if state != self._state:
+            self._state, self._moved = state, now
+        elif self._stall and now - self._moved > self._stall and self.call:
+            self.call.stop("gave-up")
+        if self._progress and (self._told is None or now - self._told >= EVERY):
+            self._told = now
+            left = message.get("seconds_remaining")
+            self._progress(
+                {
+                    "bytes": state[0],
+                    "bytes_total": state[2],
+                    "files": state[1],
+                    "files_total": message.get("total_files", 0),
+                    # Nothing done yet is told as the age of the universe.
+                    "eta": left if left is not None and left < 1 << 31 else None,
+                }
+            )
+
+
+class Stream:
+    """A restic that takes a stream. finish() makes the snapshot, abort() makes sure that there is none."""
+
+    def __init__(self, restic, call, watch, name):
+        self.restic, self.call, self.name, self._watch = restic, call, name, watch
+        self.pipe, self.pid = call.process.stdin, call.process.pid
+
+    def write(self, data):
+        """Pass on bytes. Raises BrokenPipeError when restic is gone."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.pipe.fileno(), view) :]
+
+    def finish(self):
+        """The stream was whole: end it, wait for the snapshot."""
+        self.pipe.close()
+        return self.restic._judged(self.restic._end(self.call, self._watch))
+
+    def abort(self):
+        """The stream is unwanted. The pipe is closed only when restic is dead: an end of input is all it needs to call a torn stream a snapshot."""
+        self.call.stop("aborted")
+        try:
+            self.pipe.close()
+        except BrokenPipeError:
+            pass
+        return self.restic._end(self.call, self._watch)
