@@ -147,8 +147,8 @@ class Server:
 
     def _client(self, argv, stream=None, stdin=b"", timeout=86400):
         """Run a client of this server; a Result and the last bytes that it was given. stream: a binary file or pipe that is read to its end."""
-        errors = tempfile.TemporaryFile()
-        answers = tempfile.TemporaryFile()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115
+        answers = tempfile.TemporaryFile()  # noqa: SIM115
         process = subprocess.Popen(
             [os.fsencode(a) for a in self.unprivileged(argv)],
             stdin=subprocess.PIPE,

@@ -63,10 +63,17 @@ CATALOG = [
     " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND " + USER_SCHEMA,
     "SELECT json_build_object('is', 'schema', 'name', n.nspname, 'owner', pg_get_userbyid(n.nspowner), 'acl', n.nspacl::text) FROM pg_namespace n WHERE "
     + USER_SCHEMA,
+    "SELECT json_build_object('is', 'large objects', 'n', count(*)) FROM pg_largeobject_metadata",
     "SELECT json_build_object('is', 'extension', 'name', extname, 'version', extversion) FROM pg_extension",
     "SELECT json_build_object('is', 'end')",
 ]
 
+# as many rows as there are objects; their pages are digested
+LARGE_OBJECTS = (
+    "SELECT json_build_object('is', 'rows', 'i', %d, 'chunk', 0, 'n', (SELECT count(*) FROM pg_largeobject_metadata), 'parts', "
+    "json_build_array(json_build_array(0, count(*), COALESCE(sum(('x' || left(md5(loid::text || '|' || pageno::text || '|' || md5(data)), 16))"
+    "::bit(64)::bigint::numeric), 0)::text, NULL, true))) FROM pg_largeobject;"
+)
 KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialised view", "S": "sequence", "f": "foreign table"}
 
 
@@ -158,26 +165,49 @@ def capture(system, rules):
     found = clusters(system)
     if not found:
         return None
-    items, names = {}, set()
+    items = {}
+    for label, cluster in labelled(found):
+        items.update(_cluster(system, cluster, label, rules))
+    return items
+
+
+def labelled(found):
+    """[(label, cluster)]: what the subjects of each cluster begin with."""
+    out, names = [], set()
     for cluster in found:
         # the cluster on the lowest port of its name is the one that applications use; another one of that name is told by its version
         label = NAME if cluster["name"] == "main" else "%s(%s)" % (NAME, cluster["name"])
         if label in names:
             label = "%s(%s/%s)" % (NAME, cluster["version"], cluster["name"])
         names.add(label)
-        items.update(_cluster(system, cluster, label, rules))
-    return items
+        out.append((label, cluster))
+    return out
 
 
 def _cluster(system, cluster, label, rules):
-    unit = "postgresql@%s-%s.service" % (cluster["version"], cluster["name"])
-    server = {"kind": "server", "unit": unit}
+    server = {"kind": "server", "unit": _unit(cluster)}
     if not cluster["status"].startswith("online"):
         return {label: dict(server, error="the cluster %s/%s is %s" % (cluster["version"], cluster["name"], cluster["status"]))}
     try:
-        rows, _said = ask(system, cluster, "postgres", "\n".join(s + ";" for s in GLOBALS) + "\n")
+        items, databases = cluster_items(system, cluster, label)
     except IntactError as exc:
         return {label: dict(server, error=str(exc))}
+    for name in databases:
+        try:
+            items.update(database_items(system, cluster, label, name, rules))
+        except IntactError as exc:
+            items.setdefault("%s:%s" % (label, escape(name)), {"kind": "database"})["error"] = str(exc)
+    return items
+
+
+def _unit(cluster):
+    return "postgresql@%s-%s.service" % (cluster["version"], cluster["name"])
+
+
+def cluster_items(system, cluster, label, database="postgres"):
+    """Items of the server, its roles and its databases as such, and the names of the databases that let somebody in."""
+    rows, _said = ask(system, cluster, database, "\n".join(s + ";" for s in GLOBALS) + "\n")
+    server = {"kind": "server", "unit": _unit(cluster)}
     items, databases = {label: server}, []
     for row in rows:
         name = escape(row.get("name") or "")
@@ -206,12 +236,7 @@ def _cluster(system, cluster, label, rules):
                     "collation": row["collate"],
                     "acl": _acl(row["acl"]),
                 }
-    for name in databases:
-        try:
-            items.update(_database(system, cluster, label, name, rules))
-        except IntactError as exc:
-            items.setdefault("%s:%s" % (label, escape(name)), {"kind": "database"})["error"] = str(exc)
-    return items
+    return items, databases
 
 
 def _acl(text):
@@ -225,7 +250,8 @@ def _entry(entry):
     return "%s=%s%s%s" % (grantee, rights.replace("m", ""), slash, grantor)
 
 
-def _database(system, cluster, label, database, rules):
+def database_items(system, cluster, label, database, rules):
+    """Items of what is inside one database."""
     script = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n" + "\n".join(s + ";" for s in CATALOG) + "\nCOMMIT;\n"
     rows, _said = ask(system, cluster, database, script)
     items, tables, script = {}, [], ["\\set ON_ERROR_ROLLBACK on", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"]
@@ -239,6 +265,11 @@ def _database(system, cluster, label, database, rules):
             items["%s extension %s" % (where, escape(row["name"]))] = dict(inside, kind="extension")
         elif row["is"] == "schema":
             items["%s.%s (schema)" % (where, escape(row["name"]))] = dict(inside, kind="schema", owner=row["owner"], acl=_acl(row["acl"]))
+        elif row["is"] == "large objects":
+            if row["n"]:
+                item = items[where + " (large objects)"] = dict(inside, kind="large objects", key="")
+                script.append(LARGE_OBJECTS % len(tables))
+                tables.append(item)
         elif row["is"] in ("routine", "trigger"):
             subject = "%s.%s.%s%s" % (where, escape(row["schema"]), escape(row["name"]), " (trigger)" if row["is"] == "trigger" else "")
             items[subject] = dict(
@@ -307,5 +338,5 @@ def _fill(tables, answers, said):
     words = [line for line in said.splitlines() if "ERROR" in line or "FATAL" in line]
     for index in lost:
         tables[index]["error"] = words[lost.index(index)] if len(words) == len(lost) else (words or ["it can't be read"])[0]
-        if tables[index]["kind"] in ("table", "materialised view"):
+        if tables[index]["kind"] in ("table", "materialised view", "large objects"):
             tables[index].setdefault("rows", 0)
