@@ -8,11 +8,10 @@
 from __future__ import annotations
 
 import datetime
-import io
 import os
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _loading, _looks, _metadata, _rooted, _scratch, _snapshots
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _loading, _looks, _metadata, _outcome, _rooted, _scratch, _snapshots
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 # How far ahead of ours a host's clock may be.
@@ -22,7 +21,7 @@ NO_LOSS = ("unlooked", "off", "still", "new", "unproven", "")
 
 
 class Drill:
-    """Drills of one host's backups. repositories: {name: what _restic.Restic does: snapshots, dump, restore}. scratch: an entered _scratch.Scratch.
+    """Drills of one host's backups. repositories: {name: _source.Source}. scratch: an entered _scratch.Scratch.
 
     host: its name in the snapshots. known: {class: {run: manifest sha256}} as the host's own state tells. servers: function(directory) -> _loading.Servers.
     disturb: for tests, called with (repository, class, tree) after a tree was restored. now: function -> aware datetime.
@@ -41,9 +40,9 @@ class Drill:
         out = {}
         for repository in sorted(self.repositories):
             try:
-                found = _snapshots.runs(self.repositories[repository].snapshots(["intact"]), self.host)
+                found = self.repositories[repository].runs(self.host)
             except IntactError as exc:
-                self._find("backup.repository.unreachable", "blocker", repository, "", "", "its snapshots could not be listed", str(exc), "repair what is named")
+                self._broken(exc, repository, "", "its snapshots could not be listed")
                 out[repository] = {"classes": {name: {"result": "failed", "why": str(exc)} for name in classes}}
                 continue
             out[repository] = {"classes": {name: self._class(repository, name, found.get(name, [])) for name in sorted(classes or found)}}
@@ -63,7 +62,7 @@ class Drill:
                 entry.update(run=run.run, snapshot=run.snapshot, taken=_snapshots.moment(run.taken).strftime("%Y-%m-%dT%H:%M:%SZ"))
                 self._read_back(repository, run, entry)
         except IntactError as exc:
-            self._find("drill.failed", "blocker", repository, name, "", "could not be restored", str(exc), "repair what is named, and drill again")
+            self._broken(exc, repository, name, "could not be restored")
         mine = self.findings[first:]
         entry["findings"] = len(mine)
         wrong = [finding for finding in mine if finding.severity == "blocker"]
@@ -93,10 +92,7 @@ class Drill:
         return run
 
     def _read_back(self, repository, run, entry):
-        restic = self.repositories[repository]
-        out = io.BytesIO()
-        restic.dump(run.snapshot, _snapshots.manifest_path(run.name), out)
-        manifest, digest = _snapshots.opened(out.getvalue(), run.name)
+        manifest, digest = self.repositories[repository].manifest(run)
         entry.update(manifest=digest, counts=manifest.get("counts") or {})
         self._judge_manifest(repository, run, manifest, digest)
         if not any((data or {}).get("items") for data in manifest["sections"].values()):
@@ -120,8 +116,7 @@ class Drill:
                 self.repositories[repository].restore(run.snapshot, tree)
             except IntactError as exc:
                 # what came all the same is compared, so that what is lost gets its name
-                remedy = "see backup_check; back up again"
-                self._find("backup.repository.damaged", "blocker", repository, run.name, "", "it could not be restored whole", str(exc), remedy)
+                self._broken(exc, repository, run.name, "could not be restored whole")
             items = (manifest["sections"].get("files") or {}).get("items") or {}
             for path, why in _metadata.mend(os.fsencode(tree), items).items():
                 self._find("drill.metadata", "blocker", repository, run.name, path, "its holes or flags could not be brought back", why, "see the scratch root's disk")
@@ -138,10 +133,13 @@ class Drill:
             if held is None:
                 self._find("drill.snapshot.missing", "blocker", repository, run.name, stream["name"], "its dump is not there", "", "back it up again")
                 continue
-            for kind, title, evidence in servers.load(self.repositories[repository], held, stream):
+            wrong = servers.load(self.repositories[repository], held, stream, int(_snapshots.moment(run.taken).timestamp()))
+            if wrong:
+                kind, title, evidence = wrong
                 self._find(kind, "blocker", repository, run.name, stream["name"], title, evidence, "back it up again; a damaged repository: backup_check")
-        for name, why in servers.again():
-            self._find("drill.dump.unloadable", "blocker", repository, run.name, name, "the dump can't be loaded", why, "dump it again")
+        for name, why, whole in servers.again():
+            title = "a part of the dump was not taken" if whole else "the dump can't be loaded"
+            self._find("drill.dump.unloadable", "warning" if whole else "blocker", repository, run.name, name, title, why, "dump it again")
         if manifest.get("streams"):
             entry["seconds"] = round(self._clock() - begun, 1)
         return servers.sections(manifest["sections"])
@@ -159,7 +157,7 @@ class Drill:
             if finding.details.get("change") not in NO_LOSS:
                 finding.severity = "blocker"
             finding.details.update({"repository": repository, "class": run.name, "object": finding.subject})
-            finding.subject = "%s: %s: %s" % (repository, run.name, finding.subject)
+            finding.subject = _outcome.subject(repository, run.name, finding.subject)
         self.findings += findings
         for path in volatile:
             why = "it changed while it was backed up"
@@ -194,7 +192,13 @@ class Drill:
                 self._tampered(repository, name, "the repositories differ about the run %s: %s" % (run, told))
                 out[repository]["classes"][name].update(result="failed", why="the repositories hold different manifests of one run")
 
+    def _broken(self, exc, repository, name, title):
+        outcome = getattr(exc, "outcome", None)
+        kind = _outcome.IDS.get(outcome.kind, "drill.failed") if outcome else "drill.scratch.unfit" if "needed" in exc.details else "drill.failed"
+        remedy = _outcome.SENTENCES[outcome.kind][1] if outcome and outcome.kind in _outcome.SENTENCES else "repair what is named, and drill again"
+        self._find(kind, "blocker", repository, name, "", title, str(exc), remedy)
+
     def _find(self, kind, severity, repository, name, subject, title, evidence, remedy):
-        where = ": ".join(part for part in (repository, name, subject) if part)
+        where = _outcome.subject(repository, name, subject)
         more = {"repository": repository, "class": name, "object": subject, "change": "missing" if severity == "blocker" else ""}
         self.findings.append(Finding(id=kind, severity=severity, subject=where, title=title, evidence=evidence, remedy=remedy, check="PF33", details=more))

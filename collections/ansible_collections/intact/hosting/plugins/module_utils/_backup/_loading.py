@@ -7,14 +7,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
 
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _throwaway_mysql, _throwaway_postgresql
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import lists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
-BLOCK = 1 << 16
+MAKERS = {"mariadb": _throwaway_mysql.MariaDB, "postgresql": _throwaway_postgresql.PostgreSQL}
 
 
 def engine(name):
@@ -32,50 +31,6 @@ def ordered(streams):
     return sorted(streams, key=place)
 
 
-class Passing:
-    """A file of a snapshot as a pipe to read from, with the digest and the length of what passed."""
-
-    def __init__(self, restic, snapshot, path):
-        self.digest, self.length, self.error = hashlib.sha256(), 0, ""
-        source, into = os.pipe()
-        reading, out = os.pipe()
-        self.stdout = os.fdopen(reading, "rb")
-        self._threads = [
-            threading.Thread(target=self._dump, args=(restic, snapshot, path, into), daemon=True),
-            threading.Thread(target=self._pass, args=(source, out), daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _dump(self, restic, snapshot, path, into):
-        with os.fdopen(into, "wb") as handle:
-            try:
-                restic.dump(snapshot, path, handle)
-            except (IntactError, OSError) as exc:
-                self.error = str(exc)
-
-    def _pass(self, source, out):
-        with os.fdopen(source, "rb", buffering=0) as reading, os.fdopen(out, "wb", buffering=0) as writing:
-            while True:
-                block = reading.read(BLOCK)
-                if not block:
-                    return
-                self.digest.update(block)
-                self.length += len(block)
-                try:
-                    view = memoryview(block)
-                    while view:
-                        view = view[writing.write(view) :]
-                except BrokenPipeError:
-                    writing = open(os.devnull, "wb", buffering=0)  # the server gave up: the digest is wanted all the same
-
-    def finish(self):
-        """Wait for the end."""
-        self.stdout.close()
-        for thread in self._threads:
-            thread.join()
-
-
 class Servers:
     """Throw-away servers below a directory, each made when its first dump comes. identity: the machine-id that passwords were digested with."""
 
@@ -87,7 +42,7 @@ class Servers:
         label = engine(name)
         if label not in self._servers:
             kind = label.partition("(")[0]
-            makers = self._makers or _throwaways()
+            makers = self._makers or MAKERS
             if kind not in makers:
                 raise IntactError("no throw-away server is known for %s" % label)
             place = os.path.join(self.directory, "".join(c if c.isalnum() else "_" for c in label))
@@ -97,46 +52,40 @@ class Servers:
             self._servers[label] = makers[kind](place, machine_id=self.identity)
         return self._servers[label]
 
-    def load(self, restic, held, stream):
-        """Load one dump: [(finding id, title, evidence)] of what is wrong with it."""
+    def load(self, source, held, stream, taken=None):
+        """Load one dump: (finding id, title, evidence) of what is wrong with it, or None. What the server refuses is asked once more by again()."""
         path, snapshot = held
-        passing, wrong, refused = Passing(restic, snapshot, path), [], ""
+        passing, refused, whole = source.stream(snapshot, path), [], True
         try:
-            server = self._server(stream["name"])
-            server.load(stream["name"], passing.stdout)
+            refused = self._server(stream["name"]).load(stream["name"], passing.stdout, taken) or []
             self._loaded.append(stream["name"])
         except IntactError as exc:
-            refused = str(exc)
+            refused, whole = [str(exc)], False
         finally:
             passing.finish()
-        if passing.error:
-            wrong.append(("backup.repository.damaged", "its dump can't be read from the repository", passing.error))
-        elif passing.length != stream["bytes"] or passing.digest.hexdigest() != stream["sha256"]:
-            kind = "truncated" if passing.length < stream["bytes"] else "changed"
-            evidence = "%d bytes with sha256 %s were backed up, %d with %s came out" % (
-                stream["bytes"],
-                stream["sha256"][:16],
-                passing.length,
-                passing.digest.hexdigest()[:16],
-            )
-            wrong.append(("backup.dump.truncated" if kind == "truncated" else "databases.dump.changed", "the dump is not what was backed up", evidence))
+        wrong = passing.wrong(stream)
         if refused and not wrong:
-            # it may need another database that comes later
-            self._again.append((restic, held, stream, refused))
+            # it may need another database or an account that comes later
+            self._again.append((source, held, stream, taken, "; ".join(refused[:3]), whole))
         return wrong
 
     def again(self):
-        """Once more, what could not be loaded before the others were there: [(name, why)] of what still can't."""
+        """Once more, what was not taken whole before the others were there: [(name, why, whole)] of what still is not.
+
+        whole: the server took the dump and refused parts of it, as it does with a view that was broken on its host: the comparison tells what is missing.
+        """
         waiting, self._again, out = self._again, [], []
-        for restic, held, stream, _why in waiting:
-            if stream["name"] in self._loaded or engine(stream["name"]) in self._servers:
-                try:
+        for source, held, stream, taken, why, _whole in waiting:
+            try:
+                if ":" in stream["name"]:
                     self._server(stream["name"]).drop(stream["name"])
-                except IntactError:
-                    pass
-            if self.load(restic, held, stream):
-                out.append((stream["name"], "it came out differently the second time"))
-        out += [(stream["name"], why) for _restic, _held, stream, why in self._again]
+            except IntactError:
+                out.append((stream["name"], why, False))
+                continue
+            wrong = self.load(source, held, stream, taken)
+            if wrong:
+                out.append((stream["name"], wrong[2], False))
+        out += [(entry[2]["name"], entry[4], entry[5]) for entry in self._again]
         self._again = []
         return out
 
@@ -146,7 +95,7 @@ class Servers:
         before = sections.get("databases")
         if before and before.get("items") and self._loaded:
             items = {}
-            for name in self._loaded:
+            for name in sorted(set(self._loaded)):
                 items.update(self._server(name).section(name))
             keep = {s: i for s, i in before["items"].items() if i.get("kind") != "server"}
             out["databases"] = (dict(before, items=keep), {"items": {s: i for s, i in items.items() if i.get("kind") != "server"}})
@@ -154,12 +103,13 @@ class Servers:
         source = (before or {}).get("source") or {}
         name = next((n for n in self._loaded if source and engine(n).partition("(")[0] == source["kind"] and n.endswith(":" + source["database"])), None)
         if name:
-            after = self._lists(self._server(name), name, source)
+            after = self._lists(self._server(name), source)
             out["lists"] = (dict(before, templates={}), dict(after, templates={}, source=before["source"]))
         return out
 
-    def _lists(self, server, name, source):
-        system = server.system(self.identity)
+    @staticmethod
+    def _lists(server, source):
+        system = server.system()
         if source["kind"] == "sqlite":
             rows, _source = lists._read(system, "sqlite:///" + source["database"])
         elif source["kind"] == "mariadb":
@@ -173,9 +123,3 @@ class Servers:
         for server in self._servers.values():
             server.close()
         self._servers = {}
-
-
-def _throwaways():
-    from ansible_collections.intact.hosting.plugins.module_utils._backup import _throwaway
-
-    return {"mariadb": _throwaway.MariaDB, "postgresql": _throwaway.PostgreSQL, "sqlite": _throwaway.SQLite}

@@ -40,14 +40,14 @@ def opened(root, path):
         os.close(parent)
 
 
-def mend(root, items):
+def mend(root, items, holes=True, marks=True):
     """Dig holes and set flags as the manifest's items say. Returns {path: why it could not be done}; entries that are not there are left to the comparison."""
     failed = {}
     for path, item in sorted(items.items()):
-        if item.get("type") == "file" and item.get("sparse") and item.get("hardlink", path) == path:
+        if holes and item.get("type") == "file" and item.get("sparse") and item.get("hardlink", path) == path:
             _each(root, path, _dig, failed)
     for path, item in sorted(items.items()):
-        if item.get("flags"):
+        if marks and item.get("flags"):
             _each(root, path, lambda fd, words=item["flags"]: set_flags(fd, words.split(",")), failed)
     return failed
 

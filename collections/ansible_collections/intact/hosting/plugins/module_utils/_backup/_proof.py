@@ -57,7 +57,7 @@ def unproven(proof):
                     Finding(
                         id="backup.unproven",
                         severity="warning",
-                        subject="%s: %s" % (repository, name),
+                        subject="%s %s" % (repository, name),
                         title="was not read back: nobody knows whether it can be restored",
                         evidence=held.get("why", ""),
                         remedy="drill it: drill-restore.yml",
