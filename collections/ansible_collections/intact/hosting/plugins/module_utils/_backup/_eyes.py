@@ -75,14 +75,16 @@ def count_files(section):
 
 def files_below(section, depth=4):
     """{escaped directory: files in it and below} for the first levels of directories: an emptied one among many must not vanish in a sum."""
-    out = {}
+    out, inside = {}, {}
     for path, item in section.get("items", {}).items():
-        if item["type"] == "dir":
-            if path.count("/") <= depth:
-                out.setdefault(path, 0)
-        elif item["type"] == "file":
-            parts = path.split("/")[:-1]
-            for level in range(2, min(len(parts), depth + 1) + 1):
-                top = "/".join(parts[:level])
-                out[top] = out.get(top, 0) + 1
+        if item["type"] == "file":
+            parent = path.rpartition("/")[0]
+            inside[parent] = inside.get(parent, 0) + 1
+        elif item["type"] == "dir" and path.count("/") <= depth:
+            out.setdefault(path, 0)
+    for parent, number in inside.items():
+        parts = parent.split("/")
+        for level in range(2, min(len(parts), depth + 1) + 1):
+            top = "/".join(parts[:level])
+            out[top] = out.get(top, 0) + number
     return out

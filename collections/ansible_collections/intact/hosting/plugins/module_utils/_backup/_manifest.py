@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _outcome
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 SCHEMA = 1
@@ -40,7 +41,7 @@ def make(klass, job, run, moment, host_id, looked, streams=(), volatile=()):
 
 def pack(document):
     """(bytes as they are stored, sha256 of them). Compressed lightly: digests do not get smaller."""
-    data = json.dumps(document, separators=(",", ":"), sort_keys=True).encode("utf-8", "backslashreplace")
+    data = json.dumps(document, separators=(",", ":")).encode("utf-8", "backslashreplace")
     packed = gzip.compress(data, 1, mtime=0)
     return packed, hashlib.sha256(packed).hexdigest()
 
@@ -68,7 +69,7 @@ def judge(manifest, previous, options, expected):
             _finding(
                 "class.empty",
                 klass,
-                "%s: nothing" % klass,
+                "",
                 "the class is in use and not one of its %s was found" % expected,
                 _told(counts),
                 "see why, or switch the class off",
@@ -77,13 +78,13 @@ def judge(manifest, previous, options, expected):
     for what, least in sorted((options.get("floor") or {}).items()):
         if counts.get(what, 0) < least:
             evidence = "%d, the floor is %d" % (counts.get(what, 0), least)
-            out.append(_finding("class.floor", klass, "%s: %s" % (klass, what), "fewer %s than there have to be" % what, evidence, "see where they are"))
+            out.append(_finding("class.floor", klass, what, "fewer %s than there have to be" % what, evidence, "see where they are"))
     percent = options.get("drop_percent", DROP)
     for what, was in sorted((previous.get("counts") or {}).items()):
         now = counts.get(what, 0)
-        if was >= EMPTIED_FROM and percent and now < was * (100 - percent) / 100.0:
+        if what != "entries" and was >= EMPTIED_FROM and percent and now < was * (100 - percent) / 100.0:
             evidence = "%d in the last good backup, now %d" % (was, now)
-            out.append(_finding("class.drop", klass, "%s: %s" % (klass, what), "%d %% fewer %s" % (100 - 100 * now // was, what), evidence, ACCEPT))
+            out.append(_finding("class.drop", klass, what, "%d %% fewer %s" % (100 - 100 * now // was, what), evidence, ACCEPT))
     return out + _emptied(manifest, previous, klass) + _unread(manifest, klass)
 
 
@@ -100,7 +101,7 @@ def _emptied(manifest, previous, klass):
         tops.append(name)
         words = "is empty" if name in now else "is gone"
         evidence = "%d in the last good backup, now none" % before[name]
-        out.append(_finding("class.empty", klass, "%s: %s" % (klass, name), "%s and held something before" % words, evidence, ACCEPT))
+        out.append(_finding("class.empty", klass, name, "%s and held something before" % words, evidence, ACCEPT))
     return out
 
 
@@ -112,7 +113,7 @@ def _unread(manifest, klass):
             _finding(
                 "source.unreadable",
                 klass,
-                "%s: %s" % (klass, entry["what"]),
+                entry["what"],
                 "could not be looked at",
                 entry["why"],
                 "make it readable, or leave it out with a reason",
@@ -126,7 +127,7 @@ def volatile_finding(klass, path, times):
     return _finding(
         "source.volatile",
         klass,
-        "%s: %s" % (klass, path),
+        path,
         "changed while it was backed up",
         "each of the %d times it was read" % times,
         "back it up by what writes it (a dump), or leave it out with a reason",
@@ -134,9 +135,25 @@ def volatile_finding(klass, path, times):
     )
 
 
+def not_in_use(klass):
+    """A class that has to be backed up, and is not there."""
+    return _finding("class.empty", klass, "", "the class has to be backed up and nothing of it is on this host", "enabled is true", "see why, or set enabled to auto")
+
+
+def class_failed(klass, why):
+    """A class that could not be backed up at all."""
+    return _finding("class.failed", klass, "", "could not be backed up", why, "do what it says, then back up again")
+
+
+def dump_failed(klass, name, why, kind="dump.failed"):
+    """A database of which there is no whole dump: no repository holds this one."""
+    return _finding(kind, klass, name, "there is no whole dump of it", why, "do what it says, then back up again; older dumps stay in the repositories")
+
+
 def _told(counts):
     return ", ".join("%d %s" % (number, what) for what, number in sorted(counts.items())) or "nothing was counted"
 
 
 def _finding(name, klass, subject, title, evidence, remedy, severity="blocker"):
+    subject = _outcome.subject("", klass, subject)
     return Finding(id="backup." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, details={"class": klass})

@@ -24,19 +24,16 @@ class Progress:
     def __init__(self, directory, document, clock=time.monotonic):
         self.path = os.path.join(directory, document["run"] + ".json")
         self.document, self._clock = document, clock
-        self._written, self._stage_began = None, clock()
+        self._written = None
 
     def stage(self, klass, stage, repository=""):
         """A new step of a class begins: written at once."""
         self.document.update(stage=stage, repository=repository, bytes=0, bytes_total=0, files=0, files_total=0, eta=None, **{"class": klass})
-        self._stage_began = self._clock()
         self.write()
 
-    def moved(self, bytes_done=0, bytes_total=0, files=0, files_total=0):
-        """How far the step is; written when the last time is long enough ago."""
-        spent = self._clock() - self._stage_began
-        eta = round(spent * (bytes_total - bytes_done) / bytes_done) if bytes_done and bytes_total > bytes_done and spent > 3 else None
-        self.document.update(bytes=bytes_done, bytes_total=bytes_total, files=files, files_total=files_total, eta=eta)
+    def moved(self, told):
+        """How far the step is ({bytes, bytes_total, files, files_total, eta}); written when the last time is long enough ago."""
+        self.document.update(told)
         if self._written is None or self._clock() - self._written >= EVERY:
             self.write()
 

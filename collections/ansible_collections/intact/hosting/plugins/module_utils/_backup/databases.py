@@ -39,7 +39,7 @@ def excluded(options):
 def dumps(system, options):
     """[(name, function that opens the Dump)], accounts first: what a restored database's owner is, must be there before it. Engines that can't be asked go to
     system.unlooked."""
-    system.options = dict(options)
+    system.options = set_options(options)
     first, out = [], []
     for engine in ENGINES:
         try:
@@ -49,6 +49,11 @@ def dumps(system, options):
         except IntactError as exc:
             system.skip("section databases", "%s: %s" % (engine.__name__.rpartition(".")[2], exc))
     return first + out
+
+
+def set_options(options):
+    """What the engines read of a class's settings; what is empty is left to them."""
+    return {key: value for key, value in options.items() if value not in ("", [], None)}
 
 
 def sections(system, options):

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _eyes, mysql, postgresql, sqlite
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _eyes, databases, mysql, postgresql, sqlite
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mysql, _postgresql, _sqlite, lists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -45,7 +45,7 @@ def sections(system, options):
 
 def dumps(system, options):
     """[(name, function that opens the Dump)] of the database that Mailman's configuration names, and of the web interface's file."""
-    system.options = dict(options)
+    system.options = databases.set_options(options)
     source = _eyes.look(system, lists).get("source")
     if not source:
         system.skip("section lists", "Mailman's database could not be told from %s" % lists.CONFIG)

@@ -94,7 +94,7 @@ def excluded(options):
 
 def refine(system, options):
     """Options with what only a look tells."""
-    return dict(options, dbox=any(system.exists(inbox + "/dbox-Mails") for inbox, _other, _home in _known(system).values()))
+    return dict(options, dbox=bool(options.get("dbox")) or any(system.exists(inbox + "/dbox-Mails") for inbox, _other, _home in _known(system).values()))
 
 
 def sections(system, options):
@@ -102,7 +102,7 @@ def sections(system, options):
     rules = options.get("rules", excluded(options))
     return {
         "files": _eyes.tree(system, paths(system, options), rules),
-        "mail": _eyes.look(system, mail, {"ports": []}),
+        "mail": _eyes.look(system, mail, {"ports": [], "messages_listed": options.get("messages_listed", 50000), "content_bytes": 2**60}),
         "queue": _eyes.look(system, queue),
     }
 

@@ -110,11 +110,14 @@ def _say_what_was_left(system, walker):
 
 def _summary(walker):
     out = {"entries": len(walker.items), "files": 0, "bytes": walker.bytes}
+    places = {}
     for path, item in walker.items.items():
         if item["type"] == "file":
             out["files"] += 1
-            place = _trees_data.place(path) + " files"
-            out[place] = out.get(place, 0) + 1
+            parent = path.rpartition("/")[0]
+            if parent not in places:
+                places[parent] = _trees_data.place(path) + " files"
+            out[places[parent]] = out.get(places[parent], 0) + 1
     if walker.sockets:
         out["sockets (left out)"] = walker.sockets
     return out
