@@ -99,7 +99,7 @@ class Server:
 
     def _directory(self, name):
         path = os.path.join(self.directory, name)
-        os.mkdir(path, 0o700)
+        os.makedirs(path, 0o700, exist_ok=True)
         self._own(path)
         return path
 

@@ -77,7 +77,7 @@ def schema(name):
     return unescape(name.partition(":")[2]).decode("utf-8", "surrogateescape")
 
 
-def dump(system, name):
+def open(system, name):  # noqa: A001 (the contract's word)
     """A MysqlDump that is being written; writers waited only while its snapshots were opened. Raises IntactError that names who holds a table."""
     database = schema(name)
     running = []

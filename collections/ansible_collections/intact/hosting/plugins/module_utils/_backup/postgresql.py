@@ -61,7 +61,7 @@ def databases(system):
     return sorted(out)
 
 
-def dump(system, name):
+def open(system, name):  # noqa: A001 (the contract's word)
     """A PostgresqlDump that is being written."""
     cluster, label, database = _cluster(system, name)
     argv = AS_OWNER + ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=0", "-p", cluster["port"], "-d", connection(database)]
