@@ -165,17 +165,21 @@ def _packed(job):
     return (json.dumps(job, indent=1, sort_keys=True) + "\n").encode()
 
 
-def remove(root=""):
-    """Take program, units and job away; state, manifests and secrets stay, and so do the repositories."""
+def installed(root=""):
+    """What of it is on the host: units, program, job."""
     folder = root + UNITS
     names = [name for name in (sorted(os.listdir(folder)) if os.path.isdir(folder) else []) if re.match(r"intact-backup(@|-[a-z]+\.timer)", name)]
-    timers = [name for name in names if name.endswith(".timer")]
+    paths = [os.path.join(UNITS, name) for name in names] + [_units.PROGRAM, os.path.join(CONFIGURATION, "job.json")]
+    return [path for path in paths if os.path.lexists(root + path)]
+
+
+def remove(root=""):
+    """Take them away; state, manifests and secrets stay, and so do the repositories."""
+    paths = installed(root)
+    timers = [os.path.basename(path) for path in paths if path.endswith(".timer")]
     if timers and not root:
         run(["systemctl", "disable", "--now"] + timers, check=False)
-    for name in names:
-        os.unlink(os.path.join(folder, name))
-    if os.path.isdir(root + _units.PROGRAM):
-        shutil.rmtree(root + _units.PROGRAM)
+    for path in paths:
+        shutil.rmtree(root + path) if os.path.isdir(root + path) else os.unlink(root + path)
     if not root:
         run(["systemctl", "daemon-reload"], check=False)
-    return names
