@@ -74,6 +74,19 @@ options:
     description: How old a proof may be.
     type: float
     default: 24
+  proof_signers:
+    description: Text of an allowed-signers file, see ssh-keygen(1). With it only a proof of the backup that one of them signed counts.
+    type: str
+    default: ''
+  proof_classes:
+    description: Classes that a drill's proof has to name. Empty is those that this host uses, as the baseline sees it.
+    type: list
+    elements: str
+    default: []
+  proof_repositories:
+    description: From how many repositories each class has to be proven.
+    type: int
+    default: 2
   expected_disks:
     description: The disks this host must have, as the items of a baseline's disks section. Empty is the newest inventory on the host.
     type: dict
@@ -293,6 +306,9 @@ def main():
             proofs=dict(type="list", elements="dict", default=[]),
             proofs_dir=dict(type="path", default="/var/lib/intact/proofs"),
             proof_max_hours=dict(type="float", default=24),
+            proof_signers=dict(type="str", default=""),
+            proof_classes=dict(type="list", elements="str", default=[]),
+            proof_repositories=dict(type="int", default=2),
             expected_disks=dict(type="dict", default={}),
             accepted_holds=_listed(("package", "reason"), decision=dict(type="str", required=True, choices=["keep", "unhold-and-rehold"])),
             accepted_packages=_listed(("package", "reason")),

@@ -142,7 +142,10 @@ class Drill:
             self._find("drill.dump.unloadable", "warning" if whole else "blocker", repository, run.name, name, title, why, "dump it again")
         if manifest.get("streams"):
             entry["seconds"] = round(self._clock() - begun, 1)
-        return servers.sections(manifest["sections"])
+        try:
+            return servers.sections(manifest["sections"])
+        finally:
+            entry["servers_seconds"] = round(self._clock() - begun, 1)
 
     def _compare(self, repository, run, manifest, tree, more, entry):
         begun = self._clock()

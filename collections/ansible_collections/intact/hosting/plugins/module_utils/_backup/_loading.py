@@ -36,7 +36,8 @@ class Servers:
 
     def __init__(self, directory, makers=None):
         self.directory, self.identity = directory, ""
-        self._makers, self._servers, self._loaded, self._again = makers, {}, [], []
+        self._makers, self._servers, self._again = makers, {}, []
+        self._loaded = {}  # name: the dump's rules, with which its section is looked at
 
     def _server(self, name):
         label = engine(name)
@@ -58,7 +59,7 @@ class Servers:
         passing, refused, whole = source.stream(snapshot, path), [], True
         try:
             refused = self._server(stream["name"]).load(stream["name"], passing.stdout, taken) or []
-            self._loaded.append(stream["name"])
+            self._loaded[stream["name"]] = stream.get("rules") or ()
         except IntactError as exc:
             refused, whole = [str(exc)], False
         finally:
@@ -95,8 +96,8 @@ class Servers:
         before = sections.get("databases")
         if before and before.get("items") and self._loaded:
             items = {}
-            for name in sorted(set(self._loaded)):
-                items.update(self._server(name).section(name))
+            for name, rules in sorted(self._loaded.items()):
+                items.update(self._server(name).section(name, rules) if rules else self._server(name).section(name))
             keep = {s: i for s, i in before["items"].items() if i.get("kind") != "server"}
             out["databases"] = (dict(before, items=keep), {"items": {s: i for s, i in items.items() if i.get("kind") != "server"}})
         before = sections.get("lists")

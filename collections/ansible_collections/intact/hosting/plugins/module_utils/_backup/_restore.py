@@ -168,6 +168,7 @@ class Restore:
         if held is None:
             raise IntactError("the dump of %s is not in %s" % (name, self.backup.source.name))
         if not self.journal.has(label, "aside"):
+            self._tell(label)
             self.engines.put_aside(name)
             self.journal.add(label, "aside")
         passing = self.backup.source.stream(held[1], held[0])

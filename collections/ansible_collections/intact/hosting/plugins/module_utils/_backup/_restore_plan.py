@@ -220,8 +220,11 @@ def _less(item):
     return {key: value for key, value in item.items() if key not in LESS}
 
 
-def judge(backup, made, view, accept=(), keep=()):
-    """Fill every step's comes, same, overwritten, newer, extra; findings for what would be lost. accept, keep: shell patterns for paths and databases."""
+def judge(backup, made, view, accept=(), keep=(), there=lambda _name: False):
+    """Fill every step's comes, same, overwritten, newer, extra; findings for what would be lost. accept, keep: shell patterns for paths and databases.
+
+    there: whether the host has a database. When it was written to last nobody can tell, so that it counts as newer.
+    """
     found, ids = [], _metadata.Ids(made["identity"]["users"], made["identity"]["groups"])
     for step in made["steps"]:
         step.update(comes=0, same=0, overwritten=[], newer=[], kept=[], extra=0)
@@ -236,6 +239,11 @@ def judge(backup, made, view, accept=(), keep=()):
             step["kept"] += kept
             step["overwritten"] += [path for path in told["overwritten"] + told["newer"] if path not in kept and (path not in told["newer"] or _named(path, accept))]
             step["newer"] += [path for path in told["newer"] if path not in kept and not _named(path, accept)]
+        step["streams"] = [stream for stream in step["streams"] if not _named(stream["name"], keep)]
+        for stream in step["streams"]:
+            held = ":" in stream["name"] and there(stream["name"])
+            key = "comes" if not held else "overwritten" if _named(stream["name"], accept) else "newer"
+            step[key] = step[key] + 1 if key == "comes" else step[key] + [stream["name"]]
         if step["newer"]:
             found.append(
                 Finding(
@@ -243,7 +251,7 @@ def judge(backup, made, view, accept=(), keep=()):
                     severity="blocker",
                     subject=step["name"],
                     title="what is on the host is newer than the backup",
-                    evidence="%d files: %s%s" % (len(step["newer"]), ", ".join(step["newer"][:5]), ", ..." if len(step["newer"]) > 5 else ""),
+                    evidence="%d: %s%s" % (len(step["newer"]), ", ".join(step["newer"][:5]), ", ..." if len(step["newer"]) > 5 else ""),
                     remedy="name them in accept (the backup's version comes, the host's is kept aside) or in keep (the host's version stays)",
                     details={"change": "newer", "paths": step["newer"], "step": step["name"]},
                 )
@@ -255,7 +263,12 @@ def _named(path, patterns):
     return any(fnmatch.fnmatchcase(path, pattern) or _looks_below(path, pattern.rstrip("/")) for pattern in patterns)
 
 
-def plan(name, backup, view, sites=(), select=None, system_paths=SYSTEM_PATHS, accept=(), keep=()):
+def brings(made):
+    """Whether a plan changes anything."""
+    return _identity.changes(made["identity"]) or any(step["comes"] or step["overwritten"] for step in made["steps"])
+
+
+def plan(name, backup, view, sites=(), select=None, system_paths=SYSTEM_PATHS, accept=(), keep=(), there=lambda _name: False):
     """(plan, findings)."""
     made = {
         "id": name,
@@ -268,4 +281,4 @@ def plan(name, backup, view, sites=(), select=None, system_paths=SYSTEM_PATHS, a
         "identity": identity(backup, view),
         "steps": steps(backup, sites, select, system_paths),
     }
-    return made, judge(backup, made, view, accept, keep)
+    return made, judge(backup, made, view, accept, keep, there)
