@@ -108,7 +108,7 @@ def run(restic, coverage, parts, expected=(), read=True, now=None):
         elif outcome.kind == "damaged" or more:
             coverage = spoiled(coverage, part)
         found += more or ([] if outcome.ok or found else outcome.findings(restic.name))
-    return found, coverage
+    return list({finding.subject: finding for finding in found}.values()), coverage
 
 
 def _said(restic, options):
@@ -179,6 +179,8 @@ def _finding(repository, kind, name, why, files, snapshots, klass=""):
     evidence = "%s %s: %s" % (kind, name, why)
     if files:
         evidence += "; %d files need it: %s" % (len(files), ", ".join(files[:5]) + (", ..." if len(files) > 5 else ""))
+    elif kind == "pack":
+        evidence += "; no file is known to need it: it holds directories, or nothing in use"
     if snapshots:
         evidence += "; in snapshots %s" % ", ".join(shot[:8] for shot in snapshots[:10])
     finding = _outcome.finding("damaged", repository, klass, "%s %s" % (kind, name[:16]), evidence)

@@ -99,8 +99,10 @@ class Outcome:
 
     def findings(self, repository, klass="", what=""):
         """[] for ok; else findings that name repository, class and object."""
+        if self.kind in ("partial", "failed") and self.unreadable:
+            return [_unreadable(repository, klass, name, why) for name, why in self.unreadable]
         if self.kind == "partial":
-            return [_unreadable(repository, klass, name, why) for name, why in self.unreadable] or [_unnamed(self, repository, klass)]
+            return [_unnamed(self, repository, klass)]
         return [] if self.ok else [finding(self.kind, repository, klass, what, self.evidence)]
 
     @property
@@ -110,8 +112,10 @@ class Outcome:
         retries = [line for line in lines if RETRY.search(line)]
         lines = [line for line in lines if not RETRY.search(line)]
         if retries:
-            lines.append("tried %d times: %s" % (len(retries), retries[-1]))
-        return ("; ".join(lines[-4:]) or "no message")[:1500] + " (status %d)" % self.rc
+            # What it met first is the cause; a later answer may only be about what the first try left behind.
+            lines.append("tried %d times: %s" % (len(retries), retries[0]))
+        end = "killed by signal %d" % -self.rc if self.rc < 0 else "status %d" % self.rc
+        return ("; ".join(lines[-4:]) or "no message")[:1500] + " (%s)" % end
 
 
 class ResticError(IntactError):

@@ -142,11 +142,12 @@ class Restic:
         watch = Watch(progress, stall)
         call = self._start(arguments + (["--parent", parent] if parent else []), memories, line=watch.line)
         watch.call = call
-        return self._judged(self._end(call, watch))
+        return self._judged(self._end(call, watch), {path: "does not exist" for path in paths if not os.path.lexists(path)})
 
-    def _judged(self, outcome):
-        wrong = [(_listing.find_exact(name), why) for name, why in _outcome.errors(outcome.said)]
-        outcome.unreadable = wrong
+    def _judged(self, outcome, missing=None):
+        wrong = {_listing.find_exact(name): why for name, why in _outcome.errors(outcome.said)}
+        wrong.update(missing or {})
+        outcome.unreadable = sorted(wrong.items())
         if wrong and outcome.kind == "ok":
             outcome.kind = "partial"
         if outcome.ok and not outcome.snapshot:
