@@ -29,6 +29,10 @@ options:
       - Leave it off once they are. A repository that vanished would otherwise be replaced by an empty one without a word.
     type: bool
     default: false
+  repositories:
+    description: Ask the repositories. Off where their secrets are not on the host yet, as in check mode before the first run.
+    type: bool
+    default: true
   state:
     description: V(absent) takes program, service, timers and job away. State, secrets and repositories stay.
     type: str
@@ -100,6 +104,7 @@ SPEC = {
     "job": {"type": "dict"},
     "schedule": {"type": "dict", "default": {}},
     "init": {"type": "bool", "default": False},
+    "repositories": {"type": "bool", "default": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -139,7 +144,7 @@ def install(module, result):
     if not module.check_mode:
         installer.apply()
         installer.start_timers(idle)
-    made, findings = repositories(job, params["init"], module.check_mode)
+    made, findings = repositories(job, params["init"], module.check_mode) if params["repositories"] else ([], [])
     result.update(initialised=made, findings=[finding.as_dict() for finding in findings], changed=result["changed"] or bool(made))
 
 
