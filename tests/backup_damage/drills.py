@@ -22,7 +22,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "collections"))
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _clock, _outcome, _restic, _stream  # noqa: E402
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _clock, _outcome, _restic, _stream
 
 ROOT = tempfile.mkdtemp(prefix="intact-damage-")
 DRILLS = []
@@ -55,7 +55,7 @@ def source():
 
 def restic(url, name="vault", patience=6, password="geheim", **more):
     """A Restic with its own password file."""
-    path = at("password-" + password)
+    path = at("password-%d" % (len(password)))
     if not os.path.exists(path):
         with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as handle:
             handle.write(password)
@@ -212,7 +212,7 @@ def nothing_damaged():
         found, coverage = _check.run(one, coverage, 3, [("files", shot)], now="2026-11-2%dT00:00:00Z" % number)
         assert found == [], found
     assert coverage["read"] == {"1": "2026-11-23T00:00:00Z", "2": "2026-11-21T00:00:00Z", "3": "2026-11-22T00:00:00Z"}, coverage
-    return str(_check.covered(coverage, datetime.datetime(2026, 11, 24, tzinfo=datetime.timezone.utc)))
+    return str(_check.covered(coverage, datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)))
 
 
 @drill
@@ -440,7 +440,7 @@ def clock_off_by_a_day():
         moment = _clock.server_time({"url": "rest:http://127.0.0.1:18975/"})
     finally:
         server.stop()
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     assert _clock.judge("vault", now, moment) == []
     day = datetime.timedelta(days=1)
     expect(_clock.judge("vault", now - day, None, now.isoformat()), "backup.clock", "vault")

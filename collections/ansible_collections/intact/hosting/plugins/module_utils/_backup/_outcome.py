@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
 
@@ -76,6 +77,7 @@ SENTENCES = {
     "interrupted": ("the work was interrupted before its snapshot was written", "run it again: what was already sent is not sent twice"),
     "failed": ("restic failed", "read what it said, and run it by hand with the same job"),
 }
+SKIPPED = re.compile(r"could not load snapshot|invalid data returned|^Ignoring \"", re.M)
 RETRY = re.compile(r"(?P<what>(Save|Load|Stat|Remove|List|Test|Delete)\([^\n]*?\)) (returned error, retrying|operation failed)", re.I)
 
 
@@ -180,8 +182,8 @@ def classify(rc, said, stopped=""):
     if stopped == "aborted":
         return "interrupted"
     if rc in CODES and not stopped:
-        # A zero with a complaint of damage is none: `snapshots` skips a snapshot that it can't read, and ends well.
-        return "damaged" if rc == 0 and re.search(r"could not load snapshot|invalid data returned", said) else CODES[rc]
+        # `snapshots` and `ls` skip a snapshot that they can't read or find, and end well.
+        return "damaged" if rc == 0 and SKIPPED.search(said) else CODES[rc]
     if rc < 0 and not stopped:
         return "interrupted"
     for kind, pattern in MESSAGES:
@@ -201,9 +203,16 @@ def errors(said):
                 continue
             if message.get("message_type") == "error":
                 why = message.get("error") or {}
-                text = why.get("message") or " ".join(str(why[key]) for key in ("Op", "Err") if why.get(key)) if isinstance(why, dict) else str(why)
+                text = _why(why) if isinstance(why, dict) else str(why)
                 out.append((str(message.get("item") or ""), "%s: %s" % (message.get("during") or "reading", text or "no reason given")))
         elif line.endswith(" does not exist, skipping"):
             out.append((line[: -len(" does not exist, skipping")], "does not exist"))
     # The scanner and the archiver complain of the same name.
     return sorted({name: why for name, why in out if name}.items())
+
+
+def _why(error):
+    """The reason in an error of restic's JSON: a message since 0.18, Go's own structure before, with a number for what the system said."""
+    number = error.get("Err")
+    said = os.strerror(number) if isinstance(number, int) else str(number or "")
+    return error.get("message") or " ".join(part for part in (str(error.get("Op") or ""), said if said != "{}" else "") if part)

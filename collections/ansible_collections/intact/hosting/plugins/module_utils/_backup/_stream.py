@@ -54,7 +54,7 @@ class Lane(threading.Thread):
                 try:
                     self.stream.write(chunk)
                 except (OSError, ValueError) as exc:
-                    self.dead = "restic ended while it was written to: %s" % exc
+                    self.dead = self.dead or "restic ended while it was written to: %s" % exc
 
     def give(self, chunk, patience):
         """Hand over a chunk; False when this repository is out."""
