@@ -49,12 +49,8 @@ options:
     type: list
     elements: path
     default: []
-  known:
-    description: Digests of manifests as the host's own state tells them, C({class: {run: sha256}}).
-    type: dict
-    default: {}
-  covered:
-    description: The share of its data that checks have read of each repository, C({name: 0.4}).
+  state:
+    description: The host's own C(state.json) of its backups; its digests of manifests and its share of data read by checks are held against the repositories.
     type: dict
     default: {}
   signing_key:
@@ -123,13 +119,30 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 
+def known(state):
+    """{class: {run: sha256 of its manifest}} as the host's state tells."""
+    out = {}
+    for repository in (state.get("repositories") or {}).values():
+        for name, held in (repository.get("classes") or {}).items():
+            for entry in (held.get("last"), held.get("good")):
+                if entry and entry.get("manifest") and entry.get("run"):
+                    out.setdefault(name, {})[entry["run"]] = entry["manifest"]
+    return out
+
+
+def covered(state, repository):
+    """The share of a repository's packs that checks have read, or None."""
+    coverage = ((state.get("repositories") or {}).get(repository) or {}).get("coverage") or {}
+    return round(len(coverage.get("read") or []) / coverage["parts"], 3) if coverage.get("parts") else None
+
+
 def drill(params, sources):
     """(proof, findings)."""
     with _scratch.Scratch(params["scratch"], params["live_paths"]) as scratch:
-        drilled = _drill.Drill(sources, scratch, params["host"], params["known"])
+        drilled = _drill.Drill(sources, scratch, params["host"], known(params["state"]))
         repositories = drilled.run(params["classes"])
     for name, entry in repositories.items():
-        entry["covered"] = params["covered"].get(name)
+        entry["covered"] = covered(params["state"], name)
     proof = _proof.document(params["host"], drilled.host_id, _flight.now(), repositories, params["classes"])
     return proof, drilled.findings + _proof.unproven(proof)
 
@@ -162,8 +175,7 @@ def main():
             classes=dict(type="list", elements="str", default=[]),
             scratch=dict(type="path", required=True),
             live_paths=dict(type="list", elements="path", default=[]),
-            known=dict(type="dict", default={}),
-            covered=dict(type="dict", default={}),
+            state=dict(type="dict", default={}),
             signing_key=dict(type="path", default="", no_log=False),
             dest=dict(type="path", required=True),
             same_host_allowed=dict(type="bool", default=False),
