@@ -116,7 +116,8 @@ class Outcome:
         if retries:
             # What it met first is the cause; a later answer may only be about what the first try left behind.
             lines.append("tried %d times: %s" % (len(retries), retries[0]))
-        end = "killed by signal %d" % -self.rc if self.rc < 0 else "status %d" % self.rc
+        # -1: there was no process (restic itself ignores signal 1).
+        end = "status %d" % self.rc if self.rc >= 0 else "not started" if self.rc == -1 else "killed by signal %d" % -self.rc
         return ("; ".join(lines[-4:]) or "no message")[:1500] + " (%s)" % end
 
 

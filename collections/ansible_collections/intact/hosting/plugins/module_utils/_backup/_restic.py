@@ -17,15 +17,12 @@ import time
 import urllib.parse
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _listing, _locks, _outcome, _process, _secrets
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _listing, _locks, _outcome, _process, _secrets, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 OLDEST = (0, 11, 0)
 SINCE = {"files-from-raw": (0, 12, 0), "sparse": (0, 15, 0), "rest-environment": (0, 16, 1), "exit-codes": (0, 17, 0), "check-json": (0, 18, 0)}
 CACHE = "/var/cache/intact/restic"
-EVERY = 2.0
-# A status that says the same for so long: the connection is dead and nobody noticed.
-STALL = 1800.0
 
 
 def parse_version(text):
@@ -127,7 +124,7 @@ class Restic:
         """The repository's own id: two addresses of one repository have the same. Also the shortest proof that it opens."""
         return json.loads(self.asked(["cat", "config", "--no-lock"], "opening it"))["id"]
 
-    def backup(self, paths, tags=(), host="", excludes=b"", parent="", progress=None, stall=STALL):
+    def backup(self, paths, tags=(), host="", excludes=b"", parent="", progress=None, stall=_watch.STALL):
         """Back up paths (bytes) into one snapshot. excludes: the bytes of an exclude file. progress: called with a dict at most every 2 s.
 
         A source that is missing or unreadable makes the outcome partial, with its name: restic 0.14 ends with 0 where one is missing.
@@ -139,7 +136,7 @@ class Restic:
         if excludes:
             memories.append(_process.Memory(excludes))
             arguments += ["--exclude-file", memories[1].name]
-        watch = Watch(progress, stall)
+        watch = _watch.Watch(progress, stall)
         call = self._start(arguments + (["--parent", parent] if parent else []), memories, line=watch.line)
         watch.call = call
         return self._judged(self._end(call, watch), {path: "does not exist" for path in paths if not os.path.lexists(path)})
@@ -177,7 +174,7 @@ class Restic:
 
     def stdin(self, name, tags=(), host="", progress=None):
         """A restic that waits for a stream, to become the file name (text, absolute) of a snapshot. See Stream."""
-        watch = Watch(progress, 0)
+        watch = _watch.Watch(progress, 0)
         call = self._start(["backup", "--json", "--stdin", "--stdin-filename", name] + self._tags(tags, host), stdin=subprocess.PIPE, line=watch.line)
         return Stream(self, call, watch, name)
 
@@ -235,48 +232,6 @@ class Restic:
             raise _outcome.ResticError(outcome, self.name, "taking stale locks away")
         left = {lock["id"] for lock in self.locks()}
         return [lock for lock in dead if lock["id"] not in left], kept + [lock for lock in dead if lock["id"] in left]
-
-
-class Watch:
-    """Reads the JSON lines of a running backup: the summary, and how far it is."""
-
-    def __init__(self, progress, stall, clock=time.monotonic):
-        self.summary, self.rest, self.call = {}, b"", None
-        self._progress, self._stall, self._clock = progress, stall, clock
-        self._told, self._moved, self._state = None, clock(), None
-
-    def line(self, text):
-        """One line of output."""
-        try:
-            message = json.loads(text)
-        except ValueError:
-            self.rest += text
-            return
-        if message.get("message_type") == "summary":
-            self.summary = message
-        elif message.get("message_type") == "status":
-            self._status(message)
-
-    def _status(self, message):
-        now = self._clock()
-        state = (message.get("bytes_done", 0), message.get("files_done", 0), message.get("total_bytes", 0))
-        if state != self._state:
-            self._state, self._moved = state, now
-        elif self._stall and now - self._moved > self._stall and self.call:
-            self.call.stop("gave-up")
-        if self._progress and (self._told is None or now - self._told >= EVERY):
-            self._told = now
-            left = message.get("seconds_remaining")
-            self._progress(
-                {
-                    "bytes": state[0],
-                    "bytes_total": state[2],
-                    "files": state[1],
-                    "files_total": message.get("total_files", 0),
-                    # Nothing done yet is told as the age of the universe.
-                    "eta": left if left is not None and left < 1 << 31 else None,
-                }
-            )
 
 
 class Stream:

@@ -71,14 +71,14 @@ class Lane(threading.Thread):
 
 
 def tee(source, consumers, ended, progress=None, patience=PATIENCE, clock=time.monotonic):
-    """Pass source on to consumers ({repository: Stream or ResticError}) and return a Passed.
+    """Pass source on to consumers ({repository: Stream, or the error that kept it from starting}) and return a Passed.
 
     source: an open binary file. ended(tail, bytes) -> why the stream is not whole, or "": called once, at the source's end, before a consumer is told of it.
     A consumer that dies does not end the others. When the stream is not whole, or the caller is interrupted, every restic is killed with its input open.
     """
     began, digest, tail, count = clock(), hashlib.sha256(), b"", 0
     lanes = [Lane(name, stream) for name, stream in sorted(consumers.items()) if not isinstance(stream, Exception)]
-    passed = Passed(outcomes={name: broken.outcome for name, broken in consumers.items() if isinstance(broken, _outcome.ResticError)})
+    passed = Passed(outcomes={name: _failed(broken) for name, broken in consumers.items() if isinstance(broken, Exception)})
     for lane in lanes:
         lane.start()
     try:
@@ -105,6 +105,10 @@ def tee(source, consumers, ended, progress=None, patience=PATIENCE, clock=time.m
     _finish(lanes, passed, patience)
     passed.seconds = round(clock() - began, 3)
     return passed
+
+
+def _failed(error):
+    return error.outcome if isinstance(error, _outcome.ResticError) else _outcome.Outcome("failed", -1, str(error))
 
 
 def _finish(lanes, passed, patience):

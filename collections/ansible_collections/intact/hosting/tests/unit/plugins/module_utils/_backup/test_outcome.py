@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _listing, _locks, _outcome, _restic
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _listing, _locks, _outcome, _restic, _watch
 
 SAID = os.path.join(os.path.dirname(__file__), "restic_said")
 
@@ -197,7 +197,7 @@ def test_progress_is_told_at_most_every_two_seconds_and_a_stall_ends_the_call():
         def stop(self, why):
             self.stopped = why
 
-    watch = _restic.Watch(told.append, 60, lambda: clock[0])
+    watch = _watch.Watch(told.append, 60, lambda: clock[0])
     watch.call = Call()
     for second in range(5):
         clock[0] = float(second)
