@@ -12,7 +12,8 @@ module: backup_check
 short_description: Check a host's backup repositories and read a part of them back
 version_added: 0.1.0
 description:
-  - Checks each repository's structure, and reads the part of its packs that is due. The parts rotate, so that every byte is read over time. The state keeps what is covered.
+  - Checks each repository's structure, and reads the part of its packs that is due. The parts rotate, so that every byte is read over time.
+    The state keeps what is covered.
   - Damage is a finding that names the repository, and where it can be told the class and the files that it hits.
 options:
   repositories:

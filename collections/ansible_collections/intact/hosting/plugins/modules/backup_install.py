@@ -12,7 +12,8 @@ module: backup_install
 short_description: Put the backup's program, job and timers on a host
 version_added: 0.1.0
 description:
-  - Checks the job and refuses what can't work, such as fewer than two independent repositories. Then it writes program, job, service and timers, and starts the timers.
+  - Checks the job and refuses what can't work, such as fewer than two independent repositories.
+    Then it writes program, job, service and timers, and starts the timers.
   - Asks each repository whether it opens. With O(init), one that is not there is made.
   - The secrets that the job names by file have to be on the host already. None of them is read by this module, only by restic.
 options:

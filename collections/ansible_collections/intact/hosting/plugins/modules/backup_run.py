@@ -13,8 +13,8 @@ short_description: Back up a host's classes into all of its repositories
 version_added: 0.1.0
 description:
   - Runs the backup program that the role P(intact.hosting.host_backup#role) put on the host, with the job that it left there, and waits for its end.
-  - Each class is looked at with the baseline's eyes, backed up into every repository, looked at again, and each repository's list of the new snapshot is held against
-    what was seen. While it works, the host's C(/var/lib/intact/backup/runs) tells how far it is.
+  - Each class is looked at with the baseline's eyes, backed up into every repository, looked at again, and each repository's list
+    of the new snapshot is held against what was seen. While it works, the host's C(/var/lib/intact/backup/runs) tells how far it is.
   - A run that was killed in the middle is continued, what it had finished is not done again.
   - A finding does not fail the module, a caller decides by RV(findings) and RV(status).
 options:

@@ -14,7 +14,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._baseline import _t
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
 # The kernel stamps changes with a clock that ticks a few times a second.
-TICK = 50_000_000
+TICK = 20_000_000
 
 
 class Again:

@@ -29,7 +29,8 @@ def mode(number):
 def differences(items, nodes, volatile=(), known=()):
     """[(escaped path, what is wrong)]. nodes: dicts with path (bytes), type, size, mode, uid, gid. volatile: paths that are not held against.
 
-    known: paths (bytes) that must be there besides the items. Names that only the snapshot has are no difference: they came after the look, and the second look tells.
+    known: paths (bytes) that must be there besides the items. Names that only the snapshot has are no difference:
+    they came after the look, and the second look tells.
     """
     wanted = {unescape(path) if "\\" in path else path.encode("utf-8"): path for path, item in items.items() if item["type"] != "unknown"}
     missing, skipped, out = set(known) - wanted.keys(), set(volatile), []

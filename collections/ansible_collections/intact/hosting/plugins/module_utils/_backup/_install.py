@@ -120,7 +120,12 @@ class Installer:
         """What would change in job and units, for the operator; the program as one line."""
         told = [change for change in self.changes if not change[0].startswith(_units.PROGRAM)]
         out = [
-            {"before_header": path, "after_header": path, "before": (before or b"").decode("utf-8", "replace"), "after": (after or b"").decode("utf-8", "replace")}
+            {
+                "before_header": path,
+                "after_header": path,
+                "before": (before or b"").decode("utf-8", "replace"),
+                "after": (after or b"").decode("utf-8", "replace"),
+            }
             for path, before, after in told
         ]
         if len(told) < len(self.changes):

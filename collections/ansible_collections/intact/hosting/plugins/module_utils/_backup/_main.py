@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""The backup's program on the host, started by systemd or by hand: `run all`, `run files mail`, `state`. Exit 0: ok; 1: there are findings; 2: failed; 75: busy."""
+"""The backup's program on the host, started by systemd or by hand: `run all`, `run files mail`, `state`.
+
+Exit 0: ok; 1: there are findings; 2: failed; 75: busy.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,11 @@ def read_job(path=JOB):
 
 def in_use(job, system):
     """Classes that this host has to have a backup of."""
-    return [name for name, module in CLASSES.items() if job["classes"][name]["enabled"] is True or (job["classes"][name]["enabled"] == "auto" and module.in_use(system))]
+    return [
+        name
+        for name, module in CLASSES.items()
+        if job["classes"][name]["enabled"] is True or (job["classes"][name]["enabled"] == "auto" and module.in_use(system))
+    ]
 
 
 def backup(job, classes, home=HOME, system=None):

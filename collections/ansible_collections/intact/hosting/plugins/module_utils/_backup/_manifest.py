@@ -60,7 +60,8 @@ def unpack(data):
 def judge(manifest, previous, options, expected):
     """Findings: nothing at all, below the floor, a drop of more than drop_percent in all or emptied in one place, and what could not be read.
 
-    previous: {counts, objects} of the last manifest that was found good, or {}. options: of the class (floor, drop_percent). expected: the count that must not be zero.
+    previous: {counts, objects} of the last manifest that was found good, or {}. options: of the class (floor, drop_percent).
+    expected: the count that must not be zero.
     """
     klass, counts = manifest["class"], manifest["counts"]
     out = []
@@ -106,19 +107,13 @@ def _emptied(manifest, previous, klass):
 
 
 def _unread(manifest, klass):
-    """What the eyes could not see: it is in no manifest, so no drill will miss it."""
+    """What the eyes could not see: it is in no manifest, so no drill will miss it. Files, databases and whole sections must be seen."""
     out = []
     for entry in manifest.get("unlooked") or []:
-        out.append(
-            _finding(
-                "source.unreadable",
-                klass,
-                entry["what"],
-                "could not be looked at",
-                entry["why"],
-                "make it readable, or leave it out with a reason",
-            )
-        )
+        grave = entry.get("section") in ("files", "databases", None) or entry["what"].startswith("section ")
+        remedy = "make it readable, or leave it out with a reason"
+        severity = "blocker" if grave else "warning"
+        out.append(_finding("source.unreadable", klass, entry["what"], "could not be looked at", entry["why"], remedy, severity))
     return out
 
 
@@ -137,7 +132,9 @@ def volatile_finding(klass, path, times):
 
 def not_in_use(klass):
     """A class that has to be backed up, and is not there."""
-    return _finding("class.empty", klass, "", "the class has to be backed up and nothing of it is on this host", "enabled is true", "see why, or set enabled to auto")
+    return _finding(
+        "class.empty", klass, "", "the class has to be backed up and nothing of it is on this host", "enabled is true", "see why, or set enabled to auto"
+    )
 
 
 def class_failed(klass, why):

@@ -19,7 +19,8 @@ KEPT = 60
 
 
 class Progress:
-    """runs/<run>.json: {schema, run, host, classes, began, ended, pid, status, class, stage, repository, bytes, bytes_total, files, files_total, eta, done, findings}."""
+    """runs/<run>.json: {schema, run, host, classes, began, ended, pid, status, class, stage, repository, bytes, bytes_total, files,
+    files_total, eta, done, findings}."""
 
     def __init__(self, directory, document, clock=time.monotonic):
         self.path = os.path.join(directory, document["run"] + ".json")

@@ -110,7 +110,7 @@ class Run:
 
     def _locked(self):
         os.makedirs(self.home, mode=0o700, exist_ok=True)
-        handle = open(os.path.join(self.home, "lock"), "a+b")
+        handle = open(os.path.join(self.home, "lock"), "a+b")  # noqa: SIM115 - its owner closes it, and the lock with it
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -127,7 +127,11 @@ class Run:
             self.findings.append(_clock_finding("says %s, and the last run here ended at %s" % (self.moment(), last["updated"])))
             cut = None
         recent = cut and self._clock() - parse_time(cut["began"]).timestamp() < RESUME_HOURS * 3600
-        self.id = cut["run"] if recent and cut["classes"] == wanted else "%s-%s" % (_flight.now()[:19].replace("-", "").replace(":", "").lower() + "z", secrets.token_hex(2))
+        self.id = (
+            cut["run"]
+            if recent and cut["classes"] == wanted
+            else "%s-%s" % (_flight.now()[:19].replace("-", "").replace(":", "").lower() + "z", secrets.token_hex(2))
+        )
         self.progress = _progress.start(directory, self.id, self.job["host"], wanted)
         if cut and cut["run"] != self.id:
             write_document(os.path.join(directory, cut["run"] + ".json"), dict(cut, status="killed"))
@@ -187,7 +191,9 @@ class Run:
             own += getattr(outcome, "held", [])
             self.findings += own
             entry = {"run": self.id, "taken": self.moment(), "snapshot": outcome.snapshot, "manifest": digest, "counts": manifest["counts"] if manifest else {}}
-            entry.update(result=self._result(outcome, own + findings), findings=[finding.as_dict() for finding in own + findings], seconds=round(outcome.seconds, 1))
+            entry.update(
+                result=self._result(outcome, own + findings), findings=[finding.as_dict() for finding in own + findings], seconds=round(outcome.seconds, 1)
+            )
             entry["bytes"] = int(outcome.summary.get("total_bytes_processed") or 0)
             self.record(name, repository, entry)
             self.progress.document["findings"] = [finding.as_dict() for finding in self.findings]

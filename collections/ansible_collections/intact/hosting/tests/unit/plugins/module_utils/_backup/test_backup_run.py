@@ -1,0 +1,192 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run over real trees into repositories that are made of memory: what fails in one does not stop the others, what was cut is continued."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+import pytest
+
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _job, _outcome, _progress, _run
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
+
+KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "symlink"}
+
+
+class FakeRestic:
+    """Keeps what a snapshot would list. during: called while a backup reads. lose: names that the snapshot lacks."""
+
+    def __init__(self, name, kind="ok", during=None, lose=()):
+        self.name, self.kind, self.during, self.lose, self.snapshots, self.calls = name, kind, during, lose, {}, []
+
+    def unlock_stale(self):
+        return [], []
+
+    def backup(self, paths, tags=(), host="", excludes=b"", parent="", progress=None):
+        self.calls.append({"paths": list(paths), "tags": list(tags), "parent": parent, "excludes": excludes})
+        if self.during:
+            self.during(len(self.calls))
+        if self.kind != "ok":
+            return _outcome.Outcome(self.kind, 1, "Fatal: it said why")
+        nodes = []
+        for path in paths:
+            nodes.append(node(path))
+            for folder, folders, names in os.walk(path):
+                nodes += [node(os.path.join(folder, name)) for name in folders + names if name not in self.lose]
+        snapshot = "%s-%d" % (self.name, len(self.calls))
+        self.snapshots[snapshot] = nodes
+        return _outcome.Outcome("ok", 0, snapshot=snapshot, summary={"total_bytes_processed": 7})
+
+    def ls(self, snapshot):
+        return iter(self.snapshots[snapshot])
+
+
+def node(path):
+    st = os.lstat(path)
+    return {"path": path, "type": KINDS[stat.S_IFMT(st.st_mode)], "size": st.st_size, "mode": stat.S_IMODE(st.st_mode), "uid": st.st_uid, "gid": st.st_gid}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for site in ("one", "two"):
+        (tmp_path / "srv" / site).mkdir(parents=True)
+        for number in range(6):
+            (tmp_path / "srv" / site / ("%d.html" % number)).write_text(site)
+    time.sleep(0.1)  # older than the margin for the kernel's coarse clock
+    return tmp_path
+
+
+def run(tree, *restics, waivers=(), clock=time.time, **options):
+    """(document, {(class, repository): entry})."""
+    classes = {name: {"enabled": False} for name in _run.CLASSES}
+    classes["files"] = dict({"paths": [str(tree / "srv")]}, **options)
+    job = {"host": "web1", "waivers": list(waivers), "classes": {name: _job._class(name, entry) for name, entry in classes.items()}}
+    noted = {}
+    work = _run.Run(
+        job, System(), {r.name: r for r in restics}, lambda klass, name, entry: noted.update({(klass, name): entry}), home=str(tree / "home"), clock=clock
+    )
+    return work.go([]), noted
+
+
+def ids(document):
+    return sorted({finding["id"] for finding in document["findings"]})
+
+
+def test_a_good_run(tree):
+    vault, offsite = FakeRestic("vault"), FakeRestic("offsite")
+    document, noted = run(tree, vault, offsite)
+    assert (document["status"], document["findings"]) == ("ok", [])
+    assert noted["files", "vault"]["result"] == "ok" and noted["files", "vault"]["counts"]["files"] == 12
+    assert len(vault.calls) == 1 and vault.calls[0]["paths"][-1] == os.fsencode(str(tree / "home/manifests/files.json.gz"))
+    manifest = read_document(str(tree / "home/manifests/files.json.gz"))
+    assert manifest["class"] == "files" and manifest["run"] == document["run"] and manifest["volatile"] == []
+    assert "manifest:" + noted["files", "vault"]["manifest"] in vault.calls[0]["tags"]
+    assert b"kept by the file system" in vault.calls[0]["excludes"]
+
+
+def test_one_repository_that_fails_does_not_stop_the_other(tree):
+    document, noted = run(tree, FakeRestic("vault", "full"), FakeRestic("offsite"))
+    assert document["status"] == "failed" and ids(document) == ["backup.repository.full"]
+    assert noted["files", "vault"]["result"] == "failed" and noted["files", "offsite"]["result"] == "ok"
+
+
+def test_what_changes_once_is_read_again(tree):
+    def during(call):
+        if call == 1:
+            (tree / "srv/one/0.html").write_text("changed")
+            (tree / "srv/one/new").write_text("new")
+            time.sleep(0.1)  # no backup is as fast as this one
+
+    vault = FakeRestic("vault", during=during)
+    document, _noted = run(tree, vault)
+    manifest = read_document(str(tree / "home/manifests/files.json.gz"))
+    item = manifest["sections"]["files"]["items"][str(tree / "srv/one/0.html")]
+    assert document["status"] == "ok" and len(vault.calls) == 2 and item["size"] == 7 and manifest["volatile"] == []
+    assert str(tree / "srv/one/new") in manifest["sections"]["files"]["items"] and vault.calls[1]["parent"] == "vault-1"
+
+
+def test_what_never_rests_is_named(tree):
+    vault = FakeRestic("vault", during=lambda call: (tree / "srv/one/0.html").write_text("x" * call))
+    document, _noted = run(tree, vault)
+    path = str(tree / "srv/one/0.html")
+    assert [(f["id"], f["subject"]) for f in document["findings"]] == [("backup.source.volatile", "files " + path)]
+    assert read_document(str(tree / "home/manifests/files.json.gz"))["volatile"] == [path]
+    assert len(vault.calls) == _run._paths_run.REREAD + 2
+
+
+def test_a_snapshot_that_lacks_a_file_is_no_success(tree):
+    document, noted = run(tree, FakeRestic("vault", lose=[b"3.html"]))
+    assert document["status"] == "findings" and noted["files", "vault"]["result"] == "partial"
+    assert {f["subject"] for f in document["findings"]} == {"vault files %s/srv/%s/3.html" % (tree, site) for site in ("one", "two")}
+
+
+def test_an_emptied_directory_stays_a_finding_until_somebody_answers_for_it(tree):
+    run(tree, FakeRestic("vault"))
+    for number in range(6):
+        (tree / "srv/two" / ("%d.html" % number)).unlink()
+    for _time in range(2):
+        document, _noted = run(tree, FakeRestic("vault"), drop_percent=90)
+        found = [f for f in document["findings"] if f["id"] == "backup.class.empty"]
+        if found:
+            assert found[0]["subject"].endswith("/srv/two") and document["status"] == "findings"
+    waiver = {"id": "backup.class.*", "subject": "*", "reason": "moved away", "who": "jane", "expires": "2999-01-01"}
+    waivers = [dict(waiver, id="backup.class.empty"), dict(waiver, id="backup.class.drop")]
+    assert run(tree, FakeRestic("vault"), waivers=waivers)[0]["status"] == "ok"
+    assert run(tree, FakeRestic("vault"))[0]["status"] == "ok"
+
+
+def test_two_runs_at_once_are_refused(tree):
+    def during(_call):
+        with pytest.raises(_run.Busy):
+            run(tree, FakeRestic("other"))
+
+    assert run(tree, FakeRestic("vault", during=during))[0]["status"] == "ok"
+
+
+def test_a_run_that_was_killed_is_continued(tree):
+    def kill(_call):
+        raise KeyboardInterrupt
+
+    def cut(vault):
+        with pytest.raises(KeyboardInterrupt):
+            run(tree, vault)
+
+    cut(FakeRestic("vault", during=kill))
+    directory = str(tree / "home/runs")
+    # an interruption says so itself; a SIGKILL leaves the document as it was
+    told = _progress.runs(directory)[-1]
+    assert told["status"] == "failed" and told["error"].startswith("KeyboardInterrupt")
+    _progress.write_document(os.path.join(directory, told["run"] + ".json"), dict(told, status="running", ended=""))
+    document, _noted = run(tree, FakeRestic("vault"))
+    assert document["run"] == told["run"] and document["resumed"] and document["status"] == "ok"
+    assert run(tree, FakeRestic("vault"))[0]["run"] != told["run"]
+
+
+def test_what_was_done_before_the_cut_is_not_done_again(tree):
+    first, _noted = run(tree, FakeRestic("vault"))
+    _progress.write_document(str(tree / "home/runs" / (first["run"] + ".json")), dict(first, status="running"))
+    vault = FakeRestic("vault")
+    document, _noted = run(tree, vault)
+    assert vault.calls == [] and document["status"] == "ok" and set(document["done"]) == {"files"}
+
+
+def test_a_clock_that_goes_backwards_is_told(tree):
+    run(tree, FakeRestic("vault"))
+    document, _noted = run(tree, FakeRestic("vault"), clock=lambda: time.time() - 86400)
+    assert "backup.clock" in ids(document) and document["status"] == "findings"
+
+
+def test_a_class_that_cannot_be_looked_at_is_failed_everywhere(tree, monkeypatch):
+    def refuse(_system, _options):
+        raise IntactError("no")
+
+    monkeypatch.setattr(_run.CLASSES["files"], "paths", refuse)
+    document, noted = run(tree, FakeRestic("vault"))
+    assert document["status"] == "failed" and ids(document) == ["backup.class.failed"] and noted["files", "vault"]["result"] == "failed"

@@ -1,0 +1,73 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The second look finds what changed since the first, and nothing else; what is read again is what it is now."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _eyes, _paths_run
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
+
+RULES = [{"patterns": [".cache"], "reason": "x"}]
+
+
+def first(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    (tmp_path / ".cache").mkdir()
+    time.sleep(0.1)  # older than the margin for the kernel's coarse clock
+    since = time.time_ns()
+    return _eyes.tree(System(), [os.fsencode(str(tmp_path))], RULES), since
+
+
+def again(tmp_path, section, since):
+    looker = _again.Again(System(), _trees_data.matcher(RULES), {})
+    found = looker.changed([os.fsencode(str(tmp_path))], section["items"], since)
+    return [os.path.relpath(path, escape(str(tmp_path))) for path in found]
+
+
+def test_nothing_changed(tmp_path):
+    assert again(tmp_path, *first(tmp_path)) == []
+
+
+def test_each_kind_of_change_is_found_and_what_is_left_out_is_not(tmp_path):
+    section, since = first(tmp_path)
+    (tmp_path / "a" / "file").write_text("A")
+    os.utime(tmp_path / "a" / "file", (1, 1))  # as old as a customer likes: its change time tells
+    os.chmod(tmp_path / "b" / "file", 0o600)
+    (tmp_path / "c" / "file").unlink()
+    (tmp_path / "c" / "new\n").write_text("x")
+    (tmp_path / ".cache" / "x").write_text("x")
+    found = again(tmp_path, section, since)
+    assert found == ["a/file", "b/file", "c", "c/file", "c/new\\x0a"]
+
+
+def test_a_lost_tree_is_all_gone(tmp_path):
+    section, since = first(tmp_path)
+    os.rename(tmp_path / "a", tmp_path / "x")
+    assert {"a", "x", "."} <= set(again(tmp_path, section, since))
+    os.rename(str(tmp_path), str(tmp_path) + ".gone")
+    assert len(again(tmp_path, section, since)) == len(section["items"])
+
+
+def test_reading_again_brings_the_look_up_to_date(tmp_path):
+    section, _since = first(tmp_path)
+    top = escape(str(tmp_path))
+    section["items"][top + "/a/file"]["origin"] = "local"
+    (tmp_path / "a" / "file").write_text("other")
+    (tmp_path / "b" / "file").unlink()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "file").write_text("x")
+    paths = [top, top + "/a/file", top + "/b", top + "/b/file", top + "/new"]
+    _paths_run.reread(System(), section, paths, _trees_data.matcher(RULES), {})
+    now = _eyes.tree(System(), [os.fsencode(str(tmp_path))], RULES)
+    assert section["items"].pop(top + "/a/file") == dict(now["items"].pop(top + "/a/file"), origin="local")
+    assert section["items"] == now["items"]
+    assert section["summary"]["files"] == now["summary"]["files"] == 3
