@@ -55,7 +55,7 @@ def source():
 
 def restic(url, name="vault", patience=6, password="geheim", **more):
     """A Restic with its own password file."""
-    path = at("password-%d" % (len(password)))
+    path = at("password-%d" % sum(password.encode()))
     if not os.path.exists(path):
         with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as handle:
             handle.write(password)
