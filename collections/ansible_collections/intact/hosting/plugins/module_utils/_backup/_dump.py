@@ -29,7 +29,8 @@ def stream_path(name, engine):
         return "databases/accounts/%s.sql" % urllib.parse.quote(label.rpartition(" ")[0], safe="")
     cluster = label.partition("(")[2].rstrip(")")
     folder = urllib.parse.quote(cluster, safe="") + "/" if cluster else ""
-    return "databases/%s/%s%s.sql" % (engine, folder, urllib.parse.quote(unescape(database), safe=""))
+    ending = "" if engine == "sqlite" else ".sql"
+    return "databases/%s/%s%s%s" % (engine, folder, urllib.parse.quote(unescape(database), safe=""), ending)
 
 
 def environment(extra=None):
@@ -40,13 +41,19 @@ def environment(extra=None):
 
 
 class Program:
-    """A producer that is a program: the part of a Popen that a stream needs, with its error stream kept aside."""
+    """A producer that is a program: the part of a Popen that a stream needs, with its error stream kept aside. descriptors: open files that it keeps."""
 
-    def __init__(self, argv, env=None):
+    def __init__(self, argv, env=None, descriptors=()):
         # an unnamed file: a program that complains a lot must not wait for somebody who reads it
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close())
         self._process = subprocess.Popen(
-            [os.fsencode(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, env=environment(env), start_new_session=True
+            [os.fsencode(a) for a in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment(env),
+            start_new_session=True,
+            pass_fds=descriptors,
         )
         self.stdout = self._process.stdout
         self.pid = self._process.pid

@@ -86,7 +86,11 @@ def open(system, name):  # noqa: A001 (the contract's word)
             running.append(_session(system))
         lock, look = running
         tables = _tables(lock, database)
-        _lock(system, lock, name, [t[0] for t in tables if t[1] in _mysql.STORED])
+        stored = [t for t in tables if t[1] in _mysql.STORED and t[2].upper() not in ELSEWHERE]
+        safe = [t[0] for t in stored if t[2].upper() in TRANSACTIONAL]
+        plain = [t[0] for t in stored if t[2].upper() not in TRANSACTIONAL]
+        held = bool(plain) and system.options.get("lock_nontransactional", True)
+        _lock(system, lock, name, safe + plain if held else safe, held)
         if _tables(lock, database) != tables:
             raise IntactError("%s: its tables were changed while they were being locked: take it again" % name)
         begun = PATIENT + b"\nSET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSTART TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;"
@@ -94,17 +98,13 @@ def open(system, name):  # noqa: A001 (the contract's word)
         process = Program(dump_argv(system, database))
         running.append(process)
         _await(process, name)
-        volatile = [t[0] for t in tables if t[1] in _mysql.STORED and t[2].upper() not in TRANSACTIONAL | ELSEWHERE]
-        if not volatile or not system.options.get("lock_nontransactional", True):
+        if not held:
             _rows(lock.ask(b"UNLOCK TABLES;", 60), name)
-        else:
-            # the lock stays until close(): these tables are as safe as the others
-            volatile = []
     except BaseException:
         for thing in running:
             thing.close()
         raise
-    return MysqlDump(system, name, process, (lock, look), tables, ["%s.%s" % (name, escape(table)) for table in volatile])
+    return MysqlDump(system, name, process, (lock, look), tables, [] if held else ["%s.%s" % (name, escape(table)) for table in plain])
 
 
 class MysqlDump(Dump):
@@ -200,13 +200,19 @@ def _tables(session, database):
     return sorted((_mysql.unhex(row[0]), row[1], row[2], row[3]) for row in rows)
 
 
-def _lock(system, session, name, tables):
-    """Let all writes to these tables wait. The lock is asked for a few times, briefly: behind a lock that waits, writers wait as well."""
+def _lock(system, session, name, tables, to_the_end):
+    """Let all writes to these tables wait. The lock is asked for a few times, briefly: behind a lock that waits, writers wait as well.
+
+    to_the_end: the dump reads under this lock. LOCK TABLES is no such lock for MyISAM: a writer that waits there goes before a new reader, so that the
+    dump would wait for the writer, and the writer for us. FLUSH TABLES stops writers earlier, and first waits for readers, which is why it is not used
+    where a moment is enough.
+    """
     if not tables:
         return
     seconds = int(system.options.get("lock_wait_seconds", 10))
-    words = ", ".join("%s.%s READ" % (_mysql.quote(schema(name)), _mysql.quote(table)) for table in tables)
-    script = ("SET SESSION lock_wait_timeout = %d;\nLOCK TABLES %s;" % (seconds, words)).encode("utf-8", "surrogateescape")
+    names = ["%s.%s" % (_mysql.quote(schema(name)), _mysql.quote(table)) for table in tables]
+    words = "FLUSH TABLES %s WITH READ LOCK;" % ", ".join(names) if to_the_end else "LOCK TABLES %s;" % ", ".join(n + " READ" for n in names)
+    script = ("SET SESSION lock_wait_timeout = %d;\n%s" % (seconds, words)).encode("utf-8", "surrogateescape")
     for attempt in range(3):
         try:
             _rows(session.ask(script, seconds + 600), name)

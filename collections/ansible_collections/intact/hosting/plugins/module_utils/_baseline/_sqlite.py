@@ -113,7 +113,7 @@ def read_file(system, path, subject, rules):
     server = {"kind": "database", "path": escape(path)}
     try:
         with opened(system, path) as connection:
-            return dict(_tables(system, connection, subject, server, rules))
+            return dict(items_of(system, connection, subject, server, rules))
     except IntactError as exc:
         return {subject: dict(server, error=str(exc))}
     except sqlite3.Error as exc:
@@ -125,7 +125,8 @@ def _state(system, path):
     return status and (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _tables(system, connection, subject, server, rules):
+def items_of(system, connection, subject, server, rules):
+    """(subject, item) of what an open file holds: itself (server, which is completed), then each table, view and trigger."""
     # bytes as they are stored: text that is not UTF-8 must not raise
     connection.text_factory = bytes
     check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
