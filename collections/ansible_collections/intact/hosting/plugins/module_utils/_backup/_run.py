@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import os
 import secrets
@@ -14,7 +15,7 @@ import shutil
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _dumps_run, _manifest, _outcome, _paths_run, _progress
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _clock, _dumps_run, _manifest, _outcome, _paths_run, _progress
 from ansible_collections.intact.hosting.plugins.module_utils._backup._classes import CLASSES
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, read_if_exists, write_atomic, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, gate, parse_time
@@ -143,14 +144,17 @@ class Run:
         _progress.tidy(directory)
 
     def _unlock(self):
-        for name, restic in list(self.restic.items()):
+        """Take this host's dead locks away, and hold its clock against each repository's server and newest snapshot."""
+        for name, restic in self.restic.items():
+            server, newest = _clock.server_time(restic.repository), ""
             try:
                 restic.unlock_stale()
-            except _outcome.ResticError as exc:
+                newest = max((shot["time"] for shot in restic.snapshots(("intact",), self.job["host"])), default="")
+            except IntactError as exc:
                 # backing up will say the same with the class's name; a lock that is left does not keep a backup from its work
                 self.progress.write(error="%s: %s" % (name, exc))
-            except IntactError as exc:
-                self.progress.write(error="%s: %s" % (name, exc))
+            now = datetime.datetime.fromtimestamp(self._clock(), datetime.timezone.utc)
+            self.findings += _clock.judge(name, now, server, newest)
 
     def options(self, name):
         """A class's settings, and for the class files what others take."""

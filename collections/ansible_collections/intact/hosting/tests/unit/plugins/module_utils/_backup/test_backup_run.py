@@ -24,10 +24,14 @@ class FakeRestic:
     """Keeps what a snapshot would list. during: called while a backup reads. lose: names that the snapshot lacks."""
 
     def __init__(self, name, kind="ok", during=None, lose=()):
-        self.name, self.kind, self.during, self.lose, self.snapshots, self.calls = name, kind, during, lose, {}, []
+        self.name, self.kind, self.during, self.lose, self.taken, self.calls = name, kind, during, lose, {}, []
+        self.repository, self.newest = {"name": name, "url": "sftp:backup@%s.example.com:/web1" % name}, []
 
     def unlock_stale(self):
         return [], []
+
+    def snapshots(self, tags=(), host=""):
+        return [{"time": moment} for moment in self.newest]
 
     def backup(self, paths, tags=(), host="", excludes=b"", parent="", progress=None):
         self.calls.append({"paths": list(paths), "tags": list(tags), "parent": parent, "excludes": excludes})
@@ -41,11 +45,11 @@ class FakeRestic:
             for folder, folders, names in os.walk(path):
                 nodes += [node(os.path.join(folder, name)) for name in folders + names if name not in self.lose]
         snapshot = "%s-%d" % (self.name, len(self.calls))
-        self.snapshots[snapshot] = nodes
+        self.taken[snapshot] = nodes
         return _outcome.Outcome("ok", 0, snapshot=snapshot, summary={"total_bytes_processed": 7})
 
     def ls(self, snapshot):
-        return iter(self.snapshots[snapshot])
+        return iter(self.taken[snapshot])
 
 
 def node(path):
@@ -190,3 +194,10 @@ def test_a_class_that_cannot_be_looked_at_is_failed_everywhere(tree, monkeypatch
     monkeypatch.setattr(_run.CLASSES["files"], "paths", refuse)
     document, noted = run(tree, FakeRestic("vault"))
     assert document["status"] == "failed" and ids(document) == ["backup.class.failed"] and noted["files", "vault"]["result"] == "failed"
+
+
+def test_a_repository_whose_newest_snapshot_is_of_tomorrow_tells_of_the_clock(tree):
+    vault = FakeRestic("vault")
+    vault.newest = ["2999-01-01T00:00:00.123456789Z"]
+    document, _noted = run(tree, vault)
+    assert ids(document) == ["backup.clock"] and document["status"] == "findings"
