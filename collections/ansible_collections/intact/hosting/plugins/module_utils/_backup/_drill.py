@@ -38,6 +38,9 @@ class Drill:
     def run(self, classes=()):
         """{repository: {"classes": {class: entry}}}; findings are in self.findings. classes: what to drill, all that is there without."""
         out = {}
+        for source in self.repositories.values():
+            # what an earlier drill left in a cache must not stand in for what the repository no longer has
+            source.fresh(os.path.join(self.scratch.path, "cache"))
         for repository in sorted(self.repositories):
             try:
                 found = self.repositories[repository].runs(self.host)

@@ -25,6 +25,10 @@ class Source:
     def __init__(self, restic):
         self.restic, self.name = restic, restic.name
 
+    def fresh(self, cache):
+        """Read everything from the repository itself: take an empty directory for restic's cache."""
+        self.restic.cache = cache
+
     def runs(self, host):
         """{class: [Run, newest first]} of a host."""
         return _snapshots.runs(self.restic.snapshots(("intact",), host), host)

@@ -84,7 +84,8 @@ def classes_in_use(context):
         held = any(item.get("kind") == "mailbox" for item in items.values()) if name == "mail" else bool(items)
         if held or seen.get("status") == "failed":
             found.append(name)
-    if any(context.host.exists(path) for name, path in PANELS.items() if name != "mailman"):
+    # Mailman is the class lists
+    if context.host.listdir("/var/lib/intact/panel") or any(context.host.exists(path) for name, path in PANELS.items() if name != "mailman"):
         found.append("panel")
     return found
 

@@ -10,7 +10,7 @@ import datetime
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils import _flight, _proofs
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._preflight import baseline, conffiles, configs, databases, proofs, runtimes, services
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflight import preflight_host as fake
@@ -46,6 +46,45 @@ def test_no_backup_proof_blocks_with_a_remedy():
     assert (finding.id, finding.severity, finding.subject) == ("backup.unproven", "blocker", "web1") and "preflight_proofs" in finding.remedy
     fresh = proof(taken=_flight.now(), host="aa")
     assert proofs.backup(fake.context(files={"/etc/machine-id": "aa"}, proofs=[fresh]))[0].id == "backup.proven"
+
+
+def drilled(classes=("files", "system"), repositories=("far", "near"), **more):
+    entries = {name: {"result": "proven", "taken": _flight.now()} for name in classes}
+    made = {"schema": 1, "kind": "backup", "host": "web1", "host_id": "aa", "taken": _flight.now(), "made": _flight.now(), "result": "proven"}
+    made = dict(made, repositories={name: {"classes": {k: dict(v) for k, v in entries.items()}} for name in repositories}, **more)
+    return dict(made, digest=_proofs.digest(made))
+
+
+def pf33(given, baseline=None, files=None, **options):
+    host = dict({"/etc/machine-id": "aa", "/proc/sys/kernel/hostname": "web1"}, **(files or {}))
+    found = proofs.backup(fake.context(files=host, proofs=[given], baseline=baseline or {}, options=options))
+    return [f.id for f in found], " ".join(f.evidence for f in found)
+
+
+def test_a_drills_proof_is_judged_class_by_class():
+    assert pf33(drilled())[0] == ["backup.proven", "backup.proof.unsigned"]
+    told, why = pf33(drilled(repositories=("near",)))
+    assert told == ["backup.unproven"] and "files is proven from 1 of 2 repositories" in why
+    assert pf33(drilled(repositories=("near",)), proof_repositories=1)[0][0] == "backup.proven"
+    mail = {"sections": {"mail": {"status": "ok", "data": {"items": {"ann": {"kind": "mailbox"}}}}, "databases": {"status": "failed"}}}
+    told, why = pf33(drilled(), baseline=mail)
+    assert told == ["backup.unproven"] and "mail is proven from 0" in why and "databases is proven from 0" in why
+    assert pf33(drilled(), baseline=mail, proof_classes=["files"])[0][0] == "backup.proven"
+    assert "panel is proven from 0" in pf33(drilled(), files={"/usr/local/psa/version": "18"})[1]
+
+
+def test_a_proof_of_another_machine_of_this_name_and_a_changed_one():
+    assert "another machine of this name" in pf33(drilled(host_id="bb"))[1]
+    assert "changed after it was made" in pf33(dict(drilled(), result="proven!"))[1]
+    assert pf33(drilled(result="failed"))[0] == ["backup.proven", "backup.proof.partly", "backup.proof.unsigned"]
+
+
+def test_with_signers_only_a_signed_proof_counts_and_a_word_by_hand_is_weaker():
+    by_hand = proof(taken=_flight.now(), host="aa")
+    assert pf33(by_hand)[0] == ["backup.proven", "backup.proof.by_hand"]
+    for given in (by_hand, drilled()):
+        told, why = pf33(given, proof_signers="drill@example.com ssh-ed25519 AAAA")
+        assert told == ["backup.unproven"] and "it is not signed" in why
 
 
 def test_each_panel_needs_its_own_proof():
