@@ -59,9 +59,30 @@ def target_file_rules(directory):
     return rules
 
 
+def target_absent_rules(patterns, directory=""):
+    """Allowed changes for files that the operator's target configuration takes away: exactly that they are missing, and none of the target files."""
+    kept = host_paths(directory)
+    return [
+        {
+            "section": "files",
+            "path": pattern,
+            "except": kept,
+            "id": "files.missing",
+            "before": "a [!d]*",  # directories are not taken away
+            "reason": "the operator's target configuration takes it away; it is kept in the flight's backup",
+        }
+        for pattern in patterns or []
+    ]
+
+
 class FilterModule:
     """Filters of this file."""
 
     def filters(self):
         """Name to function."""
-        return {"plan_rules": plan_rules, "host_paths": host_paths, "target_file_rules": target_file_rules}
+        return {
+            "plan_rules": plan_rules,
+            "host_paths": host_paths,
+            "target_file_rules": target_file_rules,
+            "target_absent_rules": target_absent_rules,
+        }

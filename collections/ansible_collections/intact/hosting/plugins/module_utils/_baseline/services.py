@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details, still
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._allowed import still
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._dependants import dependants
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError

@@ -12,7 +12,7 @@ import os
 import pytest
 
 from ansible_collections.intact.hosting.plugins.filter import rules
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, files
 
 WANTED = b"dovecot_config_version = 2.4.0\n"
 
@@ -22,8 +22,8 @@ def allowed(directory, before, after, name):
     path = "/etc/dovecot/" + name
     found = files.compare({"items": {path: before} if before else {}}, {"items": {path: after} if after else {}})
     given = rules.target_file_rules(str(directory))
-    _compare.check_rules(given)
-    return [any(_compare.allows(rule, finding) for rule in given) for finding in found]
+    _allowed.check_rules(given)
+    return [any(_allowed.allows(rule, finding) for rule in given) for finding in found]
 
 
 def file(data, **more):
@@ -61,6 +61,69 @@ def test_a_target_link_may_only_become_that_link(tmp_path):
     assert allowed(tmp_path, None, link, "b.conf") == [True]
     assert allowed(tmp_path, dict(link, target="x"), link, "b.conf") == [True]
     assert allowed(tmp_path, dict(link, target="x"), dict(link, target="y"), "b.conf") == [False]
+
+
+@pytest.mark.parametrize("number", [3, 30])
+def test_many_target_files_are_allowed_one_by_one(tmp_path, number):
+    os.makedirs(str(tmp_path / "etc/dovecot"))
+    before, after = {}, {}
+    for n in range(number):
+        (tmp_path / "etc/dovecot" / str(n)).write_bytes(WANTED)
+        before["/etc/dovecot/%d" % n], after["/etc/dovecot/%d" % n] = OLD, NEW
+    assert outcome(before, after, rules.target_file_rules(str(tmp_path))) == []
+    # beside them many that nobody spoke of, and one of them that is not what the operator wrote
+    before.update(("/etc/dovecot/other-%d" % n, OLD) for n in range(number))
+    after.update(("/etc/dovecot/other-%d" % n, file(b"strange")) for n in range(number))
+    after["/etc/dovecot/1"] = file(b"strange")
+    found = outcome(before, after, rules.target_file_rules(str(tmp_path)))
+    assert sum(finding.details.get("count", 1) for finding in found) == number + 1
+    assert {finding.id for finding in found} == {"files.content.changed"}
+
+
+def outcome(before, after, given):
+    """Findings that are left of two manifests under rules."""
+    look = [
+        {"host": "h", "sections": {"files": {"status": "ok", "data": {"items": dict(items, **{"/etc/dovecot": DIRECTORY}), "summary": {}}}}}
+        for items in (before, after)
+    ]
+    return _compare.compare(*look, {"files": files}, given)["findings"]
+
+
+DIRECTORY = {"type": "dir", "uid": 0, "gid": 0, "mode": "0755"}
+
+
+@pytest.mark.parametrize("number", [1, 3, 30])
+@pytest.mark.parametrize(
+    "more, changed, left",
+    [
+        # all that was in the directory is gone, and was to be
+        ({}, {}, []),
+        ({"dovecot.conf": OLD}, {"dovecot.conf": OLD}, []),
+        # gone, and nobody said so: another name, a directory below, a hidden file
+        ({"conf.d/own.txt": OLD, "dovecot.conf": OLD}, {"dovecot.conf": OLD}, ["conf.d"]),
+        ({"conf.d/below/a.conf": OLD, "dovecot.conf": OLD}, {"dovecot.conf": OLD}, ["conf.d"]),
+        ({"conf.d/.a.conf": OLD, "conf.d/stays": OLD}, {"conf.d/stays": OLD}, ["conf.d/.a.conf"]),
+        # to be gone, and changed instead
+        ({"conf.d/a.conf": OLD, "conf.d/stays": OLD}, {"conf.d/a.conf": NEW, "conf.d/stays": OLD}, ["conf.d/a.conf"]),
+        # one of the target files
+        ({"conf.d/own.conf": OLD, "conf.d/stays": OLD}, {"conf.d/stays": OLD}, ["conf.d/own.conf"]),
+    ],
+)
+def test_what_the_target_configuration_takes_away_may_be_missing_and_nothing_else(tmp_path, number, more, changed, left):
+    os.makedirs(str(tmp_path / "etc/dovecot/conf.d"))
+    (tmp_path / "etc/dovecot/conf.d/own.conf").write_bytes(WANTED)
+    given = rules.target_absent_rules(["/etc/dovecot/conf.d/*.conf"], str(tmp_path))
+    _allowed.check_rules(given)
+    before = {"conf.d": DIRECTORY}
+    before.update(("conf.d/%d.conf" % n, OLD) for n in range(number))
+    before.update(more)
+    after = {"conf.d": DIRECTORY, **changed}
+    named = [{"/etc/dovecot/" + name: item for name, item in items.items()} for items in (before, after)]
+    found = outcome(*named, given)
+    if number == 1 and left == ["conf.d"]:
+        assert found and all(f.subject.startswith("/etc/dovecot/conf.d") for f in found)
+    else:
+        assert [f.subject for f in found] == ["/etc/dovecot/" + name for name in left]
 
 
 def test_the_plan_allows_only_that_its_packages_go():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _document
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, _document
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
@@ -161,7 +161,7 @@ def test_no_event_explains_what_the_operator_left_out(change, subject, folded):
 
 @pytest.mark.parametrize("change", ["off", "unlooked", "unread"])
 def test_no_rule_allows_what_nobody_looked_at(change):
-    assert not _compare.allows({"section": "dns", "subject": "*", "reason": "r"}, finding("dns." + change, "dns (after)", change=change))
+    assert not _allowed.allows({"section": "dns", "subject": "*", "reason": "r"}, finding("dns." + change, "dns (after)", change=change))
 
 
 def test_paths_in_details_count_as_well():
@@ -187,7 +187,7 @@ def test_paths_in_details_count_as_well():
 )
 def test_what_a_rule_allows(rule, allowed):
     gone = finding("packages.missing", "libicu72", change="missing", before="72.1-3", manual=False)
-    assert _compare.allows(dict(rule, reason="x"), gone) is allowed
+    assert _allowed.allows(dict(rule, reason="x"), gone) is allowed
 
 
 @pytest.mark.parametrize(
@@ -202,15 +202,15 @@ def test_what_a_rule_allows(rule, allowed):
 )
 def test_a_rule_nobody_could_read_is_refused(rule, words):
     with pytest.raises(IntactError, match=words):
-        _compare.check_rules([rule])
+        _allowed.check_rules([rule])
 
 
 def test_rename_carries_the_star_over_and_hides_nothing():
     rules = [{"section": "services", "rename": {"from": "php8.2-*", "to": "php8.4-*"}, "reason": "PHP 8.4"}]
-    items, done = _compare.rename({"php8.2-fpm.service": {"a": 1}, "nginx.service": {}}, "services", rules)
+    items, done = _allowed.rename({"php8.2-fpm.service": {"a": 1}, "nginx.service": {}}, "services", rules)
     assert items == {"php8.4-fpm.service": {"a": 1}, "nginx.service": {}}
     assert done == [{"from": "php8.2-fpm.service", "to": "php8.4-fpm.service", "reason": "PHP 8.4"}]
-    taken, done = _compare.rename({"php8.2-fpm.service": {"a": 1}, "php8.4-fpm.service": {"b": 1}}, "services", rules)
+    taken, done = _allowed.rename({"php8.2-fpm.service": {"a": 1}, "php8.4-fpm.service": {"b": 1}}, "services", rules)
     assert sorted(taken) == ["php8.2-fpm.service", "php8.4-fpm.service"] and done == []
 
 
