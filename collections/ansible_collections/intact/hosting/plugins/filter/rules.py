@@ -16,11 +16,25 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 
 
 def plan_rules(plan):
-    """Allowed changes from an accepted plan: the packages that it removes, by name."""
-    rules = []
+    """Allowed changes from an accepted plan: the packages that it removes, by name, and the units they brought that did not run.
+
+    A unit that ran is missed by somebody: that it went with its package stays a finding, unless a rule names it or its successor.
+    """
+    rules, reason = [], "the plan accepted before take-off removes %s"
     for entry in (plan or {}).get("remove", []) + (plan or {}).get("autoremove", []):
-        name = entry if isinstance(entry, str) else entry["name"]
-        rules.append({"section": "packages", "subject": name, "change": "missing", "reason": "the plan accepted before take-off removes it"})
+        name, foreign = (entry, "") if isinstance(entry, str) else (entry["name"], entry.get("arch"))
+        rules.append({"section": "packages", "subject": "%s:%s" % (name, foreign) if foreign else name, "change": "missing", "reason": reason % "it"})
+        if foreign:
+            continue
+        rules.append(
+            {
+                "section": "services",
+                "id": "services.missing",
+                "before": "*, inactive",
+                "details": {"package": name},
+                "reason": reason % "its package",
+            }
+        )
     return rules
 
 

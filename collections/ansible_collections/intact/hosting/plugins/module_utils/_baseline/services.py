@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _origin
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._allowed import still
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._dependants import dependants
@@ -39,7 +40,8 @@ def capture(system):
     """Items by unit name.
 
     Attributes: enabled (enabled | disabled | masked | generated | static ...), active (active | inactive | failed | activating), watched (whether it
-    should be running all the time: then a stop is a finding), local (unit file made on this host), links (start links in /etc), result (of a failed unit).
+    should be running all the time: then a stop is a finding), local (unit file made on this host), links (start links in /etc), result (of a failed unit),
+    package (that brought the unit file or init script; "" where none did).
     None on a host without systemd.
     """
     if not system.which("systemctl"):
@@ -70,6 +72,9 @@ def capture(system):
         name = path.rsplit("/", 1)[1]
         if name in items and (path.count("/") > 4 or system.readlink(path)):
             items[name]["links"].append(escape(path))
+    brought = _packages(system)
+    for name, item in items.items():
+        item["package"] = next((brought[n] for n in (name, re.sub(r"@[^.]*", "@", name), name.rsplit(".", 1)[0]) if n in brought), "")
     for path in system.glob("/etc/systemd/system/*"):
         if path.rsplit("/", 1)[1] in items and system.readlink(path) is None:
             items[path.rsplit("/", 1)[1]]["local"] = True
@@ -84,12 +89,23 @@ def capture(system):
     }
 
 
+def _packages(system):
+    """{unit file's or init script's name: package that brought it}."""
+    roots = [b"/lib/systemd/system", b"/usr/lib/systemd/system", b"/etc/init.d"]
+    out = {}
+    for path, package in sorted(_origin.owned(system, roots).items()):
+        directory, _slash, name = path.decode("utf-8", "replace").rpartition("/")
+        if directory.encode() in roots:
+            out[name] = package
+    return out
+
+
 def _counts(name):
     return name.rsplit(".", 1)[-1] in TYPES and "@." not in name and not PASSING.match(name)
 
 
 def _item(state):
-    return {"enabled": AT_BOOT.get(state, state), "active": "inactive", "watched": False, "local": False, "links": [], "result": ""}
+    return {"enabled": AT_BOOT.get(state, state), "active": "inactive", "watched": False, "local": False, "links": [], "result": "", "package": ""}
 
 
 def _ask(system, words):
@@ -180,12 +196,13 @@ def _one(subject, was, now):
             subject,
             "QF08",
             "the unit is gone",
-            "was %s, %s" % (was["enabled"], was["active"]),
+            "was %s, %s%s" % (was["enabled"], was["active"], "; the package %s brought it" % was["package"] if was.get("package") else ""),
             "find the package it came from and install it, or name its successor in a rename rule",
             "missing",
             "",
             "%s, %s" % (was["enabled"], was["active"]),
             None,
+            package=was.get("package", ""),
         )
     if not was:
         if now["local"] and (now["enabled"] == "enabled" or now["active"] == "active"):

@@ -12,7 +12,7 @@ import os
 import pytest
 
 from ansible_collections.intact.hosting.plugins.filter import rules
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, files, packages, services
 
 WANTED = b"dovecot_config_version = 2.4.0\n"
 
@@ -128,4 +128,43 @@ def test_what_the_target_configuration_takes_away_may_be_missing_and_nothing_els
 
 def test_the_plan_allows_only_that_its_packages_go():
     given = rules.plan_rules({"remove": [{"name": "libssl3"}], "autoremove": ["libaio1"]})
-    assert [(rule["section"], rule["subject"], rule["change"]) for rule in given] == [("packages", "libssl3", "missing"), ("packages", "libaio1", "missing")]
+    _allowed.check_rules(given)
+    assert [rule["subject"] for rule in rules.plan_rules({"remove": [{"name": "libssl3", "arch": "i386"}]})] == ["libssl3:i386"]
+    assert [(rule["section"], rule.get("subject"), rule.get("change")) for rule in given] == [
+        ("packages", "libssl3", "missing"),
+        ("services", None, None),
+        ("packages", "libaio1", "missing"),
+        ("services", None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "unit, expected",
+    [
+        ({"active": "inactive"}, []),
+        # somebody misses what ran; what no package of the plan brought is not the plan's
+        ({"active": "active"}, [("services.missing", "probe.service")]),
+        ({"active": "failed"}, [("services.missing", "probe.service")]),
+        ({"active": "inactive", "package": "other"}, [("services.missing", "probe.service")]),
+        ({"active": "inactive", "package": ""}, [("services.missing", "probe.service")]),
+    ],
+)
+def test_a_unit_that_went_with_a_package_of_the_plan(unit, expected):
+    look = {"packages": {"items": {"probe": PACKAGE}}, "services": {"items": {"probe.service": dict(UNIT, **unit)}}}
+    assert told(look, rules.plan_rules({"remove": [{"name": "probe"}]})) == expected
+
+
+def test_a_unit_that_went_with_a_package_that_nobody_planned_to_remove_is_one_event():
+    look = {"packages": {"items": {"probe": PACKAGE}}, "services": {"items": {"probe.service": UNIT}}}
+    assert told(look, []) == [("packages.missing", "probe")]
+
+
+PACKAGE = {"version": "1", "status": "installed", "held": False, "manual": True, "essential": False, "foreign": False}
+UNIT = {"enabled": "enabled", "active": "active", "watched": True, "local": False, "links": [], "result": "", "package": "probe"}
+
+
+def told(before, given):
+    """(id, subject) of what is left when all that was there is gone."""
+    probes = {"packages": packages, "services": services}
+    looks = [{"sections": {name: {"status": "ok", "data": data} for name, data in look.items()}} for look in (before, {n: {"items": {}} for n in before})]
+    return [(finding.id, finding.subject) for finding in _compare.compare(*looks, probes, given)["findings"]]

@@ -34,6 +34,29 @@ def listeners(host, files=None, text=None, options=None):
     )
 
 
+def test_the_package_that_brought_a_unit():
+    system = FakeSystem(
+        commands={
+            "systemctl list-unit-files": json.dumps(
+                [{"unit_file": name, "state": "enabled"} for name in ("nginx.service", "postfix@-.service", "old.service", "mine.service")]
+            ),
+            "systemctl show": "",
+        },
+        files={
+            "/var/lib/dpkg/info/nginx.list": "/lib/systemd/system/nginx.service\n/etc/init.d/nginx\n",
+            "/var/lib/dpkg/info/postfix:amd64.list": "/usr/lib/systemd/system/postfix@.service\n/lib/systemd/system/x.wants/mine.service\n",
+            "/var/lib/dpkg/info/older.list": "/etc/init.d/old\n",
+        },
+    )
+    found = services.capture(system)["items"]
+    assert {name: item["package"] for name, item in found.items()} == {
+        "nginx.service": "nginx",
+        "postfix@-.service": "postfix",
+        "old.service": "older",
+        "mine.service": "",
+    }
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_recorded_units(host):
     data = units(host)
