@@ -44,6 +44,9 @@ def check_rules(rules):
         for key in ("section", "reason"):
             if not str(rule.get(key) or "").strip():
                 raise IntactError("allowed change %s lacks %s" % (rule, key))
+        # as with waivers: whoever wants no word of a whole section switches it off, and is told so
+        if all(str(rule.get(key) or "*").strip("*.") == "" for key in set(rule) - {"section", "reason", "except"}):
+            raise IntactError("allowed change %s allows everything in its section: name what may change" % rule)
         if "rename" in rule and set(rule["rename"]) != {"from", "to"}:
             raise IntactError("allowed change %s: rename needs from and to" % rule)
         if not isinstance(rule.get("except", []), list):
@@ -130,11 +133,11 @@ def judged(finding, rules):
     return out + [(None, again) for again in finding.again(left)]
 
 
-def rename(items, section, rules):
-    """Items of the earlier baseline under the names that the rules give them, and what was renamed.
+def rename(items, section, rules, later=()):
+    """Items of the earlier baseline under the names that the rules give them, and what was renamed. later: names in the later baseline.
 
     from may hold one *, which is put in place of the * in to. Returns (items, [{from, to, reason}]).
-    A rename that would hide another item (target name already taken before) is not done.
+    A rename that would hide another item (target name already taken before) is not done, nor one of what is still there while the target is not.
     """
     done, out = [], {}
     for subject, item in items.items():
@@ -149,7 +152,7 @@ def rename(items, section, rules):
                 head, tail = source.split("*", 1)
                 middle = subject[len(head) : len(subject) - len(tail)] if tail else subject[len(head) :]
                 target = target.replace("*", middle, 1)
-            if target not in items:
+            if target not in items and target not in out and (target in later or subject not in later):
                 name = target
                 done.append({"from": subject, "to": target, "reason": rule["reason"]})
             break

@@ -107,9 +107,19 @@ def _rank(finding):
     return len(CAUSES)
 
 
-def _tells(entry):
-    """Whether a covers entry says by which file the same change is told, and not what an event brought about."""
-    return entry["section"] == "files" and bool({"path", "match", "details"} & set(entry))
+TOLD_BY_A_FILE = {"content", "link", "type", "new", "hardlink", "sparse"}
+
+
+def _tells(entry, finding):
+    """Whether a covers entry says by which file the same change is told, and not what an event brought about.
+
+    A file may tell by other content, or as a link that came or went; that others may read it now, or that it is gone, is an event of its own.
+    """
+    if entry["section"] != "files" or not {"path", "match", "details"} & set(entry):
+        return False
+    if "details" in entry or set((finding.details.get("attribute") or "content").split(",")) <= TOLD_BY_A_FILE:
+        return True
+    return str(finding.details.get("before") or finding.details.get("after")).startswith("a link to ")
 
 
 def _explains(cause, finding):
@@ -118,7 +128,7 @@ def _explains(cause, finding):
     if cause.severity == "info":
         # A note is read by nobody: it must not hide what somebody has to look at.
         return bool(entries) and finding.severity == "info", False
-    return bool(entries), not any(_tells(entry) for entry in entries)
+    return bool(entries), not any(_tells(entry, finding) for entry in entries)
 
 
 def correlate(findings):
@@ -177,7 +187,7 @@ def compare(before, after, probes, rules=()):
         if old and new and "data" in old and "data" in new and (old["data"] or new["data"]):
             data = copy.copy(old["data"])
             if "items" in data:
-                data["items"], moved = rename(data["items"], section, rules)
+                data["items"], moved = rename(data["items"], section, rules, new["data"].get("items", {}))
                 renamed += [dict(entry, section=section) for entry in moved]
             raised += probe.compare(data, new["data"])
         kept = []

@@ -114,6 +114,43 @@ def test_a_warning_that_tells_a_file_better_stays_a_warning():
     assert [(f.severity, len(f.consequences), "alone" in f.details) for f in out] == [("warning", 1, False)]
 
 
+@pytest.mark.parametrize(
+    ("attribute", "before", "severity"),
+    [
+        ("content", "x", "warning"),
+        ("content,hardlink", "x", "warning"),
+        ("missing", "a link to ../nginx.service", "warning"),
+        # that it is gone, or open to everybody now, is more than the warning says
+        ("missing", "a file of 9 bytes, mode 0640", "blocker"),
+        ("mode", "0640", "blocker"),
+        ("content,owner", "x", "blocker"),
+        ("tree", 3, "blocker"),
+    ],
+)
+def test_a_warning_tells_a_files_content_and_not_its_loss(attribute, before, severity):
+    new = graded("warning", "cron.job.new", "root: true", [{"section": "files", "path": "/etc/crontab"}], change="new")
+    file = finding("files.changed", "/etc/crontab")
+    file.details.update(attribute=attribute, before=before)
+    assert [(f.severity, len(f.consequences)) for f in _compare.correlate([new, file])] == [(severity, 1)]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"subject": "*"}, {"id": "*.*", "change": "*"}, {"id": None}, {"details": {}}, {"except": ["/etc/x"]}],
+)
+def test_a_rule_that_would_allow_a_whole_section_is_refused(keys):
+    with pytest.raises(IntactError, match="everything in its section"):
+        _allowed.check_rules([dict(keys, section="files", reason="r")])
+
+
+def test_two_things_renamed_to_one_name_do_not_hide_one_another():
+    rules = [{"section": "services", "rename": {"from": "php8.?-fpm.service", "to": "php8.4-fpm.service"}, "reason": "r"}]
+    items, moved = _allowed.rename({"php8.1-fpm.service": 1, "php8.2-fpm.service": 2}, "services", rules, ["php8.4-fpm.service"])
+    assert items == {"php8.4-fpm.service": 1, "php8.2-fpm.service": 2} and len(moved) == 1
+    # nothing was renamed on this host
+    assert _allowed.rename({"php8.2-fpm.service": 2}, "services", rules, ["php8.2-fpm.service"])[1] == []
+
+
 def test_a_note_hides_nothing_that_somebody_must_look_at():
     note = graded("info", "sites.markup.changed", "a.example", [{"section": "files", "path": "/srv/a"}])
     out = _compare.correlate([note, finding("files.content.changed", "/srv/a/index.html"), graded("info", "files.new", "/srv/a/b")])
