@@ -68,7 +68,8 @@ def target_file_rules(directory):
         with open(staged, "rb") as handle:
             data = handle.read()
         rules.append(dict(rule, attribute="content", after=hashlib.sha256(data).hexdigest()))
-        rules.append(dict(rule, id="files.new", after="a file of %d bytes, mode *" % len(data)))
+        # as it is put in place: others may read it at most, and it gives nobody other rights
+        rules.append(dict(rule, id="files.new", after="a file of %d bytes, mode 0?[0145][0145]" % len(data)))
         rules.append(dict(rule, id="files.type.changed", after="file"))
     return rules
 

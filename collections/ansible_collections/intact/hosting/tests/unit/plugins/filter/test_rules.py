@@ -38,6 +38,9 @@ OLD, NEW = file(b"protocols = imap\n"), file(WANTED)
     [
         (OLD, NEW, [True]),
         (None, NEW, [True]),
+        (None, file(WANTED, mode="0755"), [True]),
+        (None, file(WANTED, mode="0666"), [False]),
+        (None, file(WANTED, mode="4755"), [False]),
         (OLD, None, [False]),
         (OLD, file(b""), [False]),
         (OLD, file(WANTED, uid=33), [False]),
