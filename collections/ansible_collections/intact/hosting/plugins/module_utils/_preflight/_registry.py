@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.intact.hosting.plugins.module_utils._checks import Check
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
     baseline,
@@ -26,7 +27,6 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
     space,
     targets,
 )
-from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Check
 
 CHECKS = (
     Check("PF52", "an earlier result still holds", fingerprint.holds),

@@ -10,9 +10,10 @@ import os
 
 import pytest
 
+from ansible_collections.intact.hosting.plugins.module_utils._checks import Check
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._preflight import _etc, _registry, _targetroot, targets
-from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Check, perform
+from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import perform
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflight import preflight_host as fake
 
 
