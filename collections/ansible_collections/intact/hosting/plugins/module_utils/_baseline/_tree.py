@@ -5,21 +5,19 @@
 
 """Walk trees that customers can write to, as root: by bytes, through held directory descriptors, never along a link.
 
-Besides _system.py the only file of the baseline that touches the file system: a manifest needs descriptors, not paths.
+Besides _system.py and _descriptors.py the only file of the baseline that touches the file system: a manifest needs descriptors, not paths.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import grp
 import hashlib
 import os
 import pwd
 import stat
-import struct
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _attributes
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _attributes, _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import OutOfTime
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
@@ -32,8 +30,6 @@ KINDS = {
     stat.S_IFCHR: "char",
     stat.S_IFBLK: "block",
 }
-GETFLAGS = 0x80086601 if struct.calcsize("l") == 8 else 0x80046601  # FS_IOC_GETFLAGS
-FLAGS = ((0x10, "immutable"), (0x20, "append"))
 BLOCK = 1 << 20
 DEEPEST = 200
 SPARSE_FROM = 65536
@@ -67,7 +63,7 @@ class Walker:
         if real != root and os.path.islink(root):
             self._record(root, os.lstat(root), {"target": escape(os.readlink(root))})
         try:
-            fd = _open_directory(real)
+            fd = _descriptors.open_directory(real)
         except (FileNotFoundError, NotADirectoryError):
             return
         try:
@@ -94,7 +90,7 @@ class Walker:
         return seen
 
     def _directory(self, fd, path, depth):
-        self._record(path, os.fstat(fd), self._extended(fd))
+        self._record(path, os.fstat(fd), _descriptors.extended(fd))
         if self._time_is_up() or depth > DEEPEST:
             self.unwalked.append(escape(path))
             return
@@ -156,7 +152,7 @@ class Walker:
                     self.md5[text] = self.md5[known[0]]
                 return
         try:
-            fd = _open_file(name, parent)
+            fd = _descriptors.open_file(name, parent)
         except OSError as exc:
             if exc.errno == errno.ENOENT:
                 raise
@@ -166,7 +162,7 @@ class Walker:
             st = os.fstat(fd)
             if not stat.S_ISREG(st.st_mode):
                 return  # replaced while we looked; the next capture sees what it became
-            extra = self._extended(fd)
+            extra = _descriptors.extended(fd)
             st = self._content(fd, st, text, extra)
             if st.st_nlink > 1:
                 extra["links"] = st.st_nlink
@@ -212,36 +208,6 @@ class Walker:
             for digest in digests:
                 digest.update(self._buffer[:count])
 
-    def _extended(self, fd):
-        """ACLs, capability, user attributes and the immutable and append flags of an open file or directory."""
-        out = {}
-        try:
-            names = os.listxattr(fd)
-        except OSError:
-            names = []
-        for name in names:
-            try:
-                value = os.getxattr(fd, name)
-            except OSError:
-                continue
-            if name == "system.posix_acl_access":
-                out["acl"] = _attributes.acl(value)
-            elif name == "system.posix_acl_default":
-                out["default_acl"] = _attributes.acl(value)
-            elif name == "security.capability":
-                out["capability"] = _attributes.capability(value)
-            elif name.startswith("user."):
-                shown = escape(value) if len(value) <= 64 else "sha256:" + hashlib.sha256(value).hexdigest()
-                out.setdefault("xattr", {})[escape(name)] = shown
-        try:
-            bits = struct.unpack("=I", fcntl.ioctl(fd, GETFLAGS, b"\0" * 8)[:4])[0]
-            flags = [word for bit, word in FLAGS if bits & bit]
-            if flags:
-                out["flags"] = ",".join(flags)
-        except OSError:
-            pass  # this filesystem has no flags
-        return out
-
     def _record(self, path, st, extra):
         if str(st.st_uid) not in self.owners:
             self.owners[str(st.st_uid)] = _account(st.st_uid)
@@ -269,7 +235,7 @@ class Walker:
         """Record only files that carry set-id bits or a capability: for the system's own program directories."""
         root = os.path.realpath(root)
         try:
-            fd = _open_directory(root)
+            fd = _descriptors.open_directory(root)
         except (FileNotFoundError, NotADirectoryError):
             return
         try:
@@ -306,28 +272,6 @@ def _md5():
 
 def _version(st):
     return st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino
-
-
-def _open_directory(path):
-    """Descriptor of an absolute path without links, each component opened without following one."""
-    fd = os.open(b"/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in path.split(b"/"):
-        if part:
-            try:
-                deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            finally:
-                os.close(fd)
-            fd = deeper
-    return fd
-
-
-def _open_file(name, parent):
-    """O_NONBLOCK: a FIFO put in its place must not hang us; O_NOATIME: looking leaves no trace."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        return os.open(name, flags | os.O_NOATIME, dir_fd=parent)
-    except PermissionError:
-        return os.open(name, flags, dir_fd=parent)
 
 
 def _account(number):

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _origin, _tree, _trees_data, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _origin, _tree, _trees_data, files
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -91,14 +91,14 @@ def test_a_link_put_in_place_of_a_file_is_not_opened(tmp_path, monkeypatch):
     (tmp_path / "tree").mkdir()
     target = tmp_path / "tree" / "file"
     target.write_text("mine")
-    real = _tree._open_file
+    real = _descriptors.open_file
 
     def swap(name, parent):
         target.unlink()
         os.symlink(tmp_path / "secret", target)
         return real(name, parent)
 
-    monkeypatch.setattr(_tree, "_open_file", swap)
+    monkeypatch.setattr(_descriptors, "open_file", swap)
     item = walk(tmp_path / "tree").items[escape(str(target))]
     assert item["state"] == "unreadable: ELOOP" and "hash" not in item
 
@@ -106,14 +106,14 @@ def test_a_link_put_in_place_of_a_file_is_not_opened(tmp_path, monkeypatch):
 def test_a_fifo_put_in_place_of_a_file_does_not_hang(tmp_path, monkeypatch):
     target = tmp_path / "file"
     target.write_text("mine")
-    real = _tree._open_file
+    real = _descriptors.open_file
 
     def swap(name, parent):
         target.unlink()
         os.mkfifo(target)
         return real(name, parent)
 
-    monkeypatch.setattr(_tree, "_open_file", swap)
+    monkeypatch.setattr(_descriptors, "open_file", swap)
     thread = threading.Thread(target=walk, args=(tmp_path,), daemon=True)
     thread.start()
     thread.join(10)
