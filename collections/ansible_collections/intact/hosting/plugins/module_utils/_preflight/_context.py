@@ -100,6 +100,8 @@ class Context:
 
     def target(self):
         """The target release as words, e.g. Debian 13 (trixie)."""
+        if not self.release_path:
+            return "the next release"
         data = self.release_path.get("target") or {}
         return "%s %s (%s)" % (str(data.get("id", "?")).capitalize(), data.get("version", "?"), data.get("codename", "?"))
 

@@ -225,6 +225,14 @@ def test_the_registry_holds_each_required_check_and_refuses_unknown_ones():
         _registry.chosen(["PF99"])
 
 
+def test_without_a_path_only_checks_that_need_none_are_run():
+    numbers = [check.number for check in _registry.chosen(path=False)]
+    assert {"PF01", "PF04", "PF12", "PF23", "PF33", "PF36", "PF40", "PF48"} <= set(numbers)
+    assert not set(numbers) & _registry.NEED_PATH
+    assert set(numbers) | _registry.NEED_PATH == {check.number for check in _registry.CHECKS}
+    assert [c.number for c in _registry.chosen(["PF04", "PF41"], path=False)] == ["PF04"]
+
+
 def test_a_check_that_cannot_be_done_is_a_blocker_and_hides_no_other():
     def refuse(_context):
         raise IntactError("dpkg is not installed on this host")
