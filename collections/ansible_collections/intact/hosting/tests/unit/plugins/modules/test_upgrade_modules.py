@@ -244,7 +244,8 @@ def test_a_stop_is_asked_for_only_where_something_runs(host, call_module):
 
 
 def test_state_info_tells_what_a_start_would_mean(host, call_module):
-    assert call_module(upgrade_state_info.main)["action"] == "start"
+    nothing = call_module(upgrade_state_info.main)
+    assert (nothing["action"], nothing["stages"][0], nothing["stages"][-1]) == ("start", "bind", "cleanup")
     for status, action in (("running", "attach"), ("waiting-reboot", "attach"), ("failed", "continue"), ("stopped", "continue"), ("done", "nothing")):
         host.state(status=status)
         result = call_module(upgrade_state_info.main, flight_id="f-1")
