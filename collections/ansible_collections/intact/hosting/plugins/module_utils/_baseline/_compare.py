@@ -94,7 +94,7 @@ def covered(entry, finding):
 def _about_the_look(finding):
     """Whether a finding is about the earlier look or the operator's own limits: no event on the host explains these."""
     change = finding.details.get("change")
-    return change in ("off", "unlooked") or (change == "unread" and finding.subject.endswith("(before)"))
+    return change in ("off", "unlooked", "uncompared") or (change == "unread" and finding.subject.endswith("(before)"))
 
 
 def _rank(finding):
@@ -186,10 +186,13 @@ def compare(before, after, probes, rules=()):
         raised = state_findings(section, old, new)
         if old and new and "data" in old and "data" in new and (old["data"] or new["data"]):
             data = copy.copy(old["data"])
-            if "items" in data:
-                data["items"], moved = rename(data["items"], section, rules, new["data"].get("items", {}))
-                renamed += [dict(entry, section=section) for entry in moved]
-            raised += probe.compare(data, new["data"])
+            try:
+                if "items" in data:
+                    data["items"], moved = rename(data["items"], section, rules, new["data"].get("items", {}))
+                    renamed += [dict(entry, section=section) for entry in moved]
+                raised += probe.compare(data, new["data"])
+            except Exception as exc:  # a document that is not whole, or a probe's own defect, must hide neither this section nor the others
+                raised.append(_uncompared(section, exc))
         kept = []
         pairs = [pair for finding in raised for pair in judged(finding, rules)]
         allowed += [{"finding": finding.as_dict(), "reason": rule["reason"]} for rule, finding in pairs if rule]
@@ -206,6 +209,19 @@ def compare(before, after, probes, rules=()):
             }
         )
     return {"findings": correlate(findings), "allowed": allowed, "renamed": renamed, "sections": sections}
+
+
+def _uncompared(section, exc):
+    """The finding in place of all that a probe would have told, had it not failed."""
+    return Finding(
+        id="%s.uncompared" % section,
+        severity="blocker",
+        subject=section,
+        title="the %s section could not be compared: nobody knows what differs in it" % section,
+        evidence="%s: %s (a document that is not whole, or a defect in this probe)" % (type(exc).__name__, exc),
+        remedy="capture again and compare again; if it stays, compare this section by hand and report the defect",
+        details=details("uncompared"),
+    )
 
 
 def mismatched(before, after):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, _document
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, _document, _registry
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
@@ -312,6 +312,26 @@ def test_one_broken_probe_does_not_hide_the_others():
     document = take(dns={"error": KeyError("x")}, mail={"error": IntactError("doveadm said no")}, disks={"data": {"items": {}}})
     states = {name: (s["status"], s["reason"]) for name, s in document["sections"].items()}
     assert states == {"dns": ("failed", "KeyError: 'x' (a defect in this probe)"), "mail": ("failed", "doveadm said no"), "disks": ("ok", "")}
+
+
+def test_a_section_that_cannot_be_compared_is_a_blocker_and_the_others_are_compared():
+    before, after = ({"sections": {name: {"status": "ok", "data": {"items": {"x": {"v": value}}}} for name in ("dns", "mail")}} for value in (1, 2))
+    after["sections"]["dns"]["data"]["items"]["x"] = None
+    rules = [{"section": "dns", "id": "dns.*", "reason": "whatever"}, {"section": "mail", "rename": {"from": "y", "to": "z"}, "reason": "r"}]
+    result = judge(before, after, rules)
+    assert [(f.id, f.severity, f.subject) for f in result["findings"]] == [("dns.uncompared", "blocker", "dns"), ("mail.changed", "blocker", "x")]
+    assert "TypeError" in result["findings"][0].evidence and result["allowed"] == []
+    # nor does what is no map of items end in a traceback, and no event explains it
+    after["sections"]["dns"]["data"]["items"] = before["sections"]["dns"]["data"]["items"] = None
+    assert [f.id for f in judge(before, after)["findings"]] == ["dns.uncompared", "mail.changed"]
+    cause = finding("mounts.missing", "/var", covers=[{"section": "*"}])
+    assert len(_compare.correlate([cause] + result["findings"][:1])) == 2
+
+
+@pytest.mark.parametrize("section", sorted(_registry.PROBES))
+def test_every_probe_compares_something_with_nothing(section):
+    probe = _registry.PROBES[section]
+    assert probe.compare({}, {}) == [] and probe.compare({"items": {}}, {}) == [] and probe.compare({}, {"items": {}, "summary": {}}) == []
 
 
 def test_what_was_not_looked_at_is_a_finding():
