@@ -139,9 +139,11 @@ def _people(name, was, now, source):
 
 
 def _settings(name, was, now, source):
-    # only what both versions know
+    # a setting that only the later version knows is no change; one that had a value and is not there any more was lost
     common = set(was["settings"]) & set(now["settings"])
-    words = ["%s was %r, is %r" % (k, was["settings"][k], now["settings"][k]) for k in sorted(common) if was["settings"][k] != now["settings"][k]]
+    lost = sorted(k for k in set(was["settings"]) - common if was["settings"][k] not in (None, ""))
+    words = ["no longer there: %s" % ", ".join(lost)] if lost else []
+    words += ["%s was %r, is %r" % (k, was["settings"][k], now["settings"][k]) for k in sorted(common) if was["settings"][k] != now["settings"][k]]
     if was["bans"] != now["bans"]:
         words.append("banned were %s, are %s" % (", ".join(was["bans"]) or "none", ", ".join(now["bans"]) or "none"))
     if not words:
