@@ -29,8 +29,6 @@ def compare(before, after):
 def _one(subject, was, now):
     unit = subject if now else "%s (or its successor)" % subject
     ran = bool(was) and was["active"] == "active" and was["watched"]
-    # units that only systemd pulls in (static) belong to the release; another release may not have them
-    owned = bool(was) and (was["local"] or was["enabled"] in ("enabled", "generated", "disabled"))
     starts = bool(was) and was["enabled"] in ("enabled", "generated")
     if now and now["active"] == "failed" and not (was and was["active"] == "failed"):
         return _make(
@@ -62,7 +60,8 @@ def _one(subject, was, now):
             now["active"],
         )
     if was and not now:
-        if not starts and not (ran and owned):
+        # what did not run and nobody started at boot is missed by nobody; what did is told even when only systemd pulled it in (static)
+        if not starts and not ran:
             return None
         return _make(
             "missing",
