@@ -226,6 +226,14 @@ def test_a_rule_for_new_content_allows_no_other_owner_however_many_there_are(num
     assert not any(_allowed.allows(rule, f) for f in files.compare(data(before), data(opened)))
 
 
+@pytest.mark.parametrize(("was", "now", "told"), [("package",) * 2 + (0,), ("package", "package-edited", 1), ("package-edited", "package", 1)])
+def test_a_rule_for_a_packages_files_allows_neither_a_damaged_nor_an_edited_one(was, now, told):
+    before, after = data({"/var/lib/app/x.php": file("a", 0, origin=was)}), data({"/var/lib/app/x.php": file("b", 0, origin=now)})
+    rule = {"section": "files", "details": {"origin": "package"}, "attribute": "content", "reason": "r"}
+    left = [f for f in files.compare(before, after) if not _allowed.allows(rule, f)]
+    assert len(left) == told and all(("it was edited here" in f.evidence) is (was == "package-edited") for f in left)
+
+
 def test_an_edit_lost_to_the_packages_version_says_so():
     found = compared(put("/etc/edited.conf", hash="theirs", origin="conffile-unmodified"))
     assert ids(found) == [("files.content.changed", "/etc/edited.conf")]

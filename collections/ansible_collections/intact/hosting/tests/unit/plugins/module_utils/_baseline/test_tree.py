@@ -340,6 +340,20 @@ def test_what_a_package_has_and_the_host_has_not(tmp_path, monkeypatch):
     assert files.capture(System({"trees": [str(tmp_path)], "privileged": []}))["claimed"] == [escape(top) + "/gone\\xe9"]
 
 
+def test_a_packages_file_that_is_not_as_it_came(tmp_path, monkeypatch):
+    top = os.fsencode(str(tmp_path))
+    for name in ("whole", "halved", "unsaid"):
+        (tmp_path / name).write_text("x")
+    listed = {top + b"/" + name: "p" for name in (b"whole", b"halved", b"unsaid")}
+    monkeypatch.setattr(files, "SHARED", (top,))
+    monkeypatch.setattr(_origin, "conffiles", lambda system: {"/etc/x": "0" * 32})
+    monkeypatch.setattr(_origin, "owned", lambda system, roots: dict(listed))
+    monkeypatch.setattr(_origin, "shipped", lambda *_given: {top + b"/whole": _origin.md5(b"x"), top + b"/halved": _origin.md5(b"xx")})
+    items = files.capture(System({"trees": [str(tmp_path)], "privileged": []}))["items"]
+    origins = {name: items[escape(str(tmp_path / name))]["origin"] for name in ("whole", "halved", "unsaid")}
+    assert origins == {"whole": "package", "halved": "package-edited", "unsaid": "package"}
+
+
 def test_configuration_that_the_new_version_takes_away():
     listed = {"/var/lib/dpkg/info/procps.conffiles": "remove-on-upgrade /etc/sysctl.conf\n/etc/init.d/procps\n"}
     sum_ = "0123456789abcdef0123456789abcdef"
