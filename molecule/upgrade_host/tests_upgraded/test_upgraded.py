@@ -99,6 +99,13 @@ def test_no_package_stage_was_done_twice(flight):
         assert starts.count(stage) == 1, starts
 
 
+def test_the_second_run_has_nothing_to_do_and_says_so():
+    second = load("second.json")
+    assert second["rc"] == 0, second["out"][-3000:]
+    assert re.search(r"runs Debian 13 \(trixie\) already; nothing to do", second["out"])
+    assert re.search(r"web1\.lab\.test\s*:.*changed=0 .*failed=0", second["out"])
+
+
 def test_the_host_really_rebooted(flight):
     events = [json.loads(line) for line in (flight / "journal.jsonl").read_text().splitlines()]
     assert len({event["boot"] for event in events if event.get("boot")}) == 2

@@ -16,11 +16,25 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 
 
 def plan_rules(plan):
-    """Allowed changes from an accepted plan: the packages that it removes, by name."""
-    rules = []
+    """Allowed changes from an accepted plan: the packages that it removes, by name, and the units they brought that did not run.
+
+    A unit that ran is missed by somebody: that it went with its package stays a finding, unless a rule names it or its successor.
+    """
+    rules, reason = [], "the plan accepted before take-off removes %s"
     for entry in (plan or {}).get("remove", []) + (plan or {}).get("autoremove", []):
-        name = entry if isinstance(entry, str) else entry["name"]
-        rules.append({"section": "packages", "subject": name, "change": "missing", "reason": "the plan accepted before take-off removes it"})
+        name, foreign = (entry, "") if isinstance(entry, str) else (entry["name"], entry.get("arch"))
+        rules.append({"section": "packages", "subject": "%s:%s" % (name, foreign) if foreign else name, "change": "missing", "reason": reason % "it"})
+        if foreign:
+            continue
+        rules.append(
+            {
+                "section": "services",
+                "id": "services.missing",
+                "before": "*, inactive",
+                "details": {"package": name},
+                "reason": reason % "its package",
+            }
+        )
     return rules
 
 
@@ -54,9 +68,26 @@ def target_file_rules(directory):
         with open(staged, "rb") as handle:
             data = handle.read()
         rules.append(dict(rule, attribute="content", after=hashlib.sha256(data).hexdigest()))
-        rules.append(dict(rule, id="files.new", after="a file of %d bytes, mode *" % len(data)))
+        # as it is put in place: others may read it at most, and it gives nobody other rights
+        rules.append(dict(rule, id="files.new", after="a file of %d bytes, mode 0?[0145][0145]" % len(data)))
         rules.append(dict(rule, id="files.type.changed", after="file"))
     return rules
+
+
+def target_absent_rules(patterns, directory=""):
+    """Allowed changes for files that the operator's target configuration takes away: exactly that they are missing, and none of the target files."""
+    kept = host_paths(directory)
+    return [
+        {
+            "section": "files",
+            "path": pattern,
+            "except": kept,
+            "id": "files.missing",
+            "before": "a [!d]*",  # directories are not taken away
+            "reason": "the operator's target configuration takes it away; it is kept in the flight's backup",
+        }
+        for pattern in patterns or []
+    ]
 
 
 class FilterModule:
@@ -64,4 +95,9 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {"plan_rules": plan_rules, "host_paths": host_paths, "target_file_rules": target_file_rules}
+        return {
+            "plan_rules": plan_rules,
+            "host_paths": host_paths,
+            "target_file_rules": target_file_rules,
+            "target_absent_rules": target_absent_rules,
+        }

@@ -17,13 +17,18 @@ author:
   - Intact contributors (@intact-project)
 options:
   _terms:
-    description: Names of release paths, or shell patterns such as V(debian-12-*) that exactly one must match.
+    description: Names of release paths, or shell patterns such as V(debian-12-*) that exactly one must match (but see O(every)).
     type: list
     elements: str
     required: true
+  every:
+    description: Give all release paths that a pattern matches, which may be none.
+    type: bool
+    default: false
   directory:
-    description: Directory on the controller with release paths of the operator's own.
-    type: path
+    description: Directory on the controller with release paths of the operator's own. Empty is none.
+    # Not path: that would make the current directory of an empty one.
+    type: str
     default: ''
     vars:
       - name: intact_release_paths_dir
@@ -33,6 +38,10 @@ EXAMPLES = r"""
 - name: Show what the upgrade is expected to remove
   ansible.builtin.debug:
     msg: "{{ lookup('intact.hosting.release_path', 'debian-12-13')['expected_removals'] }}"
+
+- name: Show which releases can be reached
+  ansible.builtin.debug:
+    msg: "{{ query('intact.hosting.release_path', '*', every=true) | map(attribute='target.codename') | unique }}"
 """
 
 RETURN = r"""
@@ -49,6 +58,7 @@ import re
 import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible.utils.path import unfrackpath
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9.*?_-]*$")
 NEEDED = ("name", "source", "target")
@@ -58,15 +68,26 @@ def directories(own):
     """Where release paths lie, the operator's own directory first: in the collection, and in the tree it is developed in."""
     here = os.path.dirname(os.path.realpath(__file__))
     collection = os.path.dirname(os.path.dirname(here))
-    return [path for path in (own, os.path.join(collection, "roles", "distro_upgrade", "release_paths")) if path]
+    return [path for path in (unfrackpath(own) if own else "", os.path.join(collection, "roles", "distro_upgrade", "release_paths")) if path]
 
 
-def find(name, places):
-    """Path of the one file that a name or pattern means; AnsibleLookupError says which there are."""
+def known_paths(places):
+    """{name: file} of all release paths; of two files with one name that of the first place."""
     known = {}
     for place in reversed(places):
         if os.path.isdir(place):
             known.update({entry[:-4]: os.path.join(place, entry) for entry in sorted(os.listdir(place)) if entry.endswith(".yml")})
+    return known
+
+
+def find_every(pattern, places):
+    """Files of all release paths that a pattern means, sorted by name."""
+    return [path for name, path in sorted(known_paths(places).items()) if fnmatch.fnmatchcase(name, pattern)]
+
+
+def find(name, places):
+    """Path of the one file that a name or pattern means; AnsibleLookupError says which there are."""
+    known = known_paths(places)
     if not NAME.match(name or ""):
         raise AnsibleLookupError("%r is not the name of a release path; there are: %s" % (name, ", ".join(sorted(known)) or "none"))
     matching = sorted(entry for entry in known if fnmatch.fnmatchcase(entry, name))
@@ -97,4 +118,6 @@ class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
         places = directories(self.get_option("directory"))
+        if self.get_option("every"):
+            return [read(path) for term in terms for path in find_every(term, places)]
         return [read(find(term, places)) for term in terms]

@@ -57,8 +57,15 @@ options:
       subject:
         description: The finding's subject.
         type: str
+      path:
+        description: The finding's subject, as a shell finds it. Unlike in O(allowed[].subject), V(*) and V(?) stop at a slash and stand for no first dot.
+        type: str
+      except:
+        description: Paths that O(allowed[].path) does not mean.
+        type: list
+        elements: str
       change:
-        description: The kind of change, usually V(missing), V(new) or V(changed).
+        description: The kind of change, usually V(missing), V(new) or V(changed); V(still) for what was as bad before.
         type: str
       attribute:
         description: The attribute that has changed.
@@ -161,6 +168,7 @@ RULE = dict(
     reason=dict(type="str", required=True),
     id=dict(type="str"),
     subject=dict(type="str"),
+    path=dict(type="str"),
     change=dict(type="str"),
     attribute=dict(type="str"),
     before=dict(type="str"),
@@ -168,6 +176,7 @@ RULE = dict(
     details=dict(type="dict"),
     rename=dict(type="dict"),
 )
+RULE["except"] = dict(type="list", elements="str")
 
 
 def main():

@@ -28,7 +28,9 @@ author:
   - Intact contributors (@intact-project)
 options:
   release_path:
-    description: The release path's data, see the lookup P(intact.hosting.release_path#lookup).
+    description:
+      - The release path's data, see the lookup P(intact.hosting.release_path#lookup).
+      - Empty on a host from whose release no path starts. Checks that need one are not run then.
     type: dict
     required: true
   plan:
@@ -332,7 +334,7 @@ def main():
     )
     params = module.params
     try:
-        checks = chosen(params["only"], params["skip"])
+        checks = chosen(params["only"], params["skip"], bool(params["release_path"]))
         host = Host()
         now = disks_probe.capture(Host(params["disks_options"]))["items"]
         proofs = params["proofs"] + stored_proofs(params["proofs_dir"])

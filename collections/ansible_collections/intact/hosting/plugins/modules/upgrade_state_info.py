@@ -56,6 +56,12 @@ release:
   description: The release that runs now, with C(id), C(version) and C(codename).
   returned: always
   type: dict
+stages:
+  description: The names of all stages, in their order.
+  returned: always
+  type: list
+  elements: str
+  sample: [bind, quiesce]
 directory:
   description: The runner's directory, empty without a flight.
   returned: always
@@ -65,7 +71,7 @@ directory:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _stages, _state
 
 ACTIONS = {"running": "attach", "waiting-reboot": "attach", "done": "nothing", "failed": "continue", "stopped": "continue"}
 
@@ -78,6 +84,7 @@ def main():
     )
     flight = module.params["flight_id"]
     result = {"changed": False, "action": "start", "point_of_no_return": False, "state": {}, "release_path": "", "directory": ""}
+    result["stages"] = list(_stages.ORDER)
     try:
         result["release"] = _install.release()
         if flight:

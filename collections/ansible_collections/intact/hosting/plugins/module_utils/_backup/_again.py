@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _tree
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _tree
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
 # The kernel stamps changes with a clock that ticks a few times a second.
@@ -29,7 +29,7 @@ class Again:
         out, seen = set(), set()
         for root in roots:
             try:
-                fd = _tree.open_directory(root, self.system.root)
+                fd = _descriptors.open_directory(root, self.system.root)
             except (FileNotFoundError, NotADirectoryError):
                 out |= {path for path in items if path == escape(root) or path.startswith(escape(root).rstrip("/") + "/")}
                 continue

@@ -17,7 +17,7 @@ import os
 import stat
 import struct
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _tree
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -26,13 +26,13 @@ PUNCH = 0x01 | 0x02  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 CHUNK, PAGE = 1 << 16, 4096
 ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 CAPABILITY = "security.capability"
-BITS = dict((word, bit) for bit, word in _tree.FLAGS)
+BITS = dict((word, bit) for bit, word in _descriptors.FLAGS)
 
 
 def opened(root, path):
     """Descriptor of a file or directory that an escaped path names below root; no component is followed along a link."""
     raw = unescape(path)
-    parent = _tree.open_directory(os.path.dirname(raw), root)
+    parent = _descriptors.open_directory(os.path.dirname(raw), root)
     try:
         name = os.path.basename(raw) or b"."
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
@@ -70,7 +70,7 @@ def _each(root, path, work, failed):
 def flags(fd):
     """The inode's flags as a number; 0 where the filesystem has none."""
     try:
-        return struct.unpack("=I", fcntl.ioctl(fd, _tree.GETFLAGS, b"\0" * 8)[:4])[0]
+        return struct.unpack("=I", fcntl.ioctl(fd, _descriptors.GETFLAGS, b"\0" * 8)[:4])[0]
     except OSError:
         return 0
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _held_against, _manifest, _outcome, _rules
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _tree, _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _tree, _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -134,7 +134,7 @@ def reread(system, section, changed, excluded, mounts):
     for text in changed:
         path = unescape(text)
         try:
-            parent = _tree.open_directory(os.path.dirname(path), system.root)
+            parent = _descriptors.open_directory(os.path.dirname(path), system.root)
         except OSError:
             walker.items.pop(text, None)
             items.pop(text, None)

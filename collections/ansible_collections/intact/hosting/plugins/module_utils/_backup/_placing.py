@@ -15,7 +15,7 @@ import os
 import stat
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _metadata
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _tree
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
@@ -49,7 +49,7 @@ class Placer:
     def _parents(self, path, modes):
         """Descriptor of the directory (links above the restored trees are the host's own and are followed), made where it is missing."""
         if path in (b"", b"/"):
-            return _tree.open_directory(b"/", self.root)
+            return _descriptors.open_directory(b"/", self.root)
         full = self.root.rstrip(b"/") + path
         if not os.path.isdir(full):
             above = self._parents(os.path.dirname(path), modes)

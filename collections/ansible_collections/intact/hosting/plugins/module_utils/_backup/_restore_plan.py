@@ -15,7 +15,7 @@ import fnmatch
 import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _looks, _metadata, _snapshots
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _tree
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _tree
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, parse_time
 
@@ -182,7 +182,7 @@ def live(view, paths, excluded=None):
     for path in paths:
         raw = unescape(path)
         try:
-            folder = _tree.open_directory(os.fsencode(view.realpath(os.fsdecode(os.path.dirname(raw)))), view.root)
+            folder = _descriptors.open_directory(os.fsencode(view.realpath(os.fsdecode(os.path.dirname(raw)))), view.root)
         except (FileNotFoundError, NotADirectoryError):
             continue
         try:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""Compare two baselines: pure. Differences of items, allowed changes as data, correlation of cause and consequence."""
+"""Compare two baselines: pure. Differences of items, correlation of cause and consequence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import copy
 import fnmatch
 import json
 
-from ansible_collections.intact.hosting.plugins.module_utils._findings import SEVERITIES, Finding, IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._allowed import check_rules, judged, rename, still, text
+from ansible_collections.intact.hosting.plugins.module_utils._findings import SEVERITIES, Finding
 
 # Which finding is the cause when several tell of one event: earlier explains later (see correlate).
 CAUSES = (
@@ -38,8 +39,6 @@ CAUSES = (
     "files",
 )
 
-RULE_KEYS = {"section", "subject", "id", "change", "attribute", "before", "after", "details", "rename", "reason"}
-
 
 def differences(before, after, ignore=()):
     """Differences of two {subject: {attribute: value}} maps, sorted by subject.
@@ -64,71 +63,6 @@ def details(change, attribute="", before=None, after=None, **more):
     return dict(more, change=change, attribute=attribute, before=before, after=after)
 
 
-def check_rules(rules):
-    """Raise IntactError for a rule that nobody could read: unknown key, no section, no reason."""
-    for rule in rules:
-        unknown = set(rule) - RULE_KEYS
-        if unknown:
-            raise IntactError("allowed change %s has unknown keys: %s" % (rule, ", ".join(sorted(unknown))))
-        for key in ("section", "reason"):
-            if not str(rule.get(key) or "").strip():
-                raise IntactError("allowed change %s lacks %s" % (rule, key))
-        if "rename" in rule and set(rule["rename"]) != {"from", "to"}:
-            raise IntactError("allowed change %s: rename needs from and to" % rule)
-
-
-def still(finding):
-    """Whether a finding tells of what was as bad before: nothing that happened in between explains it, and it explains nothing that did."""
-    return finding.details.get("change") == "still"
-
-
-def _text(value):
-    return "" if value is None else value if isinstance(value, str) else str(value)
-
-
-def allows(rule, finding):
-    """Whether a rule allows this finding: every key the rule names must match; strings are shell patterns.
-
-    A rule allows differences. What nobody could look at is none: only a waiver, which names it, takes it.
-    What was no better before is none either: only a rule that says "change: still" means it.
-    """
-    if still(finding) and rule.get("change") != "still":
-        return False
-    if "rename" in rule or rule["section"] != finding.section or finding.details.get("change") in ("unread", "unlooked", "off"):
-        return False
-    wanted = [(rule.get("id"), finding.id), (rule.get("subject"), finding.subject)]
-    wanted += [(rule.get(key), finding.details.get(key)) for key in ("change", "attribute", "before", "after")]
-    wanted += [(value, finding.details.get(key)) for key, value in (rule.get("details") or {}).items()]
-    return all(pattern is None or fnmatch.fnmatchcase(_text(value), _text(pattern)) for pattern, value in wanted)
-
-
-def rename(items, section, rules):
-    """Items of the earlier baseline under the names that the rules give them, and what was renamed.
-
-    from may hold one *, which is put in place of the * in to. Returns (items, [{from, to, reason}]).
-    A rename that would hide another item (target name already taken before) is not done.
-    """
-    done, out = [], {}
-    for subject, item in items.items():
-        name = subject
-        for rule in rules:
-            if rule["section"] != section or "rename" not in rule:
-                continue
-            source, target = rule["rename"]["from"], rule["rename"]["to"]
-            if not fnmatch.fnmatchcase(subject, source):
-                continue
-            if "*" in source:
-                head, tail = source.split("*", 1)
-                middle = subject[len(head) : len(subject) - len(tail)] if tail else subject[len(head) :]
-                target = target.replace("*", middle, 1)
-            if target not in items:
-                name = target
-                done.append({"from": subject, "to": target, "reason": rule["reason"]})
-            break
-        out[name] = item
-    return out, done
-
-
 def _under(path, directory):
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
@@ -147,7 +81,7 @@ def covered(entry, finding):
         return False
     if "id" in entry and not fnmatch.fnmatchcase(finding.id, entry["id"]):
         return False
-    if any(not fnmatch.fnmatchcase(_text(finding.details.get(key)), _text(value)) for key, value in entry.get("details", {}).items()):
+    if any(not fnmatch.fnmatchcase(text(finding.details.get(key)), text(value)) for key, value in entry.get("details", {}).items()):
         return False
     if "path" not in entry:
         return True
@@ -160,7 +94,7 @@ def covered(entry, finding):
 def _about_the_look(finding):
     """Whether a finding is about the earlier look or the operator's own limits: no event on the host explains these."""
     change = finding.details.get("change")
-    return change in ("off", "unlooked") or (change == "unread" and finding.subject.endswith("(before)"))
+    return change in ("off", "unlooked", "uncompared") or (change == "unread" and finding.subject.endswith("(before)"))
 
 
 def _rank(finding):
@@ -173,9 +107,19 @@ def _rank(finding):
     return len(CAUSES)
 
 
-def _tells(entry):
-    """Whether a covers entry says by which file the same change is told, and not what an event brought about."""
-    return entry["section"] == "files" and bool({"path", "match", "details"} & set(entry))
+TOLD_BY_A_FILE = {"content", "link", "type", "new", "hardlink", "sparse"}
+
+
+def _tells(entry, finding):
+    """Whether a covers entry says by which file the same change is told, and not what an event brought about.
+
+    A file may tell by other content, or as a link that came or went; that others may read it now, or that it is gone, is an event of its own.
+    """
+    if entry["section"] != "files" or not {"path", "match", "details"} & set(entry):
+        return False
+    if "details" in entry or set((finding.details.get("attribute") or "content").split(",")) <= TOLD_BY_A_FILE:
+        return True
+    return str(finding.details.get("before") or finding.details.get("after")).startswith("a link to ")
 
 
 def _explains(cause, finding):
@@ -184,7 +128,7 @@ def _explains(cause, finding):
     if cause.severity == "info":
         # A note is read by nobody: it must not hide what somebody has to look at.
         return bool(entries) and finding.severity == "info", False
-    return bool(entries), not any(_tells(entry) for entry in entries)
+    return bool(entries), not any(_tells(entry, finding) for entry in entries)
 
 
 def correlate(findings):
@@ -242,17 +186,17 @@ def compare(before, after, probes, rules=()):
         raised = state_findings(section, old, new)
         if old and new and "data" in old and "data" in new and (old["data"] or new["data"]):
             data = copy.copy(old["data"])
-            if "items" in data:
-                data["items"], moved = rename(data["items"], section, rules)
-                renamed += [dict(entry, section=section) for entry in moved]
-            raised += probe.compare(data, new["data"])
+            try:
+                if "items" in data:
+                    data["items"], moved = rename(data["items"], section, rules, new["data"].get("items", {}))
+                    renamed += [dict(entry, section=section) for entry in moved]
+                raised += probe.compare(data, new["data"])
+            except Exception as exc:  # a document that is not whole, or a probe's own defect, must hide neither this section nor the others
+                raised.append(_uncompared(section, exc))
         kept = []
-        for finding in raised:
-            rule = next((r for r in rules if allows(r, finding)), None)
-            if rule:
-                allowed.append({"finding": finding.as_dict(), "reason": rule["reason"]})
-            else:
-                kept.append(finding)
+        pairs = [pair for finding in raised for pair in judged(finding, rules)]
+        allowed += [{"finding": finding.as_dict(), "reason": rule["reason"]} for rule, finding in pairs if rule]
+        kept = [finding for rule, finding in pairs if not rule]
         findings += kept
         sections.append(
             {
@@ -260,11 +204,24 @@ def compare(before, after, probes, rules=()):
                 "before": summary(old),
                 "after": summary(new),
                 "status": (new or {}).get("status", "missing"),
-                "changes": len(raised),
-                "allowed": len(raised) - len(kept),
+                "changes": len(pairs),
+                "allowed": len(pairs) - len(kept),
             }
         )
     return {"findings": correlate(findings), "allowed": allowed, "renamed": renamed, "sections": sections}
+
+
+def _uncompared(section, exc):
+    """The finding in place of all that a probe would have told, had it not failed."""
+    return Finding(
+        id="%s.uncompared" % section,
+        severity="blocker",
+        subject=section,
+        title="the %s section could not be compared: nobody knows what differs in it" % section,
+        evidence="%s: %s (a document that is not whole, or a defect in this probe)" % (type(exc).__name__, exc),
+        remedy="capture again and compare again; if it stays, compare this section by hand and report the defect",
+        details=details("uncompared"),
+    )
 
 
 def mismatched(before, after):

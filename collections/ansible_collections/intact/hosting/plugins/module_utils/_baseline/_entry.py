@@ -90,7 +90,7 @@ def changed(path, a, b, names, strangers, was_with=None):
     order = list(KINDS)
     seen.sort(key=lambda entry: order.index(entry[0]))
     evidence = "; ".join(_sentence(kind, was, now, a, b) for kind, was, now in seen)
-    if a.get("origin") == "conffile-edited" and b.get("origin") == "conffile-unmodified":
+    if (a.get("origin"), b.get("origin")) in (("conffile-edited", "conffile-unmodified"), ("package-edited", "package")):
         evidence += "; it was edited here and is the package's own version now"
     change = Change(seen[0][0], path, origin, evidence, seen[0][1], seen[0][2], [kind for kind, _was, _now in seen], package)
     change.trend = size_trend(a, b) if change.kind == "content.changed" else None

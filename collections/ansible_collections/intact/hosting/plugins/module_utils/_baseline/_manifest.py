@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._allowed import Together
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._entry import Change, Names, changed, describe, new_entry
-from ansible_collections.intact.hosting.plugins.module_utils._baseline._told import gather, told
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._told import alone, gather, told
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
 TOGETHER = 20
@@ -27,15 +28,19 @@ def compare(before, after):
     missing = {path for path in old if path not in new}
     found = [_tree_not_compared(tree, tree in before.get("trees", [])) for tree in differing]
     together = int(after.get("together") or TOGETHER)
-    lost = _lost_trees(old, new, missing)
+    claimed = set(after.get("claimed", []))
+
+    def gone(paths):
+        return [
+            Change("missing", path, _missing_origin(old[path], path in claimed), describe(old[path]), old[path], package=old[path].get("package"))
+            for path in sorted(paths)
+        ]
+
+    lost = [_with_parts(finding, missing, gone, together) for finding in _lost_trees(old, new, missing)]
     tops = {finding.covers[0]["path"] for finding in lost}
     missing = {path for path in missing if path not in tops and not any(parent in tops for parent in parents(path))}
     found += _lost_together(lost, together)
-    claimed = set(after.get("claimed", []))
-    changes = [
-        Change("missing", path, _missing_origin(old[path], path in claimed), describe(old[path]), old[path], package=old[path].get("package"))
-        for path in sorted(missing)
-    ]
+    changes = gone(missing)
     names, strangers, split = Names(before, after), {}, _split_links(old, new)
     for path in sorted(old):
         if path in new and (old[path] != new[path] or names.drifts(old[path], new[path])):
@@ -114,6 +119,12 @@ def _lost_trees(old, new, missing):
     return out
 
 
+def _with_parts(finding, missing, gone, together):
+    """The finding for a lost tree, which rules may also allow file by file."""
+    top = finding.covers[0]["path"]
+    return Together.of(finding, lambda: gone(path for path in missing if below(path, top)), alone, lambda parts: told(parts, together), own=True)
+
+
 def _lost_together(lost, together):
     """The same findings, or one for each directory below which more than `together` trees are gone."""
     out = []
@@ -123,18 +134,17 @@ def _lost_together(lost, together):
             out += findings
             continue
         count = sum(finding.details["count"] for finding in findings)
-        out.append(
-            Finding(
-                id="files.tree.missing",
-                severity="blocker",
-                subject=directory,
-                title="%d whole trees in it are gone or empty" % len(findings),
-                evidence="%s, ... held %d entries before" % (", ".join(f.subject[len(directory.rstrip("/")) + 1 :] for f in findings[:5]), count),
-                remedy=findings[0].remedy,
-                details=details("missing", "tree", count, 0, paths=[f.subject for f in findings], count=count),
-                covers=[entry for finding in findings for entry in finding.covers],
-            )
+        many = Finding(
+            id="files.tree.missing",
+            severity="blocker",
+            subject=directory,
+            title="%d whole trees in it are gone or empty" % len(findings),
+            evidence="%s, ... held %d entries before" % (", ".join(f.subject[len(directory.rstrip("/")) + 1 :] for f in findings[:5]), count),
+            remedy=findings[0].remedy,
+            details=details("missing", "tree", count, 0, paths=[f.subject for f in findings], count=count),
+            covers=[entry for finding in findings for entry in finding.covers],
         )
+        out.append(Together.of(many, lambda some=findings: some, lambda tree: tree, lambda trees: _lost_together(trees, together)))
     return out
 
 

@@ -12,6 +12,8 @@ import re
 
 LISTS = "/var/lib/dpkg/info/*.list"
 DECLARED = "/var/lib/dpkg/info/*.conffiles"
+SHIPPED = "/var/lib/dpkg/info/*.md5sums"
+DIVERSIONS = "/var/lib/dpkg/diversions"
 UCF = "/var/lib/ucf/hashfile"
 # What dpkg, ucf and needrestart leave beside a configuration file.
 LEFTOVER = re.compile(r"\.(dpkg|ucf)-(dist|new|old|tmp|bak|remove)$")
@@ -46,6 +48,26 @@ def owned(system, roots):
     return found
 
 
+def shipped(system, roots, packaged):
+    """{path as bytes: MD5 that its package brought} for paths below roots; configuration files are not in it. packaged: see owned().
+
+    A package goes on listing what another one replaced or diverted: only the owner's digest counts.
+    """
+    lines = (system.read(DIVERSIONS) or b"").split(b"\n")
+    diverted = {path: package.decode("utf-8", "replace") for path, package in zip(lines[::3], lines[2::3]) if package != b":"}
+    # dpkg may know a file by its name before the merge of /lib into /usr/lib
+    below = [root.rstrip(b"/") + b"/" for root in roots]
+    prefixes = tuple(root[1:] for root in below + [root[4:] for root in below if root.startswith(b"/usr/") and root != b"/usr/"])
+    found = {}
+    for file in system.glob(SHIPPED):
+        package = file.rpartition("/")[2][: -len(".md5sums")].partition(":")[0]
+        for line in (system.read(file) or b"").split(b"\n"):
+            path = b"/" + line[34:]
+            if line[32:34] == b"  " and line.startswith(prefixes, 34) and diverted.get(path, packaged.get(path)) == package:
+                found[path if path.startswith(tuple(below)) else b"/usr" + path] = line[:32].decode("ascii", "replace")
+    return found
+
+
 def given_up(system):
     """{path as bytes} of configuration files that the installed version takes away or no longer brings: dpkg goes on listing them."""
     word = b"remove-on-upgrade "
@@ -57,12 +79,15 @@ def given_up(system):
     return out
 
 
-def classify(path, md5, known, packaged):
-    """conffile-unmodified | conffile-edited | package | leftover | local; md5: of the file's content, or None."""
+def classify(path, md5, known, packaged, brought=None):
+    """conffile-unmodified | conffile-edited | package | package-edited | leftover | local.
+
+    md5: of the file's content, or None. brought: of what the package brought, or None where it does not say.
+    """
     if path in known:
         return "conffile-unmodified" if md5 == known[path] else "conffile-edited"
     if packaged:
-        return "package"
+        return "package-edited" if md5 and brought and md5 != brought else "package"
     return "leftover" if LEFTOVER.search(path) else "local"
 
 

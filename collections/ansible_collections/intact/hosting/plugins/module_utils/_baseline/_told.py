@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.intact.hosting.plugins.module_utils._baseline._allowed import Together
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._entry import KINDS, describe
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
@@ -33,7 +34,7 @@ def told(changes, together):
     out = []
     for _key, group in sorted(merged.items(), key=lambda entry: entry[0]):
         for directory, some in gather(group, together):
-            out.append(_one(some[0]) if directory is None else _many(directory, some))
+            out.append(alone(some[0]) if directory is None else _many(directory, some, together))
     return out
 
 
@@ -52,7 +53,8 @@ def gather(group, together):
     return sorted(tree.get("/", []), key=lambda entry: entry[1][0].path)
 
 
-def _one(change):
+def alone(change):
+    """The finding for one change."""
     severity, title, _many_title = KINDS[change.kind]
     if change.kind == "missing" and change.before and change.before.get("type") == "dir":
         title = "the directory is gone"
@@ -77,11 +79,11 @@ def _one(change):
     )
 
 
-def _many(directory, some):
+def _many(directory, some, together):
     kind = some[0].kind
     severity, _title, title = KINDS[kind]
     attribute = ",".join(name.split(".")[0] for name in (some[0].kinds if some[0].origin else [kind]))
-    return Finding(
+    finding = Finding(
         id="files." + kind,
         severity=severity,
         subject=directory,
@@ -90,6 +92,7 @@ def _many(directory, some):
         remedy=REMEDIES.get(kind, "compare them with the backup and put back what is right"),
         details=details(_word(kind), attribute, None, None, paths=[directory], origin=some[0].origin, package=some[0].package, count=len(some)),
     )
+    return Together.of(finding, lambda: some, alone, lambda parts: told(parts, together))
 
 
 def _word(kind):

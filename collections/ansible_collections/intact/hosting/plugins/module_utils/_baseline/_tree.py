@@ -5,20 +5,17 @@
 
 """Walk trees that customers can write to, as root: by bytes, through held directory descriptors, never along a link.
 
-Besides _system.py the only file of the baseline that touches the file system: a manifest needs descriptors, not paths.
+Besides _system.py and _descriptors.py the only file of the baseline that touches the file system: a manifest needs descriptors, not paths.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
-import struct
-import sys
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _attributes
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _attributes, _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import OutOfTime
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
@@ -31,9 +28,6 @@ KINDS = {
     stat.S_IFCHR: "char",
     stat.S_IFBLK: "block",
 }
-GETFLAGS = 0x80086601 if struct.calcsize("l") == 8 else 0x80046601  # FS_IOC_GETFLAGS
-FLAGS = ((0x10, "immutable"), (0x20, "append"))
-ALL_FLAGS, ROOM = 0x30, b"\0" * 8
 BLOCK = 1 << 20
 DEEPEST = 200
 SPARSE_FROM = 65536
@@ -68,7 +62,7 @@ class Walker:
             target = os.fsencode(self.system.readlink(os.fsdecode(root)))
             self._record(root, self.system.lstat(os.fsdecode(root)), {"target": escape(target)})
         try:
-            fd = open_directory(real, self.system.root)
+            fd = _descriptors.open_directory(real, self.system.root)
         except (FileNotFoundError, NotADirectoryError):
             return
         try:
@@ -95,7 +89,7 @@ class Walker:
         return seen
 
     def _directory(self, fd, path, depth):
-        self._record(path, os.fstat(fd), self._extended(fd))
+        self._record(path, os.fstat(fd), _descriptors.extended(fd))
         if self._time_is_up() or depth > DEEPEST:
             self.unwalked.append(escape(path))
             return
@@ -128,7 +122,7 @@ class Walker:
         if kind == "dir" and not deep:
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
             try:
-                self._record(path, os.fstat(fd), self._extended(fd))
+                self._record(path, os.fstat(fd), _descriptors.extended(fd))
             finally:
                 os.close(fd)
         elif kind == "dir":
@@ -164,7 +158,7 @@ class Walker:
     def _file(self, parent, name, path):
         text = escape(path)
         try:
-            fd = _open_file(name, parent)
+            fd = _descriptors.open_file(name, parent)
         except OSError as exc:
             if exc.errno == errno.ENOENT:
                 raise
@@ -177,7 +171,7 @@ class Walker:
                 return  # replaced while we looked; the next capture sees what it became
             if st.st_nlink > 1 and self._linked(text, st):
                 return
-            extra = self._extended(fd)
+            extra = _descriptors.extended(fd)
             st = self._content(fd, st, text, extra)
             if st.st_nlink > 1:
                 extra["links"] = st.st_nlink
@@ -240,35 +234,6 @@ class Walker:
             for digest in digests:
                 digest.update(self._buffer[:count])
 
-    def _extended(self, fd):
-        """ACLs, capability, user attributes and the immutable and append flags of an open file or directory."""
-        out = {}
-        try:
-            names = os.listxattr(fd)
-        except OSError:
-            names = []
-        for name in names:
-            try:
-                value = os.getxattr(fd, name)
-            except OSError:
-                continue
-            if name == "system.posix_acl_access":
-                out["acl"] = _attributes.acl(value)
-            elif name == "system.posix_acl_default":
-                out["default_acl"] = _attributes.acl(value)
-            elif name == "security.capability":
-                out["capability"] = _attributes.capability(value)
-            elif name.startswith("user."):
-                shown = escape(value) if len(value) <= 64 else "sha256:" + hashlib.sha256(value).hexdigest()
-                out.setdefault("xattr", {})[escape(name)] = shown
-        try:
-            bits = int.from_bytes(fcntl.ioctl(fd, GETFLAGS, ROOM)[:4], sys.byteorder)
-            if bits & ALL_FLAGS:
-                out["flags"] = ",".join(word for bit, word in FLAGS if bits & bit)
-        except OSError:
-            pass  # this filesystem has no flags
-        return out
-
     def _record(self, path, st, extra, text=None):
         if (st.st_uid, st.st_gid) not in self._known:
             self._known.add((st.st_uid, st.st_gid))
@@ -297,7 +262,7 @@ class Walker:
         """Record only files that carry set-id bits or a capability: for the system's own program directories."""
         root = os.fsencode(self.system.realpath(os.fsdecode(root)))
         try:
-            fd = open_directory(root, self.system.root)
+            fd = _descriptors.open_directory(root, self.system.root)
         except (FileNotFoundError, NotADirectoryError):
             return
         try:
@@ -334,28 +299,6 @@ def _md5(data=b""):
 
 def _version(st):
     return st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino
-
-
-def open_directory(path, below=b"/"):
-    """Descriptor of an absolute path without links, each component opened without following one. below: where / is looked for."""
-    fd = os.open(below, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in path.split(b"/"):
-        if part:
-            try:
-                deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            finally:
-                os.close(fd)
-            fd = deeper
-    return fd
-
-
-def _open_file(name, parent):
-    """O_NONBLOCK: a FIFO put in its place must not hang us; O_NOATIME: looking leaves no trace."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        return os.open(name, flags | os.O_NOATIME, dir_fd=parent)
-    except PermissionError:
-        return os.open(name, flags, dir_fd=parent)
 
 
 def mounts(system):

@@ -18,6 +18,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 SECTION = "files"
+# Where packages write as well.
+SHARED = (b"/etc", b"/opt", b"/usr", b"/bin", b"/sbin", b"/lib", b"/var/lib")
 
 
 def capture(system):
@@ -35,14 +37,16 @@ def capture(system):
             raise IntactError("files: an entry of exclude needs patterns and a reason: %s" % rule)
     rules = [rule for rule in rules if not rule.get("programs") or any(system.which(program) for program in rule["programs"])]
     known = _origin.conffiles(system)
-    walker = _tree.Walker(system, _trees_data.matcher(rules), {escape(path) for path in known}, _tree.mounts(system))
+    packaged = _origin.owned(system, SHARED) if known else {}
+    shipped = {escape(path): md5 for path, md5 in _origin.shipped(system, trees, packaged).items()} if packaged else {}
+    walker = _tree.Walker(system, _trees_data.matcher(rules), {escape(path) for path in known} | set(shipped), _tree.mounts(system))
     for tree in trees:
         walker.tree(tree)
     privileged = _paths(options.get("privileged", _trees_data.PRIVILEGED))
     for tree in privileged:
         walker.privileged(tree)
     walker.finish()
-    claimed = _set_origins(system, walker, known, trees + privileged)
+    claimed = _set_origins(system, walker, known, packaged, shipped, trees + privileged)
     _say_what_was_left(system, walker)
     return {
         "items": walker.items,
@@ -74,18 +78,16 @@ def _paths(texts):
     return out
 
 
-def _set_origins(system, walker, known, trees):
+def _set_origins(system, walker, known, packaged, shipped, trees):
     """Origin for everything that packages also write to; customers' trees carry none. Returns what packages have in the trees and the host has not."""
-    shared = [b"/etc", b"/opt", b"/usr", b"/bin", b"/sbin", b"/lib", b"/var/lib"]
-    packaged = _origin.owned(system, shared) if known else {}
     known = {escape(path): md5 for path, md5 in known.items()}
-    prefixes = tuple(os.fsdecode(root) + "/" for root in shared)
+    prefixes = tuple(os.fsdecode(root) + "/" for root in SHARED)
     for path, item in walker.items.items():
         if path.startswith(prefixes) and item["type"] != "dir":
             # dpkg may know a program by its name before the merge of /bin into /usr/bin
             raw = unescape(path) if "\\" in path else path.encode("utf-8")
             package = packaged.get(raw) or (packaged.get(raw[4:]) if raw.startswith(b"/usr/") else None)
-            item["origin"] = _origin.classify(path, walker.md5.get(path), known, bool(package))
+            item["origin"] = _origin.classify(path, walker.md5.get(path), known, bool(package), shipped.get(path))
             if package:
                 item["package"] = package
     roots = tuple(tree.rstrip(b"/") + b"/" for tree in trees)

@@ -114,11 +114,13 @@ def _configuration(kind, subject, change, attribute, was, now):
     words = "before: %s; now: %s" % (_words(was), _words(now))
     found = {"before": _words(was), "after": _words(now), "attribute": attribute}
     if kind == "resolv.conf":
-        severity = "blocker" if attribute in ("nameservers", "upstream") and set(was) - set(now) else "warning"
+        # a whole item that went or came is told by its name servers
+        servers = [set((x["nameservers"] + x["upstream"] if isinstance(x, dict) else x) or []) for x in (was, now)]
+        severity = "blocker" if attribute in ("", "nameservers", "upstream") and servers[0] - servers[1] else "warning"
         ident, title = (
             "servers",
             "the resolver's %s have changed"
-            % {"nameservers": "name servers", "search": "search domains", "options": "options", "upstream": "upstream servers"}[attribute],
+            % {"search": "search domains", "options": "options", "upstream": "upstream servers"}.get(attribute, "name servers"),
         )
     elif kind == "nsswitch":
         plain = [set(x["sources"] if isinstance(x, dict) else x or []) for x in (was, now)]

@@ -223,6 +223,8 @@ def compare(before, after):
         severity, title, remedy = KINDS[kind]
         paths = sorted({p for s in subjects for p in old[s]["paths"] + new.get(s, {}).get("paths", [])})
         evidence = "%s, now %s" % (was_word, now_word)
+        # what a service accepts is not in its certificate's file
+        files = [] if severity != "blocker" else [{"section": "files", "path": p} for p in paths if p.startswith("/")]
         if len(subjects) > 1:
             evidence += "; at %s" % ", ".join(subjects[:8]) + (" and %d more" % (len(subjects) - 8) if len(subjects) > 8 else "")
         out.append(
@@ -235,7 +237,7 @@ def compare(before, after):
                 remedy=remedy,
                 check="QF12",
                 details=_compare.details("still" if kind.endswith(".before") else "changed", kind, was_word, now_word, paths=paths, endpoints=subjects),
-                covers=[{"section": "files", "path": p} for p in paths if p.startswith("/")] + ([{"section": "sites", "path": "tls:" + s} for s in subjects]),
+                covers=files + [{"section": "sites", "path": "tls:" + s} for s in subjects],
             )
         )
     for subject in sorted(set(new) - set(old)):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""What a post-flight check gets, and the list of all checks.
+"""What a post-flight check gets.
 
 A check is a function (context) -> list of Finding. Most of what post-flight asks is answered by comparing two
 baselines; these are the questions that a comparison can't ask (is the target reached, is the package database clean,
@@ -15,7 +15,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+from ansible_collections.intact.hosting.plugins.module_utils import _checks
+
+UNDONE = {"id": "postflight.unchecked", "subject": "%(title)s", "remedy": "repair what is named and run verify-host again"}
 
 
 @dataclass
@@ -34,43 +36,6 @@ class Context:
     clock: object = time
 
 
-@dataclass(frozen=True)
-class Check:
-    """number: as in the list of checks (QF03). title: what it asks. run: the function."""
-
-    number: str
-    title: str
-    run: object
-
-
 def perform(checks, context, clock=time.monotonic):
-    """Run checks; one that fails itself is a blocker, never silence.
-
-    Returns (findings, [{check, title, seconds, findings}]).
-    """
-    findings, told = [], []
-    for check in checks:
-        begun = clock()
-        try:
-            raised = check.run(context)
-        except IntactError as exc:
-            raised = [_undone(check, str(exc))]
-        except Exception as exc:  # a check's own defect must not hide the other checks
-            raised = [_undone(check, "%s: %s (a defect in this check)" % (type(exc).__name__, exc))]
-        for finding in raised:
-            finding.check = finding.check or check.number
-        findings += raised
-        told.append({"check": check.number, "title": check.title, "seconds": round(clock() - begun, 3), "findings": len(raised)})
-    return findings, told
-
-
-def _undone(check, why):
-    return Finding(
-        id="postflight.unchecked",
-        severity="blocker",
-        subject=check.title,
-        title="this check could not be done",
-        evidence=why,
-        remedy="repair what is named and run verify-host again",
-        check=check.number,
-    )
+    """Run checks (see _checks.perform)."""
+    return _checks.perform(checks, context, UNDONE, clock)

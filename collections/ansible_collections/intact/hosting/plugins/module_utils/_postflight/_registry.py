@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.intact.hosting.plugins.module_utils._checks import Check
 from ansible_collections.intact.hosting.plugins.module_utils._postflight import databases, journal, mail, packages, release
-from ansible_collections.intact.hosting.plugins.module_utils._postflight._context import Check
 
 CHECKS = (
     Check("QF01", "the target release is reached", release.target_reached),

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""What a pre-flight check gets, and how checks are run: each with its seconds, none able to hide another."""
+"""What a pre-flight check gets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import re
 import time
 from dataclasses import dataclass, field
 
-from ansible_collections.intact.hosting.plugins.module_utils import _apt_sources
-from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+from ansible_collections.intact.hosting.plugins.module_utils import _apt_sources, _checks
+
+UNDONE = {"id": "preflight.unchecked", "subject": "%(number)s %(title)s", "remedy": "repair what is named and run check-host again"}
 
 
 @dataclass
@@ -99,6 +100,8 @@ class Context:
 
     def target(self):
         """The target release as words, e.g. Debian 13 (trixie)."""
+        if not self.release_path:
+            return "the next release"
         data = self.release_path.get("target") or {}
         return "%s %s (%s)" % (str(data.get("id", "?")).capitalize(), data.get("version", "?"), data.get("codename", "?"))
 
@@ -108,43 +111,6 @@ def accepted(entries, key, value):
     return next((entry for entry in entries or [] if fnmatch.fnmatchcase(value, str(entry.get(key, "")))), None)
 
 
-@dataclass(frozen=True)
-class Check:
-    """number: as in the list of checks (PF06). title: what it asks. run: function (context) -> list of Finding."""
-
-    number: str
-    title: str
-    run: object
-
-
 def perform(checks, context, clock=time.monotonic):
-    """Run checks; one that cannot be done is a blocker, never silence.
-
-    Returns (findings, [{check, title, seconds, findings}]).
-    """
-    findings, told = [], []
-    for check in checks:
-        begun = clock()
-        try:
-            raised = check.run(context)
-        except IntactError as exc:
-            raised = [_undone(check, str(exc))]
-        except Exception as exc:  # a check's own defect must not hide the other checks
-            raised = [_undone(check, "%s: %s (a defect in this check)" % (type(exc).__name__, exc))]
-        for finding in raised:
-            finding.check = finding.check or check.number
-        findings += raised
-        told.append({"check": check.number, "title": check.title, "seconds": round(clock() - begun, 3), "findings": len(raised)})
-    return findings, told
-
-
-def _undone(check, why):
-    return Finding(
-        id="preflight.unchecked",
-        severity="blocker",
-        subject="%s %s" % (check.number, check.title),
-        title="this check could not be done",
-        evidence=why,
-        remedy="repair what is named and run check-host again",
-        check=check.number,
-    )
+    """Run checks (see _checks.perform)."""
+    return _checks.perform(checks, context, UNDONE, clock)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.intact.hosting.plugins.module_utils._checks import Check
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
     baseline,
@@ -26,7 +27,6 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
     space,
     targets,
 )
-from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Check
 
 CHECKS = (
     Check("PF52", "an earlier result still holds", fingerprint.holds),
@@ -63,10 +63,15 @@ CHECKS = (
 )
 
 
-def chosen(only=(), skip=()):
-    """The checks to run, by number. IntactError names a number that there is none of."""
+# What these ask is about the way to the target: without a release path nobody can answer.
+NEED_PATH = frozenset("PF02 PF09 PF10 PF13 PF14 PF16 PF31 PF39 PF41 PF44 PF45 PF49".split())
+
+
+def chosen(only=(), skip=(), path=True):
+    """The checks to run, by number; path: whether there is a release path. IntactError names a number that there is none of."""
     known = {check.number for check in CHECKS}
     for number in list(only or ()) + list(skip or ()):
         if number not in known:
             raise IntactError("there is no pre-flight check %s; there are %s" % (number, ", ".join(sorted(known))))
-    return [check for check in CHECKS if (not only or check.number in only) and check.number not in (skip or ())]
+    left = set(skip or ()) | (frozenset() if path else NEED_PATH)
+    return [check for check in CHECKS if (not only or check.number in only) and check.number not in left]

@@ -18,6 +18,17 @@ def pair(context):
     source, target = context.release_path.get("source") or {}, context.release_path.get("target") or {}
     runs = "%s %s" % (os_release.get("ID", "?"), os_release.get("VERSION_ID", "?"))
     name = os_release.get("PRETTY_NAME") or runs
+    if not context.release_path:
+        return [
+            Finding(
+                id="release.path.none",
+                severity="info",
+                subject=name,
+                title="no release path starts from what this host runs",
+                evidence="only the checks that need none were run",
+                remedy="nothing to upgrade: run verify-host to see that it is well",
+            )
+        ]
     if runs == "%s %s" % (target.get("id"), target.get("version")):
         return [
             Finding(

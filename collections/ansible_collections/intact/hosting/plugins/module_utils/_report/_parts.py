@@ -269,8 +269,8 @@ def environment(model):
 
 
 def journal(model):
-    """The events themselves; progress is in report.json only."""
-    events = [e for e in model["journal"] if e["event"] != "stage.progress"]
+    """The events themselves; progress and the runner's memory are in report.json only."""
+    events = [e for e in model["journal"] if e["event"] not in ("stage.progress", "runner.memory")]
     rows = [tag("tr", tag("td", clock(e.get("time")), cls="num"), tag("td", e["event"]), tag("td", fields(e))) for e in events[:MOST_EVENTS]]
     left = len(model["journal"]) - len(events) + max(0, len(events) - MOST_EVENTS)
     return tag(

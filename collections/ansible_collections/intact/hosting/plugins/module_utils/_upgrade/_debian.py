@@ -253,7 +253,10 @@ class Debian:
         _quiet.lift_policy(self.host)
         _heal.heal(self.host)
         _configuration.check(self.host, self.path.get("target_checks") or [], covered)
-        for service in self.host.memory.recall("fragile", []):
+        fragile = self.host.memory.recall("fragile")
+        if fragile is None:
+            fragile = _quiet.fragile(self.path, self.settings, self.host.package_version)
+        for service in fragile:
             self.host.systemctl("reset-failed", service, check=False)
             self.host.systemctl("restart", service, timeout=900)
         return said
@@ -266,17 +269,27 @@ class Debian:
 
     def commit_sources(self):
         """The staged sources become the host's, each file replaced at once, the old ones kept."""
-        for path in self.host.memory.recall("staged", []):
-            new = read_if_exists(os.path.join(self.staged.root, "etc", path[len("/etc/apt/") :]))
-            old = read_if_exists(path)
+        staged, todo = self.host.memory.recall("staged"), []
+        if staged is None:
+            staged = [path for path, _text in _private_apt.live_sources()]
+        for path in staged:
+            there = self.staged.path_of(path)
+            new, old = read_if_exists(there), read_if_exists(path)
+            if new is None:
+                raise _host.StageFailure(
+                    "%s, which is to become %s, is not there" % (there, path),
+                    "write %s for %s there, then start the upgrade again" % (path, self.path["target"]["codename"]),
+                )
             before = read_if_exists(os.path.join(self.host.backups, "before", path.lstrip("/")))
             if old == new:
                 continue
             if old != before:
                 raise _host.StageFailure(
                     "%s was changed by somebody else during the upgrade" % path,
-                    "put it in order for %s by hand, then start the upgrade again" % self.path["target"]["codename"],
+                    "put %s in order for %s, copy it to %s as well, then start the upgrade again" % (path, self.path["target"]["codename"], there),
                 )
+            todo.append((path, new))
+        for path, new in todo:
             write_atomic(path, new, os.stat(path).st_mode & 0o777)
         self._apt(["update"], target=False)
         return "backups in %s" % os.path.join(self.host.backups, "before/etc/apt")
@@ -310,7 +323,6 @@ class Debian:
             return ""
         before = self.host.memory.state.get("waiting_boot")
         if before and before != _flight.boot_id():
-            self.host.memory.save(waiting_boot="")
             running = self.host.systemctl("is-system-running", "--wait", check=False, timeout=900).text.strip()
             failed = self.host.systemctl("--failed", "--plain", "--no-legend", check=False).text.split("\n")
             names = [line.split()[0] for line in failed if line.strip()]
@@ -324,6 +336,11 @@ class Debian:
 
     def unquiesce(self):
         """Timers and other package managers as they were."""
+        if self.host.memory.recall("quiet") is None:
+            # Neither state nor journal tell it. A guess could let something run that the operator keeps masked.
+            masked = [unit for unit in _quiet.UNITS if self.host.unit_state(unit, "UnitFileState").startswith("masked")]
+            if masked:
+                self.host.memory.journal("note", text="how these were before is lost, unmask those that should run: %s" % ", ".join(masked))
         return _quiet.loud(self.host)
 
     def cleanup(self):

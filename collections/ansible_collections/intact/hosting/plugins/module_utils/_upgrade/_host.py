@@ -91,16 +91,23 @@ class Host:
         """Whether a Debian version is lower than another."""
         return self.run(["dpkg", "--compare-versions", version, "lt", wanted], check=False).rc == 0
 
-    def keep(self, path, group):
-        """Copy a file or directory below the backup directory once, links and owners kept; returns the copy's path or None when path is not there."""
+    def keep(self, path, group, anew=False):
+        """Copy a file or directory below the backup directory once, links and owners kept; returns the copy's path or None when path is not there.
+
+        anew: take the place of an earlier copy of what is a file.
+        """
         target = os.path.join(self.backups, group, path.lstrip("/"))
         if not os.path.lexists(path):
             return None
-        if not os.path.lexists(target):
+        if anew or not os.path.lexists(target):
             # Closed at its top: below it files lie under directories that are not theirs.
             os.makedirs(self.backups, mode=0o700, exist_ok=True)
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-            self.run(["cp", "-a", "--", path, target], timeout=3600)
+            # A cut must not leave half a copy under the name of a whole one.
+            half = target + ".intact-new"
+            self.run(["rm", "-rf", "--", half])
+            self.run(["cp", "-a", "--", path, half], timeout=3600)
+            os.rename(half, target)
         return target
 
     def set_aside(self, group):

@@ -200,10 +200,11 @@ def ask_to_stop(flight, root=_state.ROOT):
 
 def read_job(flight, root=_state.ROOT):
     """The job that was written for a flight."""
+    directory = _state.directory(flight, root)
     try:
-        return read_document(os.path.join(_state.directory(flight, root), "job.json"))
-    except (OSError, ValueError) as exc:
-        raise IntactError("the job of flight %s cannot be read (%s): copy it back from the backup of /var/lib/intact" % (flight, exc)) from exc
+        return _runner.read_job(directory)
+    except _runner.JobError as exc:
+        raise IntactError("%s: copy job.json back from the backup of %s, then start the upgrade again" % (exc, directory)) from exc
 
 
 def active():

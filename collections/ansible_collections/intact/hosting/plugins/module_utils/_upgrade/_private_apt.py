@@ -101,10 +101,13 @@ class PrivateApt:
         os.makedirs(self.root + "/etc/sources.list.d", mode=0o755)
         write_atomic(self.root + "/etc/sources.list", b"")
         for path, text in sources:
-            relative = path[len("/etc/apt/") :]
-            write_atomic(os.path.join(self.root, "etc", relative), text.encode("utf-8", "surrogateescape"))
+            write_atomic(self.path_of(path), text.encode("utf-8", "surrogateescape"))
         dump = run(["apt-config", "dump"]).text
         write_atomic(self.config, configuration(dump, self.root, self.archives).encode("utf-8", "surrogateescape"))
+
+    def path_of(self, path):
+        """Where the text lies that prepare() was given for a live source file."""
+        return os.path.join(self.root, "etc", path[len("/etc/apt/") :])
 
     def call(self, argv, timeout=600, check=True):
         """Run an apt command over the private state."""

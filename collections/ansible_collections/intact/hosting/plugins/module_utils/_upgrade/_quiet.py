@@ -74,7 +74,8 @@ def quiet(host, flight, services):
         host.systemctl("mask", unit, check=False)
     for path in known["cron"]:
         if os.path.exists(path):
-            host.keep(path, "quiet")
+            # What an earlier attempt kept was given back, and may have been changed since.
+            host.keep(path, "quiet", anew=True)
             os.unlink(path)
     set_policy(host, flight, services)
     if os.path.isdir(os.path.dirname(POSTGRESQL)):
@@ -87,9 +88,12 @@ def quiet(host, flight, services):
 def set_policy(host, flight, services):
     """Install our policy-rc.d; one that is there is kept and asked for everything else."""
     data, previous = read_if_exists(POLICY), None
-    if data is not None and MARK.encode() not in data:
-        host.keep(POLICY, "quiet")
     kept = os.path.join(host.backups, "quiet", POLICY.lstrip("/"))
+    # Not ours: this is how this attempt found it, whatever an earlier one kept. Ours: we were cut, and the copy is right.
+    if data is None and os.path.lexists(kept):
+        os.unlink(kept)
+    elif data is not None and MARK.encode() not in data:
+        host.keep(POLICY, "quiet", anew=True)
     if os.path.exists(kept):
         previous = kept
     if services or previous:

@@ -73,12 +73,31 @@ def preload():
         traceback.format_exc()
 
 
+class JobError(IntactError):
+    """The job cannot be worked with. Starting the runner again changes nothing."""
+
+
+def read_job(directory):
+    """The job that the module wrote, or JobError."""
+    path = os.path.join(directory, "job.json")
+    try:
+        job = read_document(path)
+        missing = [key for key in ("flight", "plan", "release_path", "settings") if key not in job]
+        if missing:
+            raise ValueError("it lacks %s" % ", ".join(missing))
+        if job["release_path"]["target"]["id"] not in ENGINES:
+            raise ValueError("no engine for %s" % job["release_path"]["target"]["id"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise JobError("the job %s cannot be read (%s)" % (path, exc)) from exc
+    return job
+
+
 class Runner:
     """Runs the stages of one flight."""
 
     def __init__(self, directory, root=_state.ROOT, flights=_flight.FLIGHTS):
         self.directory = directory
-        self.job = read_document(os.path.join(directory, "job.json"))
+        self.job = read_job(directory)
         flight = self.job["flight"]
         self.memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
         self.host = _host.Host(directory, _flight.ensure(flight, flights), self.memory)
@@ -163,7 +182,7 @@ class Runner:
         self.memory.end(stage, "failed", message)
         if not _stages.passed(self.memory.state["stages"]):
             self._back_out()
-        self.memory.save(status="failed", stage=stage, message=message, next=following, last_lines=lines)
+        self.memory.rest("failed", stage, message, following, last_lines=lines)
         self._rest()
 
     def _back_out(self):
@@ -173,20 +192,21 @@ class Runner:
             if entry["status"] != "failed":
                 entry.update(status="", seconds=None, note="", began="")
         self.memory.save()
+        self.memory.journal("runner.undone")
         try:
             _quiet.loud(self.host)
         except (IntactError, OSError) as exc:
             # How it was stays known: the next attempt would otherwise take our masks for the operator's.
             self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
-            self.memory.save(memory={"quiet": self.memory.recall("quiet")})
+            self.memory.forget(but=("quiet",))
             return
-        self.memory.save(memory={})
+        self.memory.forget()
 
     def _stop(self, stage):
         """Rest before a stage because somebody asked for it."""
         if not _stages.passed(self.memory.state["stages"]):
             self._back_out()
-        self.memory.save(status="stopped", stage=stage, message="stopped before %s, as asked" % stage, next="start the upgrade again: it goes on here")
+        self.memory.rest("stopped", stage, "stopped before %s, as asked" % stage, "start the upgrade again: it goes on here")
         # The request goes last: after a cut it is still there, and nothing goes on by itself.
         os.unlink(os.path.join(self.directory, "stop"))
         self._rest()
@@ -206,6 +226,22 @@ class Runner:
         self.host.systemctl("daemon-reload", check=False)
 
 
+def give_up(directory, root, flights, message):
+    """Rest without a job: the state tells why, and the timer, which could only repeat it, ends."""
+    flight = os.path.basename(os.path.normpath(directory))
+    host = _host.Host(directory, directory, None)
+    try:
+        memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
+        stages = memory.state["stages"]
+        following = "start the upgrade again: it writes the job anew"
+        if _stages.passed(stages):
+            following = "copy job.json back from the backup of %s, then start the upgrade again: it goes on where it stopped" % directory
+        if memory.state["status"] != "done":
+            memory.rest("failed", _stages.following(stages) or "", message, following)
+    finally:
+        host.systemctl("disable", "--now", UNIT + ".timer", check=False)
+
+
 def main(directory, root=_state.ROOT, flights=_flight.FLIGHTS):
     """Entry of the installed runner: exit status 0 also for a failed flight, whose state tells; 75 when another runner works."""
     preload()
@@ -217,8 +253,12 @@ def main(directory, root=_state.ROOT, flights=_flight.FLIGHTS):
         os.umask(0o022)
         Runner(directory, root, flights).go()
     except Exception as exc:  # pylint: disable=broad-except  # the last chance to keep the traceback
-        write_atomic(os.path.join(directory, "crash.txt"), traceback.format_exc().encode("utf-8", "backslashreplace"))
         sys.stderr.write("the runner cannot work: %s\n" % exc)
+        try:
+            write_atomic(os.path.join(directory, "crash.txt"), traceback.format_exc().encode("utf-8", "backslashreplace"))
+        finally:
+            if isinstance(exc, JobError):
+                give_up(directory, root, flights, str(exc))
         return 1
     finally:
         lock.close()

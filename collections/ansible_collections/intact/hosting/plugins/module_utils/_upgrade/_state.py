@@ -67,11 +67,29 @@ def fresh(flight):
 
 
 def from_journal(flight, events):
-    """A state told from the journal, for when state.json is lost: what ended well is finished. Pure."""
+    """A state told from the journal, for when state.json is lost: what ended well and was not undone is finished. Pure."""
     state = fresh(flight)
-    for entry in _flight.stages(events):
+    memory, begun = state["memory"], 0
+    for number, entry in enumerate(events):
+        if entry["event"] == "runner.memory":
+            memory[entry.get("key")] = entry.get("value")
+        elif entry["event"] == "runner.undone":
+            begun = number
+        elif entry["event"] == "runner.rest":
+            state.update({key: entry.get(key) or "" for key in ("status", "stage", "message", "next")})
+        elif entry["event"] == "stage.start":
+            state.update(status="running", stage=entry.get("stage") or "", message="", next="", waiting_boot="")
+            if entry.get("stage") == "reboot":
+                # A later boot than the one in which it began is what the stage is for.
+                state["waiting_boot"] = entry.get("boot") or ""
+    state["memory"] = {key: value for key, value in memory.items() if value is not None}
+    for entry in _flight.stages(events[begun:]):
         if entry["stage"] in state["stages"] and entry["result"] in _stages.RESULTS:
             state["stages"][entry["stage"]].update(status=entry["result"], seconds=entry["seconds"], note=entry["note"])
+    if _stages.passed(state["stages"], "reboot"):
+        state["waiting_boot"] = ""
+    if _stages.following(state["stages"]) is None:
+        state.update(status="done", stage="", message="the upgrade is done")
     state["point_of_no_return"] = _stages.passed(state["stages"])
     return state
 
@@ -148,13 +166,30 @@ class Memory:
         entry = self.state["stages"][stage]
         seconds = _flight.seconds_between(entry.get("began") or _flight.now(), _flight.now())
         entry.update(status=result, seconds=seconds, note=note)
-        self.save(message=note or self.state["message"])
+        # Not earlier: a cut after our reboot must not make another one.
+        waiting = "" if result in _stages.RESULTS else self.state["waiting_boot"]
+        self.save(message=note or self.state["message"], waiting_boot=waiting)
         self.journal("stage.end", stage=stage, result=result, seconds=seconds, note=note)
 
     def remember(self, key, value):
-        """Keep a fact for a later stage, a reboot included."""
-        self.state["memory"][key] = value
+        """Keep a fact for a later stage, a reboot and the loss of state.json included. It goes into reports: no secrets."""
+        if key in self.state["memory"] and self.state["memory"][key] == value:
+            return
+        self.journal("runner.memory", key=key, value=value)
+        self.state["memory"][key] = json.loads(json.dumps(value))
         self.save()
+
+    def forget(self, but=()):
+        """Drop what remember() kept, except these keys."""
+        kept = {key: value for key, value in self.state["memory"].items() if key in but}
+        for key in sorted(set(self.state["memory"]) - set(kept)):
+            self.journal("runner.memory", key=key, value=None)
+        self.save(memory=kept)
+
+    def rest(self, status, stage, message, following, **more):
+        """Write down that nothing goes on by itself from here: failed or stopped."""
+        self.save(status=status, stage=stage, message=message, next=following, **more)
+        self.journal("runner.rest", status=status, stage=stage, message=message, next=following)
 
     def recall(self, key, default=None):
         """A fact that remember() kept."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from ansible.errors import AnsibleLookupError
 
 from ansible_collections.intact.hosting.plugins.lookup import release_path as lookup
@@ -52,3 +53,27 @@ def test_the_shipped_paths_are_found_and_sound():
     places = lookup.directories("")
     data = lookup.read(lookup.find("debian-12-13", places))
     assert data["name"] == "debian-12-13" and data["suites"]["bookworm"] == "trixie"
+
+
+@pytest.mark.parametrize(("pattern", "expected"), [("debian-*", ["own debian-12-13", "shipped debian-13-14"]), ("debian-14-*", []), ("x[", [])])
+def test_every_path_of_a_pattern_which_may_be_none(places, pattern, expected):
+    assert [lookup.read(path)["name"] for path in lookup.find_every(pattern, places)] == expected
+
+
+def test_without_a_directory_of_ones_own_the_current_one_is_not_looked_at(tmp_path, monkeypatch):
+    """An option of type path would make the current directory of an empty one: in AWX the project's, full of other files."""
+    (tmp_path / "galaxy.yml").write_text("namespace: x\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert yaml.safe_load(lookup.DOCUMENTATION)["options"]["directory"]["type"] == "str"
+    assert not any(place.startswith(str(tmp_path)) for place in lookup.directories(""))
+    plugin, said = lookup.LookupModule(), {"directory": "", "every": True}
+    monkeypatch.setattr(plugin, "set_options", lambda **more: None)
+    monkeypatch.setattr(plugin, "get_option", said.get)
+    assert {"debian-11-12", "debian-12-13"} <= {path["name"] for path in plugin.run(["*"])}
+    said["every"] = False
+    assert [path["name"] for path in plugin.run(["debian-12-*"])] == ["debian-12-13"]
+
+
+def test_a_directory_of_ones_own_may_be_said_with_a_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/jane")
+    assert lookup.directories("~/paths")[0] == "/home/jane/paths"

@@ -244,11 +244,29 @@ def test_a_stop_is_asked_for_only_where_something_runs(host, call_module):
 
 
 def test_state_info_tells_what_a_start_would_mean(host, call_module):
-    assert call_module(upgrade_state_info.main)["action"] == "start"
+    nothing = call_module(upgrade_state_info.main)
+    assert (nothing["action"], nothing["stages"][0], nothing["stages"][-1]) == ("start", "bind", "cleanup")
     for status, action in (("running", "attach"), ("waiting-reboot", "attach"), ("failed", "continue"), ("stopped", "continue"), ("done", "nothing")):
         host.state(status=status)
         result = call_module(upgrade_state_info.main, flight_id="f-1")
         assert (result["action"], result["release_path"]) == (action, "debian-12-13")
+
+
+def test_state_info_goes_on_without_a_job_where_the_next_start_writes_another(host, call_module):
+    job = os.path.join(host.root, "f-1", "job.json")
+    for fields, sentence in (
+        ({"status": "failed"}, ""),
+        ({"status": "failed", "point_of_no_return": True}, "copy job.json back from the backup"),
+        ({"status": "running"}, "copy job.json back from the backup"),
+    ):
+        host.state(**fields)
+        with open(job, "w", encoding="ascii") as handle:
+            handle.write("{}")
+        result = call_module(upgrade_state_info.main, flight_id="f-1")
+        assert result.get("failed", False) is bool(sentence)
+        assert sentence in result.get("msg", "")
+        if not sentence:
+            assert (result["action"], result["release_path"]) == ("continue", "")
 
 
 def test_plan_info_never_changes_and_shows_the_plan(monkeypatch, call_module):

@@ -93,9 +93,48 @@ def test_classify(path, md5, packaged, origin):
     assert _origin.classify(path, md5, {"/etc/a": "1"}, packaged) == origin
 
 
+A, B = "a" * 32, "b" * 32
+
+
+def test_what_packages_brought_is_told_by_its_owner():
+    info = "/var/lib/dpkg/info/"
+    files = {
+        info + "app.list": "/opt/app/run\n/opt/app/taken\n/opt/app/diverted\n/opt/app/own\n/lib/cgi-bin/old\n/usr/share/x\n",
+        info + "app.md5sums": "%s  opt/app/run\n%s  opt/app/diverted\n%s  opt/app/own\n%s  lib/cgi-bin/old\n%s  usr/share/x\nnonsense\n" % (A, A, A, A, A),
+        # it took a file over, and its diversion moved the other's away
+        info + "new:amd64.list": b"/opt/app/taken\n/opt/app/caf\xe9\n",
+        info + "new:amd64.md5sums": ("%s  opt/app/taken\n%s  opt/app/caf" % (B, B)).encode() + b"\xe9\n",
+        info + "older.list": "/opt/else\n",
+        info + "older.md5sums": "%s  opt/app/taken\n" % A,
+        info + "a-wrapper.list": "/opt/app/diverted\n",
+        info + "a-wrapper.md5sums": "%s  opt/app/diverted\n" % B,
+        "/var/lib/dpkg/diversions": "/opt/app/diverted\n/opt/app/diverted.real\na-wrapper\n/opt/app/own\n/opt/app/own.distrib\n:\n",
+    }
+    system = FakeSystem(files=files)
+    packaged = _origin.owned(system, [b"/opt", b"/lib", b"/usr"])
+    assert _origin.shipped(system, [b"/opt/", b"/usr/lib/cgi-bin"], packaged) == {
+        b"/opt/app/run": A,
+        b"/opt/app/taken": B,
+        b"/opt/app/caf\xe9": B,
+        b"/opt/app/diverted": B,
+        b"/opt/app/own": A,
+        b"/usr/lib/cgi-bin/old": A,
+    }
+    assert _origin.shipped(FakeSystem(), [b"/opt"], {}) == {}
+
+
+@pytest.mark.parametrize(("md5", "brought", "origin"), [(A, A, "package"), (A, B, "package-edited"), (A, None, "package"), (None, B, "package")])
+def test_a_file_that_is_not_as_its_package_brought_it(md5, brought, origin):
+    assert _origin.classify("/opt/x", md5, {}, True, brought) == origin
+    assert _origin.classify("/opt/x", md5, {}, False, brought) == "local"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
+        ("package", "package-edited", "package -> package-edited"),
+        ("package-edited", "package", "package-edited -> package"),
+        ("package-edited", "package-edited", "package-edited"),
         ("conffile-unmodified", "conffile-unmodified", "conffile-unmodified"),
         ("conffile-unmodified", "package", "conffile-unmodified"),
         ("conffile-unmodified", None, "conffile-unmodified"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _document
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, _document, _registry
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
@@ -114,6 +114,43 @@ def test_a_warning_that_tells_a_file_better_stays_a_warning():
     assert [(f.severity, len(f.consequences), "alone" in f.details) for f in out] == [("warning", 1, False)]
 
 
+@pytest.mark.parametrize(
+    ("attribute", "before", "severity"),
+    [
+        ("content", "x", "warning"),
+        ("content,hardlink", "x", "warning"),
+        ("missing", "a link to ../nginx.service", "warning"),
+        # that it is gone, or open to everybody now, is more than the warning says
+        ("missing", "a file of 9 bytes, mode 0640", "blocker"),
+        ("mode", "0640", "blocker"),
+        ("content,owner", "x", "blocker"),
+        ("tree", 3, "blocker"),
+    ],
+)
+def test_a_warning_tells_a_files_content_and_not_its_loss(attribute, before, severity):
+    new = graded("warning", "cron.job.new", "root: true", [{"section": "files", "path": "/etc/crontab"}], change="new")
+    file = finding("files.changed", "/etc/crontab")
+    file.details.update(attribute=attribute, before=before)
+    assert [(f.severity, len(f.consequences)) for f in _compare.correlate([new, file])] == [(severity, 1)]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"subject": "*"}, {"id": "*.*", "change": "*"}, {"id": None}, {"details": {}}, {"except": ["/etc/x"]}],
+)
+def test_a_rule_that_would_allow_a_whole_section_is_refused(keys):
+    with pytest.raises(IntactError, match="everything in its section"):
+        _allowed.check_rules([dict(keys, section="files", reason="r")])
+
+
+def test_two_things_renamed_to_one_name_do_not_hide_one_another():
+    rules = [{"section": "services", "rename": {"from": "php8.?-fpm.service", "to": "php8.4-fpm.service"}, "reason": "r"}]
+    items, moved = _allowed.rename({"php8.1-fpm.service": 1, "php8.2-fpm.service": 2}, "services", rules, ["php8.4-fpm.service"])
+    assert items == {"php8.4-fpm.service": 1, "php8.2-fpm.service": 2} and len(moved) == 1
+    # nothing was renamed on this host
+    assert _allowed.rename({"php8.2-fpm.service": 2}, "services", rules, ["php8.2-fpm.service"])[1] == []
+
+
 def test_a_note_hides_nothing_that_somebody_must_look_at():
     note = graded("info", "sites.markup.changed", "a.example", [{"section": "files", "path": "/srv/a"}])
     out = _compare.correlate([note, finding("files.content.changed", "/srv/a/index.html"), graded("info", "files.new", "/srv/a/b")])
@@ -161,7 +198,7 @@ def test_no_event_explains_what_the_operator_left_out(change, subject, folded):
 
 @pytest.mark.parametrize("change", ["off", "unlooked", "unread"])
 def test_no_rule_allows_what_nobody_looked_at(change):
-    assert not _compare.allows({"section": "dns", "subject": "*", "reason": "r"}, finding("dns." + change, "dns (after)", change=change))
+    assert not _allowed.allows({"section": "dns", "subject": "*", "reason": "r"}, finding("dns." + change, "dns (after)", change=change))
 
 
 def test_paths_in_details_count_as_well():
@@ -187,7 +224,7 @@ def test_paths_in_details_count_as_well():
 )
 def test_what_a_rule_allows(rule, allowed):
     gone = finding("packages.missing", "libicu72", change="missing", before="72.1-3", manual=False)
-    assert _compare.allows(dict(rule, reason="x"), gone) is allowed
+    assert _allowed.allows(dict(rule, reason="x"), gone) is allowed
 
 
 @pytest.mark.parametrize(
@@ -202,15 +239,15 @@ def test_what_a_rule_allows(rule, allowed):
 )
 def test_a_rule_nobody_could_read_is_refused(rule, words):
     with pytest.raises(IntactError, match=words):
-        _compare.check_rules([rule])
+        _allowed.check_rules([rule])
 
 
 def test_rename_carries_the_star_over_and_hides_nothing():
     rules = [{"section": "services", "rename": {"from": "php8.2-*", "to": "php8.4-*"}, "reason": "PHP 8.4"}]
-    items, done = _compare.rename({"php8.2-fpm.service": {"a": 1}, "nginx.service": {}}, "services", rules)
+    items, done = _allowed.rename({"php8.2-fpm.service": {"a": 1}, "nginx.service": {}}, "services", rules)
     assert items == {"php8.4-fpm.service": {"a": 1}, "nginx.service": {}}
     assert done == [{"from": "php8.2-fpm.service", "to": "php8.4-fpm.service", "reason": "PHP 8.4"}]
-    taken, done = _compare.rename({"php8.2-fpm.service": {"a": 1}, "php8.4-fpm.service": {"b": 1}}, "services", rules)
+    taken, done = _allowed.rename({"php8.2-fpm.service": {"a": 1}, "php8.4-fpm.service": {"b": 1}}, "services", rules)
     assert sorted(taken) == ["php8.2-fpm.service", "php8.4-fpm.service"] and done == []
 
 
@@ -275,6 +312,26 @@ def test_one_broken_probe_does_not_hide_the_others():
     document = take(dns={"error": KeyError("x")}, mail={"error": IntactError("doveadm said no")}, disks={"data": {"items": {}}})
     states = {name: (s["status"], s["reason"]) for name, s in document["sections"].items()}
     assert states == {"dns": ("failed", "KeyError: 'x' (a defect in this probe)"), "mail": ("failed", "doveadm said no"), "disks": ("ok", "")}
+
+
+def test_a_section_that_cannot_be_compared_is_a_blocker_and_the_others_are_compared():
+    before, after = ({"sections": {name: {"status": "ok", "data": {"items": {"x": {"v": value}}}} for name in ("dns", "mail")}} for value in (1, 2))
+    after["sections"]["dns"]["data"]["items"]["x"] = None
+    rules = [{"section": "dns", "id": "dns.*", "reason": "whatever"}, {"section": "mail", "rename": {"from": "y", "to": "z"}, "reason": "r"}]
+    result = judge(before, after, rules)
+    assert [(f.id, f.severity, f.subject) for f in result["findings"]] == [("dns.uncompared", "blocker", "dns"), ("mail.changed", "blocker", "x")]
+    assert "TypeError" in result["findings"][0].evidence and result["allowed"] == []
+    # nor does what is no map of items end in a traceback, and no event explains it
+    after["sections"]["dns"]["data"]["items"] = before["sections"]["dns"]["data"]["items"] = None
+    assert [f.id for f in judge(before, after)["findings"]] == ["dns.uncompared", "mail.changed"]
+    cause = finding("mounts.missing", "/var", covers=[{"section": "*"}])
+    assert len(_compare.correlate([cause] + result["findings"][:1])) == 2
+
+
+@pytest.mark.parametrize("section", sorted(_registry.PROBES))
+def test_every_probe_compares_something_with_nothing(section):
+    probe = _registry.PROBES[section]
+    assert probe.compare({}, {}) == [] and probe.compare({"items": {}}, {}) == [] and probe.compare({}, {"items": {}, "summary": {}}) == []
 
 
 def test_what_was_not_looked_at_is_a_finding():

@@ -204,6 +204,15 @@ def test_each_change_of_the_resolver_is_its_own_finding(given, expected):
     assert told(_compare.correlate(resolver.compare(names(), names(**given)))) == expected
 
 
+def test_name_servers_that_are_gone_altogether_are_told():
+    without = dict(names()["items"])
+    del without["resolv.conf"]
+    assert told(resolver.compare(names(), {"items": without})) == [("resolver.servers.missing", "blocker", "resolv.conf")]
+    assert told(resolver.compare({"items": without}, names())) == [("resolver.servers.new", "warning", "resolv.conf")]
+    # nothing of the section is left: every name server, source and hosts line is told
+    assert ("resolver.servers.missing", "blocker", "resolv.conf") in told(resolver.compare(names(), {}))
+
+
 def test_a_name_that_is_gone_because_of_its_hosts_line_is_one_finding():
     after = names(hosts="127.0.0.1 localhost\n::1 localhost ip6-localhost\n", answers={"getent ahosts web1": (2, "")})
     out = _compare.correlate(resolver.compare(names(), after))

@@ -81,6 +81,15 @@ def test_one_finding_for_one_event(tmp_path, statements, expected, newer):
     assert [(f.id, f.severity, f.subject) for f in found] == expected
 
 
+@pytest.mark.parametrize("settings", [{}, {"advertised": "1"}])
+def test_settings_that_are_gone_are_told(tmp_path, settings):
+    before, after = capture(tmp_path), capture(tmp_path)
+    after["items"]["crew@lists.test"]["settings"] = settings
+    (finding,) = lists.compare(before, after)
+    assert (finding.id, finding.subject) == ("lists.settings.changed", "crew@lists.test") and "no longer there: " in finding.evidence
+    assert "subscription_policy" in finding.evidence and lists.compare(after, before) == []
+
+
 def test_many_lost_members_are_one_finding(tmp_path):
     more = ["INSERT INTO address VALUES (%d, 'm%d@test', NULL)" % (n, n) for n in range(10, 30)]
     more += ["INSERT INTO member VALUES (%d, 1, 'crew.lists.test', NULL, %d, 1, NULL)" % (n, n) for n in range(10, 30)]

@@ -10,7 +10,7 @@ import copy
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, files
 
 
 def file(content="a", uid=1001, mode="0644", **more):
@@ -213,7 +213,7 @@ def test_together_is_never_across_origins_so_that_rules_still_match():
         ("/etc/conf.d", "conffile-unmodified", 15),
     ]
     rule = {"section": "files", "details": {"origin": "conffile-unmodified"}, "reason": "r"}
-    assert [_compare.allows(rule, f) for f in sorted(found, key=lambda f: f.details["origin"])] == [False, True]
+    assert [_allowed.allows(rule, f) for f in sorted(found, key=lambda f: f.details["origin"])] == [False, True]
 
 
 @pytest.mark.parametrize("number", [3, 30])
@@ -222,8 +222,16 @@ def test_a_rule_for_new_content_allows_no_other_owner_however_many_there_are(num
     renewed = {path: dict(item, hash="new") for path, item in before.items()}
     opened = {path: dict(item, mode="0666", uid=33) for path, item in renewed.items()}
     rule = {"section": "files", "details": {"origin": "package"}, "attribute": "content", "reason": "r"}
-    assert all(_compare.allows(rule, f) for f in files.compare(data(before), data(renewed)))
-    assert not any(_compare.allows(rule, f) for f in files.compare(data(before), data(opened)))
+    assert all(_allowed.allows(rule, f) for f in files.compare(data(before), data(renewed)))
+    assert not any(_allowed.allows(rule, f) for f in files.compare(data(before), data(opened)))
+
+
+@pytest.mark.parametrize(("was", "now", "told"), [("package",) * 2 + (0,), ("package", "package-edited", 1), ("package-edited", "package", 1)])
+def test_a_rule_for_a_packages_files_allows_neither_a_damaged_nor_an_edited_one(was, now, told):
+    before, after = data({"/var/lib/app/x.php": file("a", 0, origin=was)}), data({"/var/lib/app/x.php": file("b", 0, origin=now)})
+    rule = {"section": "files", "details": {"origin": "package"}, "attribute": "content", "reason": "r"}
+    left = [f for f in files.compare(before, after) if not _allowed.allows(rule, f)]
+    assert len(left) == told and all(("it was edited here" in f.evidence) is (was == "package-edited") for f in left)
 
 
 def test_an_edit_lost_to_the_packages_version_says_so():
@@ -301,7 +309,7 @@ def test_a_package_that_still_has_a_file_did_not_give_it_up(claimed, allowed):
     after = data(claimed=claimed)
     del after["items"]["/etc/app.conf"]
     (found,) = files.compare(data(), after)
-    assert (found.id, found.subject) == ("files.missing", "/etc/app.conf") and _compare.allows(rule, found) is allowed
+    assert (found.id, found.subject) == ("files.missing", "/etc/app.conf") and _allowed.allows(rule, found) is allowed
 
 
 @pytest.mark.parametrize("size, trend", [(0, "emptied"), (3, "shrunk"), (10, "same size, other bytes"), (900, "grown")])
@@ -313,4 +321,53 @@ def test_a_rule_can_tell_a_file_that_grew_from_one_that_lost_something(size, tre
     found = [f for f in files.compare(before, after) if f.subject == path]
     assert [f.details["trend"] for f in found] == [trend]
     rule = {"section": "files", "subject": "*.meta", "attribute": "content", "details": {"trend": "grown"}, "reason": "r"}
-    assert _compare.allows(rule, found[0]) is (trend == "grown")
+    assert _allowed.allows(rule, found[0]) is (trend == "grown")
+
+
+def judged(before, after, *rules):
+    """(findings left, what was allowed) of two manifests under rules."""
+    looks = [{"sections": {"files": {"status": "ok", "data": dict(manifest, summary={})}}} for manifest in (before, after)]
+    out = _compare.compare(*looks, {"files": files}, [dict(rule, section="files", reason="r") for rule in rules])
+    return [(f.subject, f.details.get("count", 1)) for f in out["findings"]], [
+        (e["finding"]["subject"], e["finding"]["details"].get("count", 1)) for e in out["allowed"]
+    ]
+
+
+def test_a_rule_for_a_directorys_name_allows_nothing_in_it():
+    before, after = data(), data()
+    for n in range(30):
+        before["items"]["/etc/app/%d" % n] = file("x%d" % n, 0)
+        after["items"]["/etc/app/%d" % n] = file("y%d" % n, 0)
+    assert judged(before, after, {"subject": "/etc/app"}) == ([("/etc/app", 30)], [])
+    assert judged(before, after, {"subject": "/etc/app/1*"}) == (
+        [("/etc/app/%d" % n, 1) for n in (0, 2, *range(20, 30), *range(3, 10))],
+        [("/etc/app/%d" % n, 1) for n in (1, *range(10, 20))],
+    )
+    assert judged(before, after, {"subject": "/etc/app/*", "attribute": "content"}) == ([], [("/etc/app", 30)])
+
+
+def test_new_content_is_allowed_and_other_permissions_among_many_are_not():
+    before, after = data(), data()
+    for n in range(30):
+        before["items"]["/home/carol/x/%d" % n] = file("x%d" % n)
+        after["items"]["/home/carol/x/%d" % n] = file("y%d" % n, mode="0666" if n == 7 else "0644")
+    assert judged(before, after, {"subject": "/home/carol/x/*", "attribute": "content"})[0] == [("/home/carol/x/7", 1)]
+
+
+def test_of_many_lost_trees_only_those_that_a_rule_names_are_allowed():
+    before = data(together=5)
+    for tree in range(9):
+        for n in range(3):
+            before["items"]["/etc/app/%d/conf.d/%d" % (tree, n)] = file("x", 0)
+        before["items"]["/etc/app/%d/conf.d" % tree] = directory(0)
+        before["items"]["/etc/app/%d" % tree] = directory(0)
+    before["items"]["/etc/app"], after = directory(0), data(together=5)
+    after["items"]["/etc/app"] = directory(0)
+    for tree in range(9):
+        after["items"]["/etc/app/%d" % tree] = directory(0)
+    after["items"].update(("/etc/app/%d/stays" % tree, file("x", 0)) for tree in range(9))
+    before["items"].update(("/etc/app/%d/stays" % tree, file("x", 0)) for tree in range(9))
+    everything = judged(before, after)
+    assert [subject for subject, _count in everything[0]] == ["/etc/app"]
+    assert judged(before, after, {"subject": "/etc/app/[0-7]/conf.d", "id": "files.tree.missing"})[0] == [("/etc/app/8/conf.d", 4)]
+    assert judged(before, after, {"subject": "/etc/app/*/conf.d", "id": "files.tree.missing"})[0] == []

@@ -123,6 +123,11 @@ def test_what_was_no_better_before_is_said(item, expected):
     assert (finding.id, finding.severity, finding.details["change"]) == (expected, "warning", "still")
 
 
+def test_an_older_protocol_explains_no_other_certificate_file():
+    (weaker,) = tls.compare({"items": {"a:443": ITEM}}, {"items": {"a:443": dict(ITEM, floor="TLSv1")}})
+    assert weaker.severity == "warning" and not [entry for entry in weaker.covers if entry["section"] == "files"]
+
+
 def test_tls_that_is_no_longer_offered():
     assert [f.id for f in tls.compare({"items": {"port 587": ITEM}}, {"items": {}})] == ["tls.unanswered"]
 

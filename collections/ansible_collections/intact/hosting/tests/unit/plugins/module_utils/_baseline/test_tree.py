@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _origin, _tree, _trees_data, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _origin, _tree, _trees_data, files
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -91,14 +91,14 @@ def test_a_link_put_in_place_of_a_file_is_not_opened(tmp_path, monkeypatch):
     (tmp_path / "tree").mkdir()
     target = tmp_path / "tree" / "file"
     target.write_text("mine")
-    real = _tree._open_file
+    real = _descriptors.open_file
 
     def swap(name, parent):
         target.unlink()
         os.symlink(tmp_path / "secret", target)
         return real(name, parent)
 
-    monkeypatch.setattr(_tree, "_open_file", swap)
+    monkeypatch.setattr(_descriptors, "open_file", swap)
     item = walk(tmp_path / "tree").items[escape(str(target))]
     assert item["state"] == "unreadable: ELOOP" and "hash" not in item
 
@@ -106,14 +106,14 @@ def test_a_link_put_in_place_of_a_file_is_not_opened(tmp_path, monkeypatch):
 def test_a_fifo_put_in_place_of_a_file_does_not_hang(tmp_path, monkeypatch):
     target = tmp_path / "file"
     target.write_text("mine")
-    real = _tree._open_file
+    real = _descriptors.open_file
 
     def swap(name, parent):
         target.unlink()
         os.mkfifo(target)
         return real(name, parent)
 
-    monkeypatch.setattr(_tree, "_open_file", swap)
+    monkeypatch.setattr(_descriptors, "open_file", swap)
     thread = threading.Thread(target=walk, args=(tmp_path,), daemon=True)
     thread.start()
     thread.join(10)
@@ -338,6 +338,20 @@ def test_what_a_package_has_and_the_host_has_not(tmp_path, monkeypatch):
     monkeypatch.setattr(_origin, "owned", lambda system, roots: dict(listed))
     monkeypatch.setattr(_origin, "given_up", lambda system: {top + b"/given-up"})
     assert files.capture(System({"trees": [str(tmp_path)], "privileged": []}))["claimed"] == [escape(top) + "/gone\\xe9"]
+
+
+def test_a_packages_file_that_is_not_as_it_came(tmp_path, monkeypatch):
+    top = os.fsencode(str(tmp_path))
+    for name in ("whole", "halved", "unsaid"):
+        (tmp_path / name).write_text("x")
+    listed = {top + b"/" + name: "p" for name in (b"whole", b"halved", b"unsaid")}
+    monkeypatch.setattr(files, "SHARED", (top,))
+    monkeypatch.setattr(_origin, "conffiles", lambda system: {"/etc/x": "0" * 32})
+    monkeypatch.setattr(_origin, "owned", lambda system, roots: dict(listed))
+    monkeypatch.setattr(_origin, "shipped", lambda *_given: {top + b"/whole": _origin.md5(b"x"), top + b"/halved": _origin.md5(b"xx")})
+    items = files.capture(System({"trees": [str(tmp_path)], "privileged": []}))["items"]
+    origins = {name: items[escape(str(tmp_path / name))]["origin"] for name in ("whole", "halved", "unsaid")}
+    assert origins == {"whole": "package", "halved": "package-edited", "unsaid": "package"}
 
 
 def test_configuration_that_the_new_version_takes_away():

@@ -10,9 +10,10 @@ import json
 
 import pytest
 
+from ansible_collections.intact.hosting.plugins.module_utils._checks import Check
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._postflight import databases, journal, mail, packages, release
-from ansible_collections.intact.hosting.plugins.module_utils._postflight._context import Check, Context, perform
+from ansible_collections.intact.hosting.plugins.module_utils._postflight._context import Context, perform
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 
 PATH = {

@@ -28,6 +28,11 @@ def test_the_pair_is_one_step(os_release, ident, word):
     assert all(word in f.remedy for f in found)
 
 
+def test_a_host_from_which_no_path_starts_is_told_and_is_no_blocker():
+    found = release.pair(fake.context(release_path={}, files={"/etc/os-release": 'ID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'}))
+    assert fake.ids(found) == [("release.path.none", "info", "Debian GNU/Linux 13 (trixie)")]
+
+
 def test_a_path_of_two_releases_is_refused():
     path = dict(fake.PATH, source={"id": "debian", "version": "11"})
     assert [f.id for f in release.pair(fake.context(release_path=path))] == ["release.path.unsupported"]

@@ -10,9 +10,10 @@ import os
 
 import pytest
 
+from ansible_collections.intact.hosting.plugins.module_utils._checks import Check
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._preflight import _etc, _registry, _targetroot, targets
-from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Check, perform
+from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import perform
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflight import preflight_host as fake
 
 
@@ -222,6 +223,14 @@ def test_the_registry_holds_each_required_check_and_refuses_unknown_ones():
     assert [c.number for c in _registry.chosen(["PF06"])] == ["PF06"] and len(_registry.chosen(skip=["PF06"])) == len(numbers) - 1
     with pytest.raises(IntactError, match="PF99"):
         _registry.chosen(["PF99"])
+
+
+def test_without_a_path_only_checks_that_need_none_are_run():
+    numbers = [check.number for check in _registry.chosen(path=False)]
+    assert {"PF01", "PF04", "PF12", "PF23", "PF33", "PF36", "PF40", "PF48"} <= set(numbers)
+    assert not set(numbers) & _registry.NEED_PATH
+    assert set(numbers) | _registry.NEED_PATH == {check.number for check in _registry.CHECKS}
+    assert [c.number for c in _registry.chosen(["PF04", "PF41"], path=False)] == ["PF04"]
 
 
 def test_a_check_that_cannot_be_done_is_a_blocker_and_hides_no_other():

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host
 
 
@@ -63,3 +65,25 @@ def test_progress_is_told_from_apts_status_lines():
         "pmstatus:php8.2-fpm:30:Removed php8.2-fpm (amd64)\npmstatus:x:i386:40:Installed x (i386)\n"
     )
     assert progress.done == 3
+
+
+def test_a_copy_that_was_cut_is_no_copy(places):
+    live = places.path / "sources.list"
+    live.write_text("whole")
+    host = _host.Host(places.directory, str(places.path), places.memory())
+    run = host.run
+
+    def cut(argv, **more):
+        if argv[0] == "cp":
+            Path(argv[-1]).write_text("who")
+            raise KeyboardInterrupt
+        return run(argv, **more)
+
+    host.run = cut
+    with pytest.raises(KeyboardInterrupt):
+        host.keep(str(live), "before")
+    host.run = run
+    assert Path(host.keep(str(live), "before")).read_text() == "whole"
+    live.write_text("later")
+    assert Path(host.keep(str(live), "before")).read_text() == "whole"
+    assert Path(host.keep(str(live), "before", anew=True)).read_text() == "later"

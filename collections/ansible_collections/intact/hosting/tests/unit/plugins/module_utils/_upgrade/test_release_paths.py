@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._registry import PROBES
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _carry, _plan, _suites
 
@@ -84,7 +84,7 @@ def test_the_name_tells_both_ends_and_the_suites_lead_from_one_to_the_other(path
 
 
 def test_allowed_changes_can_be_read_and_name_sections_that_there_are(path):
-    _compare.check_rules(path.get("allowed") or [])
+    _allowed.check_rules(path.get("allowed") or [])
     assert {rule["section"] for rule in path.get("allowed") or []} <= set(PROBES)
 
 

@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _runner, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _runner, _stages, _state, _watch
 
 
 def test_all_stages_run_once_in_order_and_the_units_go(runner):
@@ -140,3 +144,66 @@ def test_units_go_also_when_a_cut_came_just_before(runner, monkeypatch):
             runner.make().go()
     assert runner.make().go() == "done"
     assert not (runner.places.path / "intact-upgrade.service").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "No such file"),
+        ("{", "cannot be read"),
+        ("[]", "it lacks flight, plan"),
+        ('{"flight": "f-1", "plan": {}, "settings": {}}', "it lacks release_path"),
+        ('{"flight": "f-1", "plan": {}, "settings": {}, "release_path": {"target": {"id": "plan9"}}}', "no engine for plan9"),
+        ('{"flight": "f-1", "plan": {}, "settings": {}, "release_path": {}}', "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_job_that_cannot_be_read_ends_the_timer_and_tells_what_is_next(runner, monkeypatch, capsys, text, said, after):
+    """Nobody would hear of it otherwise: the timer would start the runner again every 30 seconds."""
+    monkeypatch.setattr(_runner, "preload", lambda: None)
+    if after:
+        runner.engine.trouble = {"full": _host.StageFailure("no", "look")}
+        made = runner.make()
+        made.go()
+        _install.renew(made.memory.state, runner.places.root)
+        runner.calls.clear()
+    job = Path(runner.places.directory) / "job.json"
+    job.unlink()
+    if text is not None:
+        job.write_text(text)
+    assert _runner.main(runner.places.directory, runner.places.root, runner.places.flights) == 1
+    assert runner.calls == ["disable --now intact-upgrade.timer"]
+    assert said in capsys.readouterr().err
+    assert "Traceback" in (Path(runner.places.directory) / "crash.txt").read_text()
+    state = _state.load("f-1", runner.places.root, runner.places.flights)
+    assert (state["status"], state["stage"]) == ("failed", "full" if after else "bind")
+    assert said in state["message"]
+    assert ("copy job.json back" if after else "it writes the job anew") in state["next"]
+    told = _watch.Watch("web1", 9).heard("%s\n\n--intact-units--\ninactive\ninactive\n%s\n" % (json.dumps(state), _watch.END), 0)
+    assert told["failed"] and state["next"] in told["msg"]
+
+
+def test_a_state_that_cannot_be_written_ends_the_timer_all_the_same(runner, monkeypatch):
+    def full(*_args, **_more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_runner, "preload", lambda: None)
+    os.unlink(os.path.join(runner.places.directory, "job.json"))
+    monkeypatch.setattr(_runner, "write_atomic", full)
+    monkeypatch.setattr(_state, "write_atomic", full)
+    with pytest.raises(OSError):
+        _runner.main(runner.places.directory, runner.places.root, runner.places.flights)
+    assert runner.calls == ["disable --now intact-upgrade.timer"]
+
+
+def test_another_trouble_of_the_runner_is_left_to_the_timer(runner, monkeypatch, capsys):
+    """A full disk may have room in 30 seconds."""
+    monkeypatch.setattr(_runner, "preload", lambda: None)
+    monkeypatch.setattr(_state.Memory, "save", lambda self, **fields: cut_off())
+    assert _runner.main(runner.places.directory, runner.places.root, runner.places.flights) == 1
+    assert runner.calls == []
+    assert "No space" in capsys.readouterr().err
+
+
+def cut_off():
+    raise OSError(28, "No space left on device")

@@ -10,7 +10,8 @@ import os
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _runner, _stages, _state
 
 
 def test_state_survives_and_is_told_from_the_journal_when_it_is_torn(places):
@@ -53,3 +54,111 @@ def test_only_one_runner_gets_the_lock(places):
     again = _state.lock(places.root)
     assert again is not None
     again.close()
+
+
+def lost(places):
+    """The state that is told when state.json is lost."""
+    path = os.path.join(places.directory, "state.json")
+    if os.path.exists(path):
+        os.unlink(path)
+    return _state.load("f-1", places.root, places.flights)
+
+
+def test_what_was_remembered_outlives_the_state_file(places):
+    first = places.memory()
+    first.begin("bind")
+    known = {"units": {"apt-daily.timer": {"enabled": "enabled", "active": "active"}}, "cron": []}
+    first.remember("quiet", known)
+    first.remember("staged", ["/etc/apt/sources.list"])
+    first.remember("staged", ["/etc/apt/sources.list.d/x.sources"])
+    first.remember("staged", ["/etc/apt/sources.list.d/x.sources"])
+    events, _torn = _flight.read("f-1", places.flights)
+    assert [e["key"] for e in events if e["event"] == "runner.memory"] == ["quiet", "staged", "staged"]
+    memory = dict(first.state["memory"])
+    assert lost(places)["memory"] == memory == {"quiet": known, "staged": ["/etc/apt/sources.list.d/x.sources"]}
+    first.forget(but=("quiet",))
+    assert first.state["memory"] == lost(places)["memory"] == {"quiet": known}
+
+
+def test_a_fact_that_was_changed_in_place_is_remembered_anew(places):
+    first = places.memory()
+    first.begin("bind")
+    names = ["a"]
+    first.remember("fragile", names)
+    names.append("b")
+    first.remember("fragile", names)
+    assert lost(places)["memory"]["fragile"] == ["a", "b"]
+
+
+def test_stages_that_were_taken_back_are_not_finished(runner):
+    runner.engine.trouble = {"simulate": _host.StageFailure("apt would remove nginx", "look at it")}
+    made = runner.make()
+    made.memory.remember("quiet", {"units": {}, "cron": []})
+    assert made.go() == "failed"
+    known = {key: made.memory.state[key] for key in ("status", "stage", "message", "next", "memory", "point_of_no_return")}
+    told = lost(runner.places)
+    assert _stages.following(told["stages"]) == "bind"
+    assert {key: told[key] for key in known} == known
+    assert (told["status"], told["stage"], told["message"], told["next"]) == ("failed", "simulate", "apt would remove nginx", "look at it")
+
+
+def test_what_could_not_be_taken_back_is_told_from_the_journal_too(runner, monkeypatch):
+    def fails(host):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_runner._quiet, "loud", fails)
+    runner.engine.trouble = {"simulate": _host.StageFailure("no", "look")}
+    made = runner.make()
+    for key in ("quiet", "staged", "backup_begun"):
+        made.memory.remember(key, {"units": {}})
+    made.go()
+    assert lost(runner.places)["memory"] == {"quiet": {"units": {}}}
+
+
+def test_a_stop_is_told_from_the_journal_too(runner):
+    _install.ask_to_stop("f-1", runner.places.root)
+    runner.engine.trouble = {"full": _host.StageFailure("no", "look")}
+    runner.make().memory.begin("bind")
+    assert runner.make().go() == "stopped"
+    assert (lost(runner.places)["status"], lost(runner.places)["message"]) == ("stopped", "stopped before bind, as asked")
+
+
+def test_a_failure_that_was_continued_is_none_any_more(runner):
+    runner.engine.trouble = {"full": _host.StageFailure("no", "look")}
+    runner.make().go()
+    told = lost(runner.places)
+    assert (told["status"], _stages.following(told["stages"])) == ("failed", "full")
+    runner.places.memory(told).begin("full")
+    told = lost(runner.places)
+    assert (told["status"], told["message"], told["stage"]) == ("running", "", "full")
+
+
+def test_a_flight_that_is_done_is_done_without_its_state(runner):
+    runner.make().go()
+    assert lost(runner.places)["status"] == "done"
+    assert runner.make().go() == "done"
+    assert len(runner.engine.seen) == len(_stages.ORDER)
+
+
+def test_a_reboot_that_happened_is_told_from_the_journal(places):
+    """Without it the host would be rebooted again."""
+    first = places.memory()
+    first.begin("bind")
+    for name in _stages.ORDER[: _stages.ORDER.index("reboot")]:
+        first.begin(name)
+        first.end(name, "ok")
+    first.begin("reboot")
+    assert lost(places)["waiting_boot"] == _flight.boot_id()
+    first.end("reboot", "ok")
+    assert lost(places)["waiting_boot"] == ""
+
+
+def test_a_reboot_is_waited_for_until_its_stage_ended_well(places):
+    """A cut between the first breath of the new system and the stage's end must not reboot again."""
+    first = places.memory()
+    first.begin("reboot")
+    first.save(waiting_boot="old")
+    first.end("reboot", "failed", "no")
+    assert first.state["waiting_boot"] == "old"
+    first.end("reboot", "ok")
+    assert first.state["waiting_boot"] == ""

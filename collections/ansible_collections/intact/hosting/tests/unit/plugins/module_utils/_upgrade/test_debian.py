@@ -1,0 +1,128 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Debian's stages, as far as they need no package manager."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _heal, _host, _private_apt, _quiet
+
+JOB = {
+    "flight": "f-1",
+    "plan": {},
+    "release_path": {"target": {"id": "debian", "codename": "trixie"}},
+    "settings": {"reboot": True, "target_absent": [], "target_files_cover": []},
+}
+
+
+@pytest.fixture
+def debian(places, monkeypatch):
+    """The engine of a host whose commands are only written down in asked; live names a file below its /etc/apt."""
+    asked = []
+    host = _host.Host(places.directory, str(places.path), places.memory())
+    monkeypatch.setattr(_host.Host, "systemctl", lambda self, *words, **more: asked.append(" ".join(words)) or SimpleNamespace(rc=0, text="running"))
+    monkeypatch.setattr(_heal, "heal", lambda host: [])
+    made = _debian.Debian(host, JOB)
+    monkeypatch.setattr(made, "_apt", lambda words, *args, **more: asked.append(" ".join(words)))
+    made.asked = asked
+    return made
+
+
+@pytest.fixture
+def sources(debian, places, monkeypatch):
+    """Two live source files with their copies and their staged texts; returns their paths, and where the staged ones lie."""
+    live, staged = places.path / "apt", places.path / "staged"
+    paths = [live / "sources.list", live / "sources.list.d" / "x.sources"]
+    monkeypatch.setattr(_private_apt.PrivateApt, "path_of", lambda self, path: str(staged / os.path.relpath(path, live)))
+    monkeypatch.setattr(_private_apt, "live_sources", lambda: [(str(path), path.read_text()) for path in paths if path.exists()])
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("bookworm")
+        debian.host.keep(str(path), "before")
+        there = Path(debian.staged.path_of(str(path)))
+        there.parent.mkdir(exist_ok=True)
+        there.write_text("trixie")
+    return SimpleNamespace(paths=paths, staged=[Path(debian.staged.path_of(str(path))) for path in paths])
+
+
+def test_sources_are_committed(debian, sources):
+    debian.host.memory.remember("staged", [str(path) for path in sources.paths])
+    for _time in range(2):
+        debian.commit_sources()
+        assert [path.read_text() for path in sources.paths] == ["trixie", "trixie"]
+    assert debian.asked == ["update", "update"]
+
+
+def test_sources_are_committed_also_when_it_is_forgotten_which(debian, sources):
+    debian.commit_sources()
+    assert [path.read_text() for path in sources.paths] == ["trixie", "trixie"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_staged_file_that_is_not_there_is_told_before_any_is_replaced(debian, sources, known):
+    if known:
+        debian.host.memory.remember("staged", [str(path) for path in sources.paths])
+    sources.staged[1].unlink()
+    with pytest.raises(_host.StageFailure) as caught:
+        debian.commit_sources()
+    assert str(caught.value) == "%s, which is to become %s, is not there" % (sources.staged[1], sources.paths[1])
+    assert caught.value.following == "write %s for trixie there, then start the upgrade again" % sources.paths[1]
+    assert [path.read_text() for path in sources.paths] == ["bookworm", "bookworm"]
+    sources.staged[1].write_text("trixie by hand")
+    debian.commit_sources()
+    assert [path.read_text() for path in sources.paths] == ["trixie", "trixie by hand"]
+
+
+def test_a_source_that_somebody_changed_is_told_before_any_is_replaced(debian, sources):
+    sources.paths[1].write_text("sid")
+    with pytest.raises(_host.StageFailure, match="changed by somebody else") as caught:
+        debian.commit_sources()
+    assert str(sources.staged[1]) in caught.value.following
+    assert sources.paths[0].read_text() == "bookworm"
+    for path in (sources.paths[1], sources.staged[1]):
+        path.write_text("sid in order")
+    debian.commit_sources()
+    assert [path.read_text() for path in sources.paths] == ["trixie", "sid in order"]
+
+
+def test_after_the_reboot_the_host_is_not_rebooted_again_also_when_the_wait_is_cut(debian):
+    debian.host.memory.save(waiting_boot="another boot")
+    for _time in range(2):
+        assert debian.reboot() == "system is running: running"
+    assert not any(words.startswith("reboot") for words in debian.asked)
+    assert debian.host.memory.state["waiting_boot"] == "another boot"
+
+
+def test_a_reboot_that_did_not_come_is_asked_for_again(debian, monkeypatch):
+    debian.host.memory.save(waiting_boot=_flight.boot_id())
+    monkeypatch.setattr(_debian.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(_host.Host, "run", lambda self, argv, **more: None)
+    with pytest.raises(Exception, match="did not reboot"):
+        debian.reboot()
+    assert "reboot" in debian.asked
+
+
+def test_services_that_were_kept_still_are_started_also_when_it_is_forgotten_which(debian, monkeypatch):
+    monkeypatch.setattr(_quiet, "lift_policy", lambda host: None)
+    monkeypatch.setattr(_quiet, "fragile", lambda *args: ["dovecot"])
+    debian.target_files()
+    assert "restart dovecot" in debian.asked
+    debian.asked.clear()
+    debian.host.memory.remember("fragile", [])
+    debian.target_files()
+    assert debian.asked == []
+
+
+def test_timers_of_which_nobody_knows_how_they_were_are_named(debian, places, monkeypatch):
+    monkeypatch.setattr(_quiet, "loud", lambda host: "0 units as they were")
+    monkeypatch.setattr(_host.Host, "unit_state", lambda self, unit, what="": "masked" if unit == "apt-daily.timer" else "enabled")
+    debian.unquiesce()
+    assert [e["text"] for e in _flight.read("f-1", places.flights)[0]] == ["how these were before is lost, unmask those that should run: apt-daily.timer"]
