@@ -11,7 +11,8 @@ name: repositories
 short_description: Repositories that name files in place of credentials
 version_added: 0.1.0
 description:
-  - Takes entries with C(password), C(environment), C(ca), C(identity) and C(known_hosts) as text and returns them with the paths of the files that hold these texts.
+  - Takes entries with C(password), C(environment), C(ca), C(identity) and C(known_hosts) as text
+    and returns them with the paths of the files that hold these texts.
 positional: _input, directory
 options:
   _input:

@@ -10,8 +10,8 @@ module: restore_plan_info
 short_description: Tell what a restore would bring and what it would overwrite
 version_added: 0.1.0
 description:
-  - Reads the manifests of the newest runs (or of O(run)), looks at what is on this host, and tells step by step what comes, what is the same, what would be overwritten, and what
-    is newer here than in the backup.
+  - Reads the manifests of the newest runs (or of O(run)), looks at what is on this host, and tells step by step what comes, what is the same, what would be
+    overwritten, and what is newer here than in the backup.
   - Changes nothing.
 author:
   - Intact contributors (@intact-project)

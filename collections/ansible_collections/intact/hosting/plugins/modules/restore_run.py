@@ -11,7 +11,8 @@ short_description: Restore a host from its backup, sites first
 version_added: 0.1.0
 description:
   - Accounts and ids first, then site by site configuration, docroot and databases together, then the rest, mail after.
-  - What is overwritten is kept aside under C(/var/lib/intact/restores/ID/aside/). What is newer on the host than in the backup is not overwritten unless O(accept) names it.
+  - What is overwritten is kept aside under C(/var/lib/intact/restores/ID/aside/). What is newer on the host than in the
+    backup is not overwritten unless O(accept) names it.
   - Goes on where it was when it is started again with the same O(restore_id). Ends with the comparison against the manifests.
 author:
   - Intact contributors (@intact-project)
@@ -167,7 +168,9 @@ def main():
             result.update(seconds=done.times, findings=result["findings"] + [finding.as_dict() for finding in done.findings])
     except IntactError as exc:
         began = done is not None and bool(done.journal.events)
-        module.fail_json(msg="%s; run it again with the same restore_id, it goes on where it was" % exc if began else str(exc), changed=began, details=exc.details)
+        module.fail_json(
+            msg="%s; run it again with the same restore_id, it goes on where it was" % exc if began else str(exc), changed=began, details=exc.details
+        )
     except OSError as exc:
         module.fail_json(msg="the restore was cut: %s; run it again with the same restore_id, it goes on where it was" % exc, changed=done is not None)
     if module._diff:

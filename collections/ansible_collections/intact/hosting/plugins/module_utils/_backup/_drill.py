@@ -27,7 +27,9 @@ class Drill:
     disturb: for tests, called with (repository, class, tree) after a tree was restored. now: function -> aware datetime.
     """
 
-    def __init__(self, repositories, scratch, host, known=None, servers=_loading.Servers, clock=time.monotonic, now=None, disturb=None, tell=lambda _line: None):
+    def __init__(
+        self, repositories, scratch, host, known=None, servers=_loading.Servers, clock=time.monotonic, now=None, disturb=None, tell=lambda _line: None
+    ):
         self.repositories, self.scratch, self.host = repositories, scratch, host
         self.known, self._servers, self._clock = known or {}, servers, clock
         self._now = now or (lambda: datetime.datetime.now(datetime.timezone.utc))
@@ -99,7 +101,9 @@ class Drill:
         entry.update(manifest=digest, counts=manifest.get("counts") or {})
         self._judge_manifest(repository, run, manifest, digest)
         if not any((data or {}).get("items") for data in manifest["sections"].values()):
-            self._find("backup.class.empty", "blocker", repository, run.name, "", "the manifest holds nothing: nothing was proven", "", "see what was backed up")
+            self._find(
+                "backup.class.empty", "blocker", repository, run.name, "", "the manifest holds nothing: nothing was proven", "", "see what was backed up"
+            )
         self.scratch.room(_scratch.size(manifest) + sum(int(stream["bytes"]) for stream in manifest.get("streams") or []) * 3)
         place = self.scratch.place("%s-%s" % ("".join(c if c.isalnum() else "_" for c in repository), run.name))
         servers = self._servers(os.path.join(place, "servers"))
@@ -122,7 +126,9 @@ class Drill:
                 self._broken(exc, repository, run.name, "could not be restored whole")
             items = (manifest["sections"].get("files") or {}).get("items") or {}
             for path, why in _metadata.mend(os.fsencode(tree), items).items():
-                self._find("drill.metadata", "blocker", repository, run.name, path, "its holes or flags could not be brought back", why, "see the scratch root's disk")
+                self._find(
+                    "drill.metadata", "blocker", repository, run.name, path, "its holes or flags could not be brought back", why, "see the scratch root's disk"
+                )
             entry["bytes"] = sum(item.get("size", 0) for item in items.values() if item.get("type") == "file")
         entry["seconds"] = round(entry.get("seconds", 0) + self._clock() - begun, 1)
         self._disturb(repository, run.name, tree)
@@ -157,7 +163,7 @@ class Drill:
         def view(_section):
             return _rooted.Rooted(os.path.realpath(tree), owners=files.get("owners"), groups=files.get("groups"))
 
-        volatile = [path for path in manifest.get("volatile") or []]
+        volatile = list(manifest.get("volatile") or [])
         findings, seen, blind = _looks.compare(manifest["sections"], view, volatile, more)
         for finding in findings:
             if finding.details.get("change") not in NO_LOSS:
@@ -186,7 +192,9 @@ class Drill:
 
     def _tampered(self, repository, name, evidence):
         title = "the manifest is not the one that the backup made"
-        self._find("drill.manifest.tampered", "blocker", repository, name, "manifest", title, evidence, "trust no backup of this run; find out who can write here")
+        self._find(
+            "drill.manifest.tampered", "blocker", repository, name, "manifest", title, evidence, "trust no backup of this run; find out who can write here"
+        )
 
     def _hold_manifests_together(self, out):
         """The repositories must tell the same of one run: who changed a manifest in one place is told by the others."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _throwaway_mysql, _throwaway_postgresql
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _throwaway_mysql, _throwaway_postgresql, _throwaway_sqlite
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import lists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
-MAKERS = {"mariadb": _throwaway_mysql.MariaDB, "postgresql": _throwaway_postgresql.PostgreSQL}
+MAKERS = {"mariadb": _throwaway_mysql.MariaDB, "postgresql": _throwaway_postgresql.PostgreSQL, "sqlite": _throwaway_sqlite.SQLite}
 
 
 def engine(name):

@@ -23,7 +23,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 OF_THE_HOST = {"files": ("origin", "package"), "cron": ("runs", "origin"), "accounts": ("shell_there", "home_state", "keys")}
 
 
-def _less(items, section, keep=lambda subject, item: True):
+def _less(items, section, keep=lambda _subject, _item: True):
     left_out = OF_THE_HOST[section]
     return {s: {k: v for k, v in item.items() if k not in left_out} for s, item in items.items() if keep(s, item)}
 

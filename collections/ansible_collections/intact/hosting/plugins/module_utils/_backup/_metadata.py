@@ -26,7 +26,7 @@ PUNCH = 0x01 | 0x02  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 CHUNK, PAGE = 1 << 16, 4096
 ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 CAPABILITY = "security.capability"
-BITS = dict((word, bit) for bit, word in _descriptors.FLAGS)
+BITS = {word: bit for bit, word in _descriptors.FLAGS}
 
 
 def opened(root, path):
@@ -235,7 +235,9 @@ def holds_all(directory):
     probe = os.path.join(os.fsencode(directory), b".intact-probe")
     fd = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     lacking = []
-    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in ((1, 6, 2**32 - 1), (2, 4, 1), (4, 0, 2**32 - 1), (16, 4, 2**32 - 1), (32, 0, 2**32 - 1)))
+    acl = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", *e) for e in ((1, 6, 2**32 - 1), (2, 4, 1), (4, 0, 2**32 - 1), (16, 4, 2**32 - 1), (32, 0, 2**32 - 1))
+    )
     trials = (
         ("owners", lambda: os.fchown(fd, 1, 1)),
         ("extended attributes", lambda: os.setxattr(fd, "user.intact", b"1")),

@@ -5,8 +5,8 @@
 
 """What a restore would do to this host, in which order, and what it would overwrite. Looks, changes nothing.
 
-A plan is data: {id, repository, host, runs {class: {run, snapshot, taken, manifest}}, identity, steps [{name, kind, parts [{class, paths}], streams [{class, name}],
-comes, same, overwritten, newer, extra}], findings are told beside it}.
+A plan is data: {id, repository, host, runs {class: {run, snapshot, taken, manifest}}, identity, steps [{name, kind, parts [{class, paths}], streams
+[{class, name}], comes, same, overwritten, newer, extra}], findings are told beside it}.
 """
 
 from __future__ import annotations
@@ -237,7 +237,9 @@ def judge(backup, made, view, accept=(), keep=(), there=lambda _name: False):
             step["extra"] += told["extra"]
             kept = [path for path in told["newer"] + told["overwritten"] if _named(path, keep)]
             step["kept"] += kept
-            step["overwritten"] += [path for path in told["overwritten"] + told["newer"] if path not in kept and (path not in told["newer"] or _named(path, accept))]
+            step["overwritten"] += [
+                path for path in told["overwritten"] + told["newer"] if path not in kept and (path not in told["newer"] or _named(path, accept))
+            ]
             step["newer"] += [path for path in told["newer"] if path not in kept and not _named(path, accept)]
         step["streams"] = [stream for stream in step["streams"] if not _named(stream["name"], keep)]
         for stream in step["streams"]:

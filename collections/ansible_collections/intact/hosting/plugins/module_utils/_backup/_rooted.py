@@ -33,7 +33,7 @@ class Rooted(System):
 
     def which(self, program):
         """None: no program of this host may be asked about a restored tree."""
-        return None
+        return
 
     def run(self, argv, timeout=120, stdin=b"", env=None, check=True):
         raise IntactError("%s would tell of this host, not of the restored tree" % argv[0], program=str(argv[0]))

@@ -14,7 +14,8 @@ import shutil
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _metadata
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
-# Where a host lives. OURS is made for drills (/var/lib/intact is closed to the users that throw-away servers run as), and /tmp, /mnt, /media and /var/tmp hold nothing that a host needs.
+# Where a host lives. OURS is made for drills (/var/lib/intact is closed to the users that throw-away servers run as).
+# /tmp, /mnt, /media and /var/tmp hold nothing that a host needs.
 LIVE = (
     "/bin /boot /dev /etc /home /lib /lib32 /lib64 /opt /proc /root /run /sbin /srv /sys /usr /var/backups /var/cache /var/lib /var/log /var/mail "
     "/var/spool /var/vmail /var/www"
@@ -91,7 +92,8 @@ class Scratch:
         free = state.f_bavail * state.f_frsize
         if free < needed * SPARE:
             raise IntactError(
-                "%s has room for %d MB, and %d MB are needed: take a bigger disk, or drill fewer classes at once" % (self.path, free >> 20, int(needed * SPARE) >> 20),
+                "%s has room for %d MB, and %d MB are needed: take a bigger disk, or drill fewer classes at once"
+                % (self.path, free >> 20, int(needed * SPARE) >> 20),
                 path=self.path,
                 free=free,
                 needed=int(needed * SPARE),

@@ -233,6 +233,6 @@ class Confined(System):
 
     def run(self, argv, timeout=120, stdin=b"", env=None, check=True):
         """Ask the throw-away server; refuse everything else."""
-        if not self._programs & set(argv[:7]):
+        if argv[0] not in self._programs and not (argv[0] == "runuser" and "psql" in self._programs & set(argv)):
             raise IntactError("%s has no business in a drill" % argv[0])
         return self._answer(list(argv), stdin)

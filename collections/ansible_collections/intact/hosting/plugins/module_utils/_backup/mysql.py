@@ -13,14 +13,15 @@ import re
 import termios
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup._dump import Dump, Program, Statements, stream_path
+from ansible_collections.intact.hosting.plugins.module_utils._backup._dump import Dump, Program, stream_path
 from ansible_collections.intact.hosting.plugins.module_utils._backup._held import Held, Session
+from ansible_collections.intact.hosting.plugins.module_utils._backup._mysql_accounts import ENDING, accounts
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mysql
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
+__all__ = ["ENDING", "accounts", "databases", "dump_argv", "open", "schema"]
 ENGINE = "mysql"
-ENDING = b"-- Dump completed"
 CLIENTS = ("mariadb", "mysql")
 # what mysqld knows how to keep at one moment without a lock
 TRANSACTIONAL = {"INNODB", "ROCKSDB", "TOKUDB", "NDBCLUSTER"}
@@ -231,7 +232,8 @@ def _lock(system, session, name, tables, to_the_end):
 def _blockers(system):
     """Sentences about the transactions that are open for longest."""
     sql = (
-        "SELECT t.trx_mysql_thread_id, IFNULL(p.USER, ''), IFNULL(p.HOST, ''), TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), IFNULL(p.COMMAND, ''), IFNULL(p.DB, '')"
+        "SELECT t.trx_mysql_thread_id, IFNULL(p.USER, ''), IFNULL(p.HOST, ''), TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), IFNULL(p.COMMAND, ''),"
+        " IFNULL(p.DB, '')"
         " FROM information_schema.INNODB_TRX t LEFT JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id"
         " WHERE t.trx_mysql_thread_id <> 0 ORDER BY t.trx_started LIMIT 5;"
     )
@@ -257,79 +259,3 @@ def _await(process, name, seconds=300):
     said = process.said()
     process.close()
     raise IntactError("%s: the dump did not begin within %d s: %s" % (name, seconds, said))
-
-
-# Accounts: the server's own statements, never the tables of the database mysql, which belong to the version that wrote them.
-_PLUGINS = "SELECT 'plugin', PLUGIN_NAME, PLUGIN_LIBRARY FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'AUTHENTICATION' AND PLUGIN_LIBRARY <> '';"
-_ROLES = "SELECT 'role', HEX(User), '' FROM mysql.user WHERE is_role = 'Y' AND User <> 'PUBLIC' ORDER BY User;"
-_USERS = (
-    "SELECT 'user', HEX(User), HEX(Host) FROM mysql.user"
-    " WHERE User NOT IN ('mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infoschema')%s ORDER BY User, Host;"
-)
-
-
-def accounts(system):
-    """[Statements] with users, roles and grants of the server; [] without one. They hold password hashes: secrets."""
-    client = _mysql.program(system)
-    if not client:
-        return []
-    items = _mysql.account_items(system, client)
-    mariadb = "MARIADB" in items[_mysql.NAME]["version"].upper()
-    listing = [_PLUGINS, _ROLES, _USERS % " AND is_role = 'N'"] if mariadb else [_USERS % ""]
-    found, said = _mysql.ask(system, client, listing + ["SELECT 'end';"])
-    if ["end"] not in found:
-        raise IntactError("the database server gave no list of accounts: %s" % said)
-    people = [(row[0], _account(row)) for row in found if row[0] in ("role", "user")]
-    make, ask = ["INSTALL PLUGIN IF NOT EXISTS %s SONAME '%s';" % (_mysql.quote(row[1]), row[2].replace("'", "")) for row in found if row[0] == "plugin"], []
-    for kind, who in people:
-        make += ["CREATE ROLE IF NOT EXISTS %s;" % who] if kind == "role" else []
-        ask += ["SELECT 'of', 'grants';", "SHOW GRANTS FOR %s;" % who] if kind == "role" else []
-        ask += ["SELECT 'of', 'user';", "SHOW CREATE USER %s;" % who, "SELECT 'of', 'grants';", "SHOW GRANTS FOR %s;" % who] if kind == "user" else []
-    # MySQL 8 prints hashes as hexadecimal only when it is asked to
-    hexadecimal = [] if mariadb else ["SET SESSION print_identified_with_as_hex = ON;"]
-    answers, said = _mysql.ask(system, client, hexadecimal + ask + ["SELECT 'end';"])
-    if ["end"] not in answers:
-        raise IntactError("the database server did not show all accounts: %s" % said)
-    wrong = [line for line in said.splitlines() if line.startswith("ERROR") and "print_identified" not in line]
-    if wrong:
-        raise IntactError("the database server did not show all accounts: %s" % wrong[0])
-    users, grants, what = [], [], ""
-    for row in answers[:-1]:
-        if row[:1] == ["of"] and len(row) == 2:
-            what = row[1]
-        elif what == "user":
-            users += _created("\t".join(row))
-        else:
-            grants.append(_unescaped("\t".join(row)) + ";")
-    text = "\n".join(["-- Accounts and rights", "SET NAMES utf8mb4;"] + make + users + grants + ["FLUSH PRIVILEGES;", ENDING.decode(), ""])
-    name = _mysql.NAME + " accounts"
-    return [Statements(name, stream_path(name, ENGINE), text.encode("utf-8", "surrogateescape"), ENDING, items)]
-
-
-def _account(row):
-    user, host = _mysql.unhex(row[1]), _mysql.unhex(row[2])
-    return _mysql.quote(user) + ("" if row[0] == "role" else "@" + _mysql.quote(host))
-
-
-def _unescaped(text):
-    """What the client's batch mode made of tabs, newlines and backslashes, made undone."""
-    return re.sub(r"\\([tn0\\])", lambda m: {"t": "\t", "n": "\n", "0": "\0", "\\": "\\"}[m.group(1)], text)
-
-
-def _created(line):
-    """Statements from SHOW CREATE USER: it may be there already, on a fresh host, and must become what it was."""
-    text = _unescaped(line)
-    head, _space, rest = text.partition("CREATE USER ")
-    if head:
-        return [text + ";"]
-    # a default role can only be set when it is granted: SHOW GRANTS tells it again
-    rest = re.sub(r" DEFAULT ROLE (?:[`'][^`']*[`'](?:@[`'][^`']*[`'])?,?)+", "", rest)
-    who = re.match(r"(?:`(?:[^`]|``)*`|'(?:[^']|\\')*')@(?:`(?:[^`]|``)*`|'(?:[^']|\\')*')", rest)
-    if not who:
-        return ["CREATE USER %s;" % rest]
-    more = rest[who.end() :]
-    # nothing is shown of a user without a password: one that is there with a way in of its own must lose it
-    return [
-        "CREATE USER IF NOT EXISTS %s;" % who.group(0),
-        "ALTER USER %s%s%s;" % (who.group(0), "" if more.startswith(" IDENTIFIED") else " IDENTIFIED BY ''", more),
-    ]

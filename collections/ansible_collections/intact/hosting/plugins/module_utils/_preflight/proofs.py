@@ -133,7 +133,9 @@ def backup(context):
         if ours and proof.get("host_id") and proof["host_id"] != ours:
             wrong.append("it is about another machine of this name (machine-id %s)" % proof["host_id"])
         if proof.get("result") != "proven":
-            weaker.append(_weaker("partly", subject, "a part of the drill did not end well", "its result is %s" % proof.get("result"), "read the drill's findings"))
+            weaker.append(
+                _weaker("partly", subject, "a part of the drill did not end well", "its result is %s" % proof.get("result"), "read the drill's findings")
+            )
         if not who:
             why = "no allowed signers are configured" if proof.get("signature") else "it is not signed"
             weaker.append(_weaker("unsigned", subject, "who made the proof was not checked", why, "give preflight_proof_signers, and the drill a key"))

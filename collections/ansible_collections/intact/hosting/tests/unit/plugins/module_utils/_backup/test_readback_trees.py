@@ -180,12 +180,11 @@ def test_a_scratch_root_is_gone_whatever_happens(tmp_path, monkeypatch):
     for path in (tmp_path / "made", tmp_path / "there"):
         if path.name == "there":
             path.mkdir()
-        with pytest.raises(ZeroDivisionError):
-            with _scratch.Scratch(os.path.realpath(path)) as scratch:
-                write(path / "x" / "file")
-                with pytest.raises(IntactError, match="bigger disk"):
-                    scratch.room(1 << 62)
-                raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError), _scratch.Scratch(os.path.realpath(path)) as scratch:
+            write(path / "x" / "file")
+            with pytest.raises(IntactError, match="bigger disk"):
+                scratch.room(1 << 62)
+            raise ZeroDivisionError
         assert (path.name == "there") == path.exists() and (not path.exists() or not list(path.iterdir()))
 
 

@@ -127,7 +127,7 @@ def test_a_cut_restore_goes_on_where_it_was(tmp_path, backup, site, monkeypatch)
 
 def test_who_is_who_goes_by_name():
     live = {"passwd": "root:x:0:0::/:/\nbob:x:1001:1001::/:/\n", "group": "root:x:0:\nbob:x:1001:\nwww-data:x:33:bob\n"}
-    made = _identity.plan({"passwd": PASSWD, "group": GROUP, "shadow": "ann:hash:1:0:99999:7:::\n"}, live, {0, 1001, 1002, 110, 4711, 1001}, {1001, 4711})
+    made = _identity.plan({"passwd": PASSWD, "group": GROUP, "shadow": "ann:hash:1:0:99999:7:::\n"}, live, {0, 1001, 1002, 110, 4711}, {1001, 4711})
     assert made["users"] == {1001: 1000, 1002: 1001} and made["groups"] == {1001: 1000, 1002: 1001}
     assert made["rows"]["passwd"] == ["mysql:x:110:110::/:/bin/false", "ann:x:1000:1000::/home/ann:/bin/sh"]
     assert made["rows"]["shadow"][1] == "ann:hash:1:0:99999:7:::" and made["members"] == {"www-data": ["ann"]}
