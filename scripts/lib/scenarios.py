@@ -47,8 +47,11 @@ def hosts(node: dict[str, Any], inherited: dict[str, Any] | None = None) -> Iter
 
 
 def inventory(root: Path, name: str) -> list[dict[str, Any]]:
-    """Hosts of a scenario."""
-    return list(hosts(read(root / "molecule" / name / "inventory" / "hosts.yml").get("all") or {}))
+    """Hosts of a scenario, each once, with what all its groups say of it."""
+    found: dict[str, dict[str, Any]] = {}
+    for host in hosts(read(root / "molecule" / name / "inventory" / "hosts.yml").get("all") or {}):
+        found.setdefault(host["name"], {}).update(host)
+    return list(found.values())
 
 
 def images(root: Path, wanted: list[str]) -> list[str]:
