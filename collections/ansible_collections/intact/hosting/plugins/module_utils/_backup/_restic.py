@@ -97,8 +97,10 @@ class Restic:
     def _end(self, call, watch=None, lines=()):
         rc = call.wait()
         out, summary = (watch.rest, watch.summary) if watch else (b"".join(lines), {})
-        said = _secrets.redact(call.said.decode("utf-8", "surrogateescape"), self._secrets)
-        text = said + "\n" + out[-20000:].decode("utf-8", "surrogateescape") if rc else said
+        heard = call.said.decode("utf-8", "surrogateescape")
+        # Judged before secrets are taken out: a password may be a word of what restic says.
+        text = heard + "\n" + out[-20000:].decode("utf-8", "surrogateescape") if rc else heard
+        said = _secrets.redact(heard, self._secrets)
         outcome = _outcome.Outcome(_outcome.classify(rc, text, call.stopped), rc, said, summary, seconds=call.seconds, out=out)
         outcome.snapshot = outcome.summary.get("snapshot_id", "")
         return outcome
@@ -181,7 +183,10 @@ class Restic:
     def snapshots(self, tags=(), host=""):
         """Snapshots that have all of these tags, as restic tells them, the oldest first."""
         arguments = ["snapshots", "--json"] + (["--tag", ",".join(tags)] if tags else []) + (["--host", host] if host else [])
-        return sorted(json.loads(self.asked(arguments, "listing its snapshots") or b"[]") or [], key=lambda entry: entry["time"])
+        told = self.asked(arguments, "listing its snapshots")
+        if not told.strip():
+            raise IntactError("repository %s: restic listed its snapshots and said nothing at all, not even that there are none" % self.name)
+        return sorted(json.loads(told) or [], key=lambda entry: entry["time"])
 
     def ls(self, snapshot):
         """Entries of a snapshot as a stream: dict with path (bytes, exactly as on the host), type, size, mode (Go's), uid, gid, mtime."""
