@@ -74,6 +74,10 @@ class Server:
         self.sockets = self.directory if len(os.fsencode(self.directory)) < SOCKET_DIRECTORY else tempfile.mkdtemp(prefix="intact-drill-")
         try:
             self._own(self.directory, self.sockets)
+            if run(self.unprivileged(["test", "-x", self.directory]), check=False).rc:
+                raise IntactError(
+                    "%s, as whom the server runs, can't reach %s: let everybody pass the directories above it (0711)" % (self._user.pw_name, directory)
+                )
             self._start()
             self.prove()
         except BaseException:

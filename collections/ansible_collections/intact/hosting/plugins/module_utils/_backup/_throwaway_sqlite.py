@@ -11,6 +11,32 @@ import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import sqlite
 from ansible_collections.intact.hosting.plugins.module_utils._backup._throwaway import Server, Unloadable
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
+
+
+class Restored(System):
+    """files: {path on the host: path here}. Nothing runs."""
+
+    def __init__(self, files):
+        super().__init__()
+        self._files = files
+
+    def read(self, path, limit=None):
+        """Bytes of a restored file; None for everything else."""
+        return super().read(self._files[path], limit) if path in self._files else None
+
+    def exists(self, path):
+        """Whether it was restored."""
+        return path in self._files
+
+    def lstat(self, path):
+        """Of a restored file; None for everything else."""
+        return super().lstat(self._files[path]) if path in self._files else None
+
+    def run(self, argv, timeout=120, stdin=b"", env=None, check=True):
+        """Refuse."""
+        raise IntactError("%s has no business in a drill" % argv[0])
 
 
 class SQLite(Server):
@@ -49,6 +75,10 @@ class SQLite(Server):
         path = name.partition(":")[2]
         # where a file is now is no difference
         return {s: dict(item, **({"path": path} if "path" in item else {}), **({"database": path} if "database" in item else {})) for s, item in items.items()}
+
+    def system(self):
+        """A System in which the restored files are where they were on their host, and nothing else is."""
+        return Restored({sqlite.file_of(name): path for name, path in self._files.items()})
 
     def drop(self, name):
         """Make room: remove a file."""

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import fcntl
 import re
 import termios
@@ -96,9 +97,10 @@ def open(system, name):  # noqa: A001 (the contract's word)
             raise IntactError("%s: its tables were changed while they were being locked: take it again" % name)
         begun = PATIENT + b"\nSET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSTART TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;"
         _rows(look.ask(begun, 60), name)
-        process = Program(dump_argv(system, database))
-        running.append(process)
-        _await(process, name)
+        with _patience(look, int(system.options.get("stall_seconds", 3600))):
+            process = Program(dump_argv(system, database))
+            running.append(process)
+            _await(process, name)
         if not held:
             _rows(lock.ask(b"UNLOCK TABLES;", 60), name)
     except BaseException:
@@ -240,6 +242,24 @@ def _blockers(system):
     rows, _said = _mysql.ask(system, _client(system), [sql])
     rows = [(r[0], r[1], r[2], r[3], r[5] or "no database", r[4]) for r in rows if len(r) == 6]
     return ["connection %s of %s@%s has a transaction open for %s s in %s (%s)" % row for row in rows]
+
+
+@contextlib.contextmanager
+def _patience(session, seconds):
+    """A program that is started within may be read as slowly as that.
+
+    The server ends a connection that takes nothing for net_write_timeout, by default one minute: a repository that is slow for that long, or a look that
+    comes before the stream, would cost the dump. The program can't set it for itself; it takes over what the server's setting is when it connects.
+    """
+    before = session.ask(b"SELECT @@GLOBAL.net_write_timeout;", 60).text.strip()
+    set_global = b"SET GLOBAL net_write_timeout = %d;"
+    # without the right to set it, the dump is as good as the server's patience
+    changed = before.isdigit() and int(before) < seconds and not session.ask(set_global % seconds, 60).error
+    try:
+        yield
+    finally:
+        if changed:
+            session.ask(set_global % int(before), 60)
 
 
 def _await(process, name, seconds=300):
