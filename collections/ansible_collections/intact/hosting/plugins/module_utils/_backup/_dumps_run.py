@@ -58,7 +58,9 @@ class DumpsRun(_paths_run.PathsRun):
         """One dump into every repository. Nobody keeps one that is not whole."""
         with opener() as dump:
             items = dump.section()
-            wrong = sorted("%s: %s" % (subject, item["error"]) for subject, item in items.items() if item.get("error"))
+            # A view whose definer is gone is as broken on the host as in the dump: told, and no reason to throw the rest away.
+            views = sorted(subject for subject, item in items.items() if item.get("error") and item["kind"] == "view")
+            wrong = sorted("%s: %s" % (subject, item["error"]) for subject, item in items.items() if item.get("error") and subject not in views)
             if wrong:
                 raise IntactError("it can't be read whole: " + "; ".join(wrong[:3]))
             consumers = {repository: self._consumer(repository, dump.path) for repository in self.run.restic}
@@ -71,12 +73,16 @@ class DumpsRun(_paths_run.PathsRun):
 
             passed = _stream.tee(dump.process.stdout, consumers, ended, lambda count: self.run.progress.moved({"bytes": count}))
             self.volatile |= set(dump.volatile)
+            rules = list(dump.rules)
         if not passed.whole:
             kind = "dump.truncated" if "cut off" in passed.why else "dump.failed"
             self.found.append(_manifest.dump_failed(self.name, name, passed.why, kind))
         else:
             self.seen.update(items)
-            self.streams.append({"name": name, "path": dump.path, "sha256": passed.sha256, "bytes": passed.bytes})
+            self.streams.append({"name": name, "path": dump.path, "sha256": passed.sha256, "bytes": passed.bytes, "rules": rules})
+            self.found += [_manifest.view_broken(self.name, view, items[view]["error"]) for view in views]
+            if rules:
+                self.found.append(_manifest.dump_inexact(self.name, name, rules))
         for repository, outcome in passed.outcomes.items():
             if passed.whole and not outcome.ok:
                 outcome.what = name

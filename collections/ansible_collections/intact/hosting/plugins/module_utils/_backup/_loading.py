@@ -12,6 +12,7 @@ import os
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _throwaway_mysql, _throwaway_postgresql, _throwaway_sqlite
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import lists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 MAKERS = {"mariadb": _throwaway_mysql.MariaDB, "postgresql": _throwaway_postgresql.PostgreSQL, "sqlite": _throwaway_sqlite.SQLite}
 
@@ -29,6 +30,19 @@ def ordered(streams):
         return (0 if account and engine(stream["name"]).startswith("postgresql") else 2 if account else 1, stream["name"])
 
     return sorted(streams, key=place)
+
+
+def _dumped(items, others):
+    """Items of which a dump can say something: not the server itself, no view that was broken on its host, no rows that are derived anew."""
+    out = {}
+    for subject, item in items.items():
+        if item.get("kind") == "server" or (item.get("kind") == "view" and (item.get("error") or others.get(subject, {}).get("error"))):
+            continue
+        if item.get("kind") == "materialised view":
+            # a dump holds its definition, and loading refreshes it; on the host it may be of yesterday
+            item = dict(item, rows=0, parts=[], chunk=0)
+        out[subject] = item
+    return out
 
 
 class Servers:
@@ -98,22 +112,24 @@ class Servers:
             items = {}
             for name, rules in sorted(self._loaded.items()):
                 items.update(self._server(name).section(name, rules) if rules else self._server(name).section(name))
-            keep = {s: i for s, i in before["items"].items() if i.get("kind") != "server"}
-            out["databases"] = (dict(before, items=keep), {"items": {s: i for s, i in items.items() if i.get("kind") != "server"}})
+            out["databases"] = (dict(before, items=_dumped(before["items"], items)), {"items": _dumped(items, before["items"])})
         before = sections.get("lists")
         source = (before or {}).get("source") or {}
         name = next((n for n in self._loaded if source and engine(n).partition("(")[0] == source["kind"] and n.endswith(":" + source["database"])), None)
         if name:
-            after = self._lists(self._server(name), source)
+            after = self._lists(self._server(name), source, name)
             out["lists"] = (dict(before, templates={}), dict(after, templates={}, source=before["source"]))
         return out
 
     @staticmethod
-    def _lists(server, source):
-        system = server.system()
+    def _lists(server, source, name):
         if source["kind"] == "sqlite":
-            rows, _source = lists._read(system, "sqlite:///" + source["database"])
-        elif source["kind"] == "mariadb":
+            # read as the baseline reads the live one
+            system = System()
+            rows, _source = lists._read(system, "sqlite:///" + server.path(name).lstrip("/"))
+            return {"items": lists.build(system, rows)}
+        system = server.system()
+        if source["kind"] == "mariadb":
             rows = lists._mysql_rows(system, source["database"])
         else:
             rows, _source = lists._read(system, "postgresql:///" + source["database"])

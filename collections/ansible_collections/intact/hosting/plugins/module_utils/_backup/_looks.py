@@ -20,7 +20,9 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import unesc
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 # Told by the package database and by who runs, not by the tree.
-OF_THE_HOST = {"files": ("origin", "package"), "cron": ("runs", "origin"), "accounts": ("shell_there", "home_state", "keys")}
+OF_THE_HOST = {"files": ("origin", "package"), "cron": ("runs", "origin")}
+# The same of accounts: in the places that the comparison reads, alike on both sides.
+UNTOLD = {"shell_there": True, "home_state": "", "keys": []}
 
 
 def _less(items, section, keep=lambda _subject, _item: True):
@@ -71,7 +73,7 @@ def look_mail(view, before):
     boxes = {s: dict(item) for s, item in before.get("items", {}).items() if item.get("kind") == "mailbox"}
     after = {}
     for user, box in boxes.items():
-        box.pop("secret", None)  # keyed by the host's id; the password file itself is in the section files
+        box["secret"] = ""  # keyed by the host's id; the password file itself is in the section files
         if any(not folder.get("path") for folder in box["folders"].values()):
             view.skip("mailbox " + user, "only Dovecot can read this format: its files were compared, its messages were not")
             after[user] = dict(box)
@@ -80,7 +82,7 @@ def look_mail(view, before):
         folders = _mailboxes.read(view, inbox, other, int(view.options.get("messages_listed", 50000)), view.spend)
         if folders:
             more = _mailboxes.extras(view, home, posixpath.dirname(other), inbox)
-            after[user] = dict(more, kind="mailbox", folders=folders, home=box.get("home", ""), paths=box["paths"])
+            after[user] = dict(more, kind="mailbox", secret="", folders=folders, home=box.get("home", ""), paths=box["paths"])
     return dict(before, items=boxes), dict(before, items=after)
 
 
@@ -125,8 +127,9 @@ def look_accounts(view, before):
     view.unlooked = [entry for entry in view.unlooked if entry["what"] != "passwords"]
     sides = []
     for data in (before, after):
-        items = _less(data.get("items", {}), "accounts", lambda subject, _item: not subject.startswith("quota "))
+        items = {s: dict(item) for s, item in data.get("items", {}).items() if not s.startswith("quota ")}
         for item in items.values():
+            item.update({key: value for key, value in UNTOLD.items() if key in item})
             if "password" in item:
                 item["password"] = dict(item["password"], digest=None)
         sides.append(dict(data, items=items))

@@ -147,6 +147,18 @@ def dump_failed(klass, name, why, kind="dump.failed"):
     return _finding(kind, klass, name, "there is no whole dump of it", why, "do what it says, then back up again; older dumps stay in the repositories")
 
 
+def view_broken(klass, view, why):
+    """A view that does not work on the host: its dump holds it as it is."""
+    return _finding("dump.view", klass, view, "the view was broken when it was dumped", why, "repair or drop it on the host", "warning")
+
+
+def dump_inexact(klass, name, rules):
+    """Columns that the dump can't carry to the last bit (see Dump.rules): counted, not compared."""
+    title = "some columns can't be dumped exactly"
+    said = "; ".join(sorted(str(rule.get("reason") or rule) for rule in rules)[:3])
+    return _finding("dump.inexact", klass, name, title, said, "keep a second kind of backup of it, or change the columns' type", "warning")
+
+
 def _told(counts):
     return ", ".join("%d %s" % (number, what) for what, number in sorted(counts.items())) or "nothing was counted"
 

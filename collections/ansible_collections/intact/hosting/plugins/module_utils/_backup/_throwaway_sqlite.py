@@ -80,6 +80,10 @@ class SQLite(Server):
         """A System in which the restored files are where they were on their host, and nothing else is."""
         return Restored({sqlite.file_of(name): path for name, path in self._files.items()})
 
+    def path(self, name):
+        """Where a loaded file is."""
+        return self._files[name]
+
     def drop(self, name):
         """Make room: remove a file."""
         path = self._files.pop(name, None)
