@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,16 @@ def test_the_timers_service_backs_up_by_itself(host):
     """What the timer starts, under systemd with its hardening, not through Ansible."""
     if host.backend.get_hostname() != "web1.lab.test":
         pytest.skip("only web1 is backed up")
-    before = json.loads(host.file("/var/lib/intact/backup/state.json").content_string)
     done = host.run("systemctl start intact-backup@databases.service")
-    assert done.rc == 0, host.run("journalctl -n 40 -u intact-backup@databases.service").stdout
-    after = json.loads(host.file("/var/lib/intact/backup/state.json").content_string)
-    assert before != after
+    assert done.rc == 0, done.stderr
+    deadline = time.monotonic() + 180
+    while host.run("systemctl is-active intact-backup@databases.service").stdout.strip() != "inactive" and time.monotonic() < deadline:
+        time.sleep(2)
+    shown = host.check_output("systemctl show intact-backup@databases.service -p ActiveState,Result,ExecMainStatus").splitlines()
+    assert sorted(shown) == ["ActiveState=inactive", "ExecMainStatus=0", "Result=success"], host.run(
+        "journalctl -n 40 -u intact-backup@databases.service"
+    ).stdout
+    newest = sorted(host.check_output("ls /var/lib/intact/backup/runs").split())[-1]
+    run = json.loads(host.file("/var/lib/intact/backup/runs/" + newest).content_string)
+    assert run["classes"] == ["databases"] and run["status"] == "ok" and run["findings"] == []
+    assert set(run["done"]["databases"]) == {"attic", "vault"}
