@@ -440,7 +440,7 @@ def clock_off_by_a_day():
         moment = _clock.server_time({"url": "rest:http://127.0.0.1:18975/"})
     finally:
         server.stop()
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)  # noqa: UP017 (Debian 11 runs it too)
     assert _clock.judge("vault", now, moment) == []
     day = datetime.timedelta(days=1)
     expect(_clock.judge("vault", now - day, None, now.isoformat()), "backup.clock", "vault")
