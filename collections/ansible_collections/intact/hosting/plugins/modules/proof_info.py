@@ -3,6 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Read a drill's proof, and tell what it proves."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -81,6 +83,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 
 
 def main():
+    """Read, judge, tell."""
     module = AnsibleModule(
         argument_spec=dict(
             path=dict(type="path", required=True),

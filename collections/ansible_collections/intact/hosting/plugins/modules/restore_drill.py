@@ -3,6 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Read a host's backups back and prove that they can be restored."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -21,14 +23,16 @@ extends_documentation_fragment:
   - intact.hosting.info.findings
 attributes:
   check_mode:
-    description: Tells whether the scratch root is fit and lists nothing; restores nothing.
+    description: Can run in check mode and tell whether the drill could begin. Nothing is restored and nothing is written.
     support: partial
+    details: Only repositories' entries and the scratch root are looked at. No repository is asked, RV(findings) is empty and RV(result) is V(unproven).
   diff_mode:
-    description: There is no difference to show.
+    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
     support: none
   idempotent:
-    description: Every drill reads everything again.
+    description: Run twice, the second run does not change anything.
     support: none
+    details: Every drill reads everything again.
 options:
   repositories:
     description: The repositories, each with C(name), C(url), C(password_file) and what the job says of it besides, see M(intact.hosting.restore_run).
@@ -168,6 +172,7 @@ def own(proof, params):
 
 
 def main():
+    """Restore into the scratch root unless in check mode, compare, tell."""
     module = AnsibleModule(
         argument_spec=dict(
             _arguments.SPEC,

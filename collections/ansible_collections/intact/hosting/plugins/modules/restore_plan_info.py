@@ -3,6 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Tell what a restore would bring and what it would overwrite."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -56,6 +58,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._system import Syst
 
 
 def main():
+    """Read, look, tell."""
     module = AnsibleModule(argument_spec=dict(_arguments.RESTORE), supports_check_mode=True)
     params = module.params
     try:

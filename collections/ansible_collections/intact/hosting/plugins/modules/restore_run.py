@@ -3,6 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Restore a host from its backup, sites first."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -22,14 +24,15 @@ extends_documentation_fragment:
   - intact.hosting.info.findings
 attributes:
   check_mode:
-    description: Makes the plan and tells whether anything would change.
+    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Lists what comes and what is overwritten.
+    description: Shows by step what is overwritten, and how much comes, is overwritten and stays.
     support: full
   idempotent:
-    description: A restore that is done changes nothing when it is run again with the same id.
+    description: Run twice, the second run does not change anything.
     support: full
+    details: As long as O(restore_id) is the same.
 options:
   restore_id:
     description: The restore's name, for its journal.
@@ -134,6 +137,7 @@ def diff(plan):
 
 
 def main():
+    """Plan, restore unless in check mode or refused, tell."""
     module = AnsibleModule(
         argument_spec=dict(
             _arguments.RESTORE,

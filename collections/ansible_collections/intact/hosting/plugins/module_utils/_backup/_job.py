@@ -152,7 +152,7 @@ def _repository(entry, where):
             raise IntactError("%s: %s %r must be an absolute path on the host" % (where, key, entry[key]), key="%s.%s" % (where, key))
     secret = [option for option in entry["options"] if not isinstance(option, str) or "=" not in option or re.search("pass|secret|token", option, re.I)]
     if secret:
-        raise IntactError("%s: options are restic's key=value, and no secrets: %r" % (where, str(secret[0]).split("=")[0]), key=where + ".options")
+        raise IntactError("%s: options are restic's key=value, and no secrets: %r" % (where, str(secret[0]).partition("=")[0]), key=where + ".options")
     return entry
 
 

@@ -63,8 +63,11 @@ def look_files(view, before):
     }
     after = files.capture(view)
     roots = tuple(after["trees"])
-    # set-id programs of the system are recorded where they lie, but they come with packages and are in no snapshot
-    inside = lambda path, _item: any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)  # noqa: E731
+
+    def inside(path, _item):
+        # set-id programs of the system are recorded where they lie, but they come with packages and are in no snapshot
+        return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
+
     return dict(before, items=_less(before.get("items", {}), "files", inside), claimed=[]), dict(after, items=_less(after["items"], "files"), claimed=[])
 
 
@@ -115,7 +118,10 @@ def look_sqlite(view, before):
 def look_cron(view, before):
     """Jobs as the tables say; whether their programs are there is the host's business."""
     after = cron.capture(view) or {"items": {}}
-    tables = lambda _subject, item: item.get("kind") != "timer"  # noqa: E731
+
+    def tables(_subject, item):
+        return item.get("kind") != "timer"
+
     old = dict(before, items=_less(before.get("items", {}), "cron", tables))
     return old, dict(after, items=_less(after["items"], "cron", tables), **({"clock": before["clock"]} if "clock" in before else {}))
 

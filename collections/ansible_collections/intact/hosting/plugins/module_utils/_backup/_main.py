@@ -101,14 +101,24 @@ def lines(document, host):
     return out
 
 
+def _say(texts, to=None):
+    out = to or sys.stdout
+    out.write("\n".join(texts) + "\n")
+    out.flush()
+
+
+def _stop(*_signal):
+    raise SystemExit(143)
+
+
 def _run_command(words):
     job = read_job()
     classes = [] if words in ([], ["all"]) else words
     document = backup(job, classes)
-    print("\n".join(lines(document, job["host"])))
+    _say(lines(document, job["host"]))
     verdict = {"go": document["status"] == "ok", "counts": document["counts"], "findings": document["findings"]}
     if document["findings"]:
-        print("\n".join(table(verdict, job["host"], "backup")))
+        _say(table(verdict, job["host"], "backup"))
     return CODES[document["status"]]
 
 
@@ -116,7 +126,7 @@ def _state_command(_words):
     job = read_job()
     state, findings, classes = judged(job, System())
     verdict = gate(findings, job["waivers"])
-    print(json.dumps({"state": state, "classes": classes, "findings": verdict["findings"]}, indent=1, sort_keys=True))
+    _say([json.dumps({"state": state, "classes": classes, "findings": verdict["findings"]}, indent=1, sort_keys=True)])
     return 0 if verdict["go"] else 1
 
 
@@ -126,17 +136,17 @@ COMMANDS = {"run": _run_command, "state": _state_command}
 def main(argv):
     """The program."""
     if not argv or argv[0] not in COMMANDS:
-        print("usage: run [all | class ...] | state", file=sys.stderr)
+        _say(["usage: run [all | class ...] | state"], sys.stderr)
         return 64
     # hundreds of thousands of small objects and no cycles among them: looking for those costs more than it frees
     gc.disable()
     # a stop is an interruption: restic is ended, nothing torn is kept, and the run says so
-    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
+    signal.signal(signal.SIGTERM, _stop)
     try:
         return COMMANDS[argv[0]](argv[1:])
     except _run.Busy as exc:
-        print(exc, file=sys.stderr)
+        _say([str(exc)], sys.stderr)
         return BUSY
     except IntactError as exc:
-        print(exc, file=sys.stderr)
+        _say([str(exc)], sys.stderr)
         return CODES["failed"]

@@ -88,7 +88,7 @@ def write(path, text):
     return []
 
 
-def ping(url_file, good, message="", timeout=10, opener=urllib.request.urlopen):
+def ping(url_file, good, message="", timeout=10, opener=None):
     """Tell the switch that a run ended well, or (below /fail) that it did not. The URL is a secret: nothing here tells it."""
     if not url_file:
         return []
@@ -97,7 +97,8 @@ def ping(url_file, good, message="", timeout=10, opener=urllib.request.urlopen):
         if not url.startswith(("https://", "http://")):
             raise IntactError("%s holds no http(s) URL" % url_file)
         request = urllib.request.Request(url.rstrip("/") + ("" if good else "/fail"), data=message.encode("utf-8", "replace")[:10000], method="POST")
-        with opener(request, timeout=timeout) as answer:
+        # Ansible's open_url is not there: this is a part of the installed program
+        with (opener or urllib.request.build_opener().open)(request, timeout=timeout) as answer:
             answer.read(1000)
     except IntactError as exc:
         why = str(exc)

@@ -53,8 +53,8 @@ class Backup:
         return {stream["name"]: (name, stream) for name, manifest in self.manifests.items() for stream in manifest.get("streams") or []}
 
 
-def _looks_below(path, top):
-    return path == top or path.startswith(top.rstrip("/") + "/")
+def _looks_below(path, above):
+    return path == above or path.startswith(above.rstrip("/") + "/")
 
 
 def steps(backup, sites=(), select=None, system_paths=SYSTEM_PATHS):

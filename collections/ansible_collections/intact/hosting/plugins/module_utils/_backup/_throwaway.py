@@ -205,7 +205,7 @@ class Server:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        for path in {self.directory, self.sockets}:
+        for path in sorted({self.directory, self.sockets}):
             shutil.rmtree(path, ignore_errors=True)
 
     def __enter__(self):

@@ -157,7 +157,7 @@ def child(words):
     except Exception as exc:
         answer.write(json.dumps({"error": "SQLite can't read it: %s" % exc}).encode() + b"\n")
         answer.close()
-        sys.exit(1)
+        raise SystemExit(1) from exc
     answer.write(json.dumps({"items": items}).encode() + b"\n")
     answer.close()
     if image is not None:

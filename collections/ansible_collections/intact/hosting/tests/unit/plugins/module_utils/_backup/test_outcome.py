@@ -15,8 +15,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._backup import _che
 SAID = os.path.join(os.path.dirname(__file__), "restic_said")
 
 
-def said(name):
-    with open(os.path.join(SAID, name + ".txt"), "rb") as handle:
+def said(name, ending=".txt"):
+    with open(os.path.join(SAID, name + ending), "rb") as handle:
         return handle.read()
 
 
@@ -135,7 +135,7 @@ def test_a_check_names_what_is_damaged(name, kinds, word):
 
 
 def test_names_survive_the_listing():
-    plain = said("ls-plain").split(b"\n")[:-1]
+    plain = said("ls-plain", ".bin").split(b"\n")[:-1]
     entries = list(_listing.exact(_listing.nodes(said("ls-json").splitlines()), lambda: iter(plain)))
     names = {os.path.basename(entry["path"]) for entry in entries}
     assert {

@@ -68,7 +68,10 @@ def test_the_walk_sees_the_same_below_a_root(tmp_path):
         os.link(top / "a" / "file", top / "a" / "other")
         os.symlink("/nowhere", top / "link")
     before = files.capture(System({"trees": [str(source)], "default_excludes": False, "privileged": []}))
-    make = lambda _section: view(copy, owners=before["owners"], groups=before["groups"])  # noqa: E731
+
+    def make(_section):
+        return view(copy, owners=before["owners"], groups=before["groups"])
+
     assert _looks.compare({"files": before}, make)[0] == []
     (copy / str(source)[1:] / "a" / "file").write_bytes(b"CONTENT")
     (finding,) = _looks.compare({"files": before}, make)[0]
