@@ -20,12 +20,14 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "collections"))
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _clock, _outcome, _restic, _stream
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _clock, _restic, _stream
 
 ROOT = tempfile.mkdtemp(prefix="intact-damage-")
 DRILLS = []
+UTC = datetime.timezone.utc  # noqa: UP017 (Debian 11 runs it too)
 
 
 def drill(function):
@@ -63,15 +65,20 @@ def restic(url, name="vault", patience=6, password="geheim", **more):
     return _restic.Restic(dict({"name": name, "url": url, "password_file": path}, **more), limits=limits, cache=at("cache"), patience=patience)
 
 
+def good(outcome):
+    """The outcome, which must be a full success."""
+    assert outcome.ok, outcome
+    return outcome
+
+
 def filled(name):
     """(Restic, snapshot) of a new local repository with two backups."""
     one = restic(at(name))
-    assert one.init().ok
-    first = one.backup([source()], ["intact", "class:files"])
-    assert first.ok, first
+    good(one.init())
+    first = good(one.backup([source()], ["intact", "class:files"]))
     with open(source() + b"/later", "w", encoding="ascii") as handle:
         handle.write(name)
-    assert one.backup([source()], ["intact", "class:files"]).ok
+    good(one.backup([source()], ["intact", "class:files"]))
     return one, first.snapshot
 
 
@@ -198,7 +205,7 @@ def missing_snapshot():
     """restic check finds nothing: only the state knows that there was one."""
     one, shot = filled("snap2")
     os.unlink(at("snap2/snapshots", shot))
-    assert one.run(["check"]).ok
+    good(one.run(["check"]))
     found, _coverage = _check.run(one, {}, 1, [("files", shot)])
     return expect(found, "backup.repository.damaged", "files snapshot " + shot[:16])
 
@@ -212,7 +219,7 @@ def nothing_damaged():
         found, coverage = _check.run(one, coverage, 3, [("files", shot)], now="2026-11-2%dT00:00:00Z" % number)
         assert found == [], found
     assert coverage["read"] == {"1": "2026-11-23T00:00:00Z", "2": "2026-11-21T00:00:00Z", "3": "2026-11-22T00:00:00Z"}, coverage
-    return str(_check.covered(coverage, datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)))
+    return str(_check.covered(coverage, datetime.datetime(2026, 11, 24, tzinfo=UTC)))
 
 
 @drill
@@ -223,7 +230,7 @@ def names_survive():
     wanted = {os.path.join(top, name) for top, dirs, files in os.walk(source()) for name in dirs + files}
     listed = {entry["path"] for entry in one.ls(shot)}
     assert wanted <= listed, wanted - listed
-    assert one.restore(shot, at("restored")).ok
+    good(one.restore(shot, at("restored")))
     back = {
         path[len(os.fsencode(at("restored"))) :]
         for top, dirs, files in os.walk(os.fsencode(at("restored")))
@@ -278,7 +285,7 @@ def repository_full():
         server = Server(at("full"), port) if port else None
         try:
             one = server.restic() if server else restic(at("full/r"))
-            assert one.init().ok
+            good(one.init())
             outcome = one.backup([source()])
         finally:
             if server:
@@ -292,7 +299,7 @@ def repository_full():
 def killed_in_the_middle_then_resumed():
     """restic is killed: no snapshot, a lock is left; the next run takes it away and succeeds."""
     one = restic(at("killed"), limits={"upload_kib": 600})
-    assert one.init().ok
+    good(one.init())
     pids = []
 
     def kill():
@@ -309,7 +316,7 @@ def killed_in_the_middle_then_resumed():
     assert [lock["pid"] for lock in one.locks()] == pids
     removed, kept = restic(at("killed")).unlock_stale()
     assert [lock["pid"] for lock in removed] == pids and kept == []
-    assert restic(at("killed")).backup([source()]).ok
+    good(restic(at("killed")).backup([source()]))
     found, _coverage = _check.run(one, {}, 1)
     assert found == [], found
     return told
@@ -335,7 +342,7 @@ def connection_cut():
     """The server dies in the middle: found within our patience, not restic's 15 minutes; afterwards a run succeeds."""
     os.makedirs(at("cut"))
     server = Server(at("cut"), 18973, more=["--bwlimit", "1M"])
-    assert server.restic().init().ok
+    good(server.restic().init())
     threading.Timer(3, server.stop).start()
     began = time.monotonic()
     outcome = server.restic(limits={"upload_kib": 1000}).backup([source()])
@@ -349,7 +356,7 @@ def connection_cut():
         assert server.restic().snapshots() == []
         removed, _kept = server.restic().unlock_stale()
         assert len(removed) == 1
-        assert server.restic().backup([source()]).ok
+        good(server.restic().backup([source()]))
         found, _coverage = _check.run(server.restic(), {}, 1)
     finally:
         server.stop()
@@ -363,7 +370,7 @@ def append_only_survives_deletion():
     server = Server(at("append"), 18974)
     try:
         one = server.restic()
-        assert one.init().ok
+        good(one.init())
         shot = one.backup([source()]).snapshot
         outcome = one.run(["forget", shot])
         told = expect(outcome.findings("vault", "files", "snapshot " + shot[:8]), "backup.repository.refused", shot[:8])
@@ -375,7 +382,8 @@ def append_only_survives_deletion():
             )
             assert said.stdout == b"403", (path, said.stdout)
         assert [entry["id"] for entry in one.snapshots()] == [shot]
-        assert one.restore(shot, at("survived")).ok and os.path.exists(os.fsencode(at("survived")) + source() + b"/big")
+        good(one.restore(shot, at("survived")))
+        assert os.path.exists(os.fsencode(at("survived")) + source() + b"/big")
     finally:
         server.stop()
     return told
@@ -385,7 +393,8 @@ def append_only_survives_deletion():
 def torn_dump_makes_no_snapshot():
     """A producer that fails leaves nothing in any repository; a consumer that dies does not end the other; a whole one is in both."""
     two = {name: restic(at("dump-" + name), name) for name in ("near", "far")}
-    assert all(one.init().ok for one in two.values())
+    for one in two.values():
+        good(one.init())
 
     def pour(script, ended, before=lambda consumers: None):
         consumers = {name: one.stdin("/intact/databases/mysql/shop.sql", ["intact", "class:databases"]) for name, one in two.items()}
@@ -406,7 +415,7 @@ def torn_dump_makes_no_snapshot():
     passed = pour(body + "echo '-- end'", whole)
     assert all(outcome.ok for outcome in passed.outcomes.values()) and passed.bytes == 6000007, passed
     with open(at("dump.out"), "wb") as out:
-        assert two["far"].dump(passed.outcomes["far"].snapshot, "/intact/databases/mysql/shop.sql", out).ok
+        good(two["far"].dump(passed.outcomes["far"].snapshot, "/intact/databases/mysql/shop.sql", out))
     assert os.path.getsize(at("dump.out")) == passed.bytes
     return passed.sha256
 
@@ -415,7 +424,7 @@ def torn_dump_makes_no_snapshot():
 def runner_killed_while_it_streams():
     """Our own process is killed with a dump half through: the kernel kills restic before the end of its input makes a snapshot."""
     one = restic(at("orphan"))
-    assert one.init().ok
+    good(one.init())
     child = os.fork()
     if child == 0:
         stream = one.stdin("/intact/x", ["intact"])
@@ -440,7 +449,7 @@ def clock_off_by_a_day():
         moment = _clock.server_time({"url": "rest:http://127.0.0.1:18975/"})
     finally:
         server.stop()
-    now = datetime.datetime.now(datetime.timezone.utc)  # noqa: UP017 (Debian 11 runs it too)
+    now = datetime.datetime.now(UTC)
     assert _clock.judge("vault", now, moment) == []
     day = datetime.timedelta(days=1)
     expect(_clock.judge("vault", now - day, None, now.isoformat()), "backup.clock", "vault")
@@ -453,7 +462,7 @@ def secrets_are_nowhere():
     server = Server(at("secret"), 18976, user=("web1", "p@ss/w:rt"))
     try:
         one = server.restic(password="hauptwort")
-        assert one.init().ok
+        good(one.init())
         stream = one.stdin("/intact/x")
         time.sleep(1)
         with open("/proc/%d/cmdline" % stream.pid, "rb") as handle:
@@ -484,9 +493,11 @@ def main(names):
         try:
             told = function()
             print("ok   %-38s %5.1f s  %s" % (function.__name__, time.monotonic() - began, told), flush=True)
-        except (AssertionError, _outcome.ResticError, OSError) as exc:
+        except Exception as exc:  # pylint: disable=broad-exception-caught  # whatever a drill ends with, the others are run
             failed += 1
             print("FAIL %-38s %5.1f s  %s: %s" % (function.__name__, time.monotonic() - began, type(exc).__name__, exc), flush=True)
+            frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename == __file__]
+            print("       line %s" % ", ".join(str(frame.lineno) for frame in frames[1:]), flush=True)
     shutil.rmtree(ROOT, ignore_errors=True)
     return 1 if failed else 0
 

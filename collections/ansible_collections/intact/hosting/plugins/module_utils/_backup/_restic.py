@@ -21,7 +21,14 @@ from ansible_collections.intact.hosting.plugins.module_utils._backup import _lis
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 OLDEST = (0, 11, 0)
-SINCE = {"files-from-raw": (0, 12, 0), "sparse": (0, 15, 0), "rest-environment": (0, 16, 1), "exit-codes": (0, 17, 0), "check-json": (0, 18, 0)}
+SINCE = {
+    "files-from-raw": (0, 12, 0),
+    "init-repository-file": (0, 12, 0),
+    "sparse": (0, 15, 0),
+    "rest-environment": (0, 16, 1),
+    "exit-codes": (0, 17, 0),
+    "check-json": (0, 18, 0),
+}
 CACHE = "/var/cache/intact/restic"
 
 
@@ -82,7 +89,12 @@ class Restic:
         environment.update(
             HOME="/root" if os.geteuid() == 0 else os.path.expanduser("~"), LC_ALL="C.UTF-8", RESTIC_CACHE_DIR=self.cache, RESTIC_PROGRESS_FPS="0.5"
         )
-        environment.update(values, RESTIC_REPOSITORY_FILE=place.name)
+        environment.update(values)
+        if arguments[0] == "init" and not self.has("init-repository-file"):
+            # Its init alone does not look at that variable. The address is still in no argument: an environment is its owner's to read.
+            environment["RESTIC_REPOSITORY"] = url
+        else:
+            environment["RESTIC_REPOSITORY_FILE"] = place.name
         os.makedirs(self.cache, mode=0o700, exist_ok=True)
         argv = [_command.which(self.program) or self.program]
         argv += ["--cacert", self.repository["ca_file"]] if self.repository.get("ca_file") else []
