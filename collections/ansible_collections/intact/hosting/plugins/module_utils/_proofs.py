@@ -34,14 +34,19 @@ def digest(proof):
     return "sha256:" + hashlib.sha256(canonical(proof)).hexdigest()
 
 
-def sign(proof, key_file, run=_command.run):
-    """The proof with its digest and a signature by an SSH key without a passphrase. The key file must be root's and nobody else's to read."""
+def closed(key_file):
+    """Raise IntactError unless the key file is there, root's (or ours), and nobody else's to read."""
     try:
         state = os.stat(key_file)
     except OSError as exc:
         raise IntactError("the key for proofs %s can't be read: %s" % (key_file, exc.strerror), path=key_file) from None
     if stat.S_IMODE(state.st_mode) & 0o077 or state.st_uid not in (0, os.geteuid()):
         raise IntactError("the key for proofs %s can be read by others: chmod 0600 it, and chown it to root" % key_file, path=key_file)
+
+
+def sign(proof, key_file, run=_command.run):
+    """The proof with its digest and a signature by an SSH key without a passphrase, see closed()."""
+    closed(key_file)
     proof = dict(proof, digest=digest(proof))
     said = run(["ssh-keygen", "-Y", "sign", "-f", key_file, "-n", NAMESPACE], stdin=canonical(proof), timeout=60)
     return dict(proof, signature=said.text)

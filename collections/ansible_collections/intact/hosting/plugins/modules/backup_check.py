@@ -93,7 +93,7 @@ def chosen(job, names):
     """The job's repositories with these names."""
     unknown = sorted(set(names) - {entry["name"] for entry in job["repositories"]})
     if unknown:
-        raise IntactError("the job has no repository %s" % ", ".join(unknown))
+        raise IntactError("the job has no repository %s: it has %s" % (", ".join(unknown), ", ".join(entry["name"] for entry in job["repositories"])))
     return [entry for entry in job["repositories"] if not names or entry["name"] in names]
 
 
@@ -101,6 +101,7 @@ def check(job, entries, read):
     """(findings, {repository: coverage}), noted in the state."""
     path = os.path.join(_main.HOME, "state.json")
     found, coverage = [], {}
+    os.makedirs(_main.HOME, mode=0o700, exist_ok=True)
     for entry in entries:
         name = entry["name"]
         state = _state.load(path, job["host"])
@@ -129,6 +130,8 @@ def main():
             result["findings"] = [finding.as_dict() for finding in findings]
     except IntactError as exc:
         module.fail_json(msg=str(exc), **dict(result, **exc.details))
+    except OSError as exc:
+        module.fail_json(msg="%s: the check could not be done or noted: %s; make room or mend the disk, and check again" % (job["host"], exc), **result)
     module.exit_json(**result)
 
 

@@ -123,10 +123,10 @@ def repositories(job, init, check_mode):
             if not (missing and init):
                 found += exc.findings()
                 continue
-        made.append(entry["name"])
-        if not check_mode:
-            outcome = restic.init()
-            found += outcome.findings(entry["name"])
+        wrong = [] if check_mode else restic.init().findings(entry["name"])
+        found += wrong
+        if not wrong:
+            made.append(entry["name"])
     return made, found
 
 
@@ -134,7 +134,7 @@ def install(module, result):
     """Bring the host to what the job says."""
     params = module.params
     if not params["job"]:
-        raise IntactError("job is needed")
+        raise IntactError("job is needed: give it, or state=absent to take the backup away")
     job = _job.check(params["job"])
     installer = _install.Installer(job, params["schedule"])
     idle = installer.idle_timers()

@@ -66,7 +66,7 @@ EXAMPLES = r"""
 RETURN = r"""
 status:
   description: V(ok), V(findings) (snapshots are there and something is wrong with them), or V(failed). In check mode V(would-run).
-  returned: always
+  returned: success
   type: str
   sample: ok
 run:
@@ -76,7 +76,7 @@ run:
   sample: 20261122t153000z-ab12
 classes:
   description: What was, or would be, backed up.
-  returned: always
+  returned: success
   type: list
   elements: str
   sample: [system, databases, files]
@@ -125,16 +125,21 @@ def main():
     """Read, act unless in check mode, tell."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     params = module.params
-    result = {"changed": True, "findings": []}
+    result = {"changed": False, "findings": []}
     try:
         job = _main.read_job(params["job"])
         result["classes"] = [name for name in _main.in_use(job, System()) if not params["classes"] or name in params["classes"]]
+        result["changed"] = True
         if module.check_mode:
             module.exit_json(status="would-run", **result)
         document = patient(job, params["classes"], params["wait"])
-        result.update({key: document[key] for key in ("status", "run", "classes", "done", "findings")})
+        result.update({key: document[key] for key in ("status", "run", "done", "findings")})
+    except _run.Busy as exc:
+        module.fail_json(msg="%s: %s" % (job["host"], exc), **dict(result, changed=False, **exc.details))
     except IntactError as exc:
         module.fail_json(msg=str(exc), **dict(result, **exc.details))
+    except OSError as exc:
+        module.fail_json(msg="%s: the backup was cut: %s; make room or mend the disk, and back up again" % (job["host"], exc), **result)
     module.exit_json(**result)
 
 

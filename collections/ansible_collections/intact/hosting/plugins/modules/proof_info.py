@@ -108,7 +108,7 @@ def main():
     except IntactError as exc:
         module.fail_json(msg=str(exc), details=exc.details)
     except (OSError, ValueError) as exc:
-        module.fail_json(msg="the proof %s cannot be read: %s" % (params["path"], exc))
+        module.fail_json(msg="the proof %s cannot be read (%s): make one with drill-restore.yml" % (params["path"], exc))
     remedy = "drill again: drill-restore.yml"
     findings = [
         Finding(

@@ -25,7 +25,9 @@ attributes:
   check_mode:
     description: Can run in check mode and tell whether the drill could begin. Nothing is restored and nothing is written.
     support: partial
-    details: Only repositories' entries and the scratch root are looked at. No repository is asked, RV(findings) is empty and RV(result) is V(unproven).
+    details:
+      - Only the repositories' entries, the key and the scratch root are looked at. No repository is asked.
+      - RV(findings) is empty and RV(result) is V(unproven).
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
     support: none
@@ -192,6 +194,9 @@ def main():
         swept = [] if module.check_mode else _scratch.sweep(_scratch.OURS)
         sources = {entry.get("name"): _arguments.source(entry, params) for entry in params["repositories"]}
         _scratch.refuse(params["scratch"], params["live_paths"])
+        if params["signing_key"]:
+            # not only after hours of reading
+            _proofs.closed(params["signing_key"])
         if module.check_mode:
             module.exit_json(changed=False, findings=[], proof={}, result="unproven", path="", swept=[])
         os.makedirs(params["dest"], mode=0o700, exist_ok=True)

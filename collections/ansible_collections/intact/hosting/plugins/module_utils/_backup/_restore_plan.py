@@ -37,7 +37,7 @@ class Backup:
                 self.runs[name] = chosen
                 self.manifests[name], self.digests[name] = source.manifest(chosen)
         if not self.runs:
-            raise IntactError("%s holds no backup of %s%s" % (source.name, host, " by the name of %s" % run if run else ""))
+            raise IntactError("%s holds no backup of %s%s: check host, run and the address" % (source.name, host, " by the name of %s" % run if run else ""))
 
     def files(self, name):
         """Section files of a class's manifest."""
