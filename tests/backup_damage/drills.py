@@ -108,10 +108,13 @@ def expect(findings, wanted, name):
 class Server:
     """rclone's REST server on localhost, as it runs on the vault."""
 
-    def __init__(self, directory, port, user=("web1", "geheim2"), more=()):
-        self.argv = ["rclone", "serve", "restic", "--append-only", "--addr", "127.0.0.1:%d" % port, "--user", user[0], "--pass", user[1], *more, directory]
-        self.port = port
-        self.environment = at("environment-%d" % port)
+    def __init__(self, directory, user=("web1", "geheim2"), more=()):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = "http://127.0.0.1:%d/" % self.port
+        self.argv = ["rclone", "serve", "restic", "--append-only", "--addr", "127.0.0.1:%d" % self.port, "--user", user[0], "--pass", user[1], *more, directory]
+        self.environment = at("environment-%d" % self.port)
         with open(os.open(self.environment, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="ascii") as handle:
             handle.write("RESTIC_REST_USERNAME=%s\nRESTIC_REST_PASSWORD=%s\n" % user)
         self.start()
@@ -120,6 +123,7 @@ class Server:
         """Start it and wait until it answers."""
         self.process = subprocess.Popen(self.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _try in range(100):
+            assert self.process.poll() is None, "rclone ended with status %d" % self.process.returncode
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return
@@ -134,7 +138,7 @@ class Server:
 
     def restic(self, **more):
         """A client."""
-        return restic("rest:http://127.0.0.1:%d/" % self.port, environment_file=self.environment, **more)
+        return restic("rest:" + self.address, environment_file=self.environment, **more)
 
 
 @drill
@@ -262,13 +266,13 @@ def wrong_password():
 @drill
 def refused_credentials():
     """Another user's password at the server."""
-    server = Server(at("refused"), 18971)
+    server = Server(at("refused"))
     try:
         server.restic().init()
         other = at("environment-other")
         with open(os.open(other, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as handle:
             handle.write("RESTIC_REST_USERNAME=web1\nRESTIC_REST_PASSWORD=falsch!/@\n")
-        outcome = restic("rest:http://127.0.0.1:18971/", environment_file=other).backup([source()])
+        outcome = restic("rest:" + server.address, environment_file=other).backup([source()])
     finally:
         server.stop()
     assert "falsch" not in outcome.said, outcome.said
@@ -279,10 +283,10 @@ def refused_credentials():
 def repository_full():
     """The repository's own disk is full: told by the system, then by a server that says no more than 500."""
     told = []
-    for port in (0, 18972):
+    for served in (False, True):
         os.makedirs(at("full"), exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "intact-damage", at("full")], check=True)
-        server = Server(at("full"), port) if port else None
+        server = Server(at("full")) if served else None
         try:
             one = server.restic() if server else restic(at("full/r"))
             good(one.init())
@@ -341,12 +345,15 @@ def lock_of_a_living_process():
 def connection_cut():
     """The server dies in the middle: found within our patience, not restic's 15 minutes; afterwards a run succeeds."""
     os.makedirs(at("cut"))
-    server = Server(at("cut"), 18973, more=["--bwlimit", "1M"])
-    good(server.restic().init())
-    threading.Timer(3, server.stop).start()
-    began = time.monotonic()
-    outcome = server.restic(limits={"upload_kib": 1000}).backup([source()])
-    seconds = time.monotonic() - began
+    server = Server(at("cut"), more=["--bwlimit", "1M"])
+    try:
+        good(server.restic().init())
+        threading.Timer(3, server.stop).start()
+        began = time.monotonic()
+        outcome = server.restic(limits={"upload_kib": 1000}).backup([source()])
+        seconds = time.monotonic() - began
+    finally:
+        server.stop()
     told = expect(outcome.findings("vault", "files"), "backup.repository.unreachable", "vault files")
     assert seconds < 45, seconds
     server.argv.remove("--bwlimit")
@@ -367,7 +374,7 @@ def connection_cut():
 @drill
 def append_only_survives_deletion():
     """With the host's own credentials: forgetting, deleting files and overwriting fail; the copy restores."""
-    server = Server(at("append"), 18974)
+    server = Server(at("append"))
     try:
         one = server.restic()
         good(one.init())
@@ -376,7 +383,7 @@ def append_only_survives_deletion():
         told = expect(outcome.findings("vault", "files", "snapshot " + shot[:8]), "backup.repository.refused", shot[:8])
         for path in ("snapshots/" + shot, "keys/" + os.listdir(at("append/keys"))[0], "config"):
             said = subprocess.run(
-                ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-u", "web1:geheim2", "-X", "DELETE", "http://127.0.0.1:18974/" + path],
+                ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-u", "web1:geheim2", "-X", "DELETE", server.address + path],
                 capture_output=True,
                 check=True,
             )
@@ -444,9 +451,9 @@ def runner_killed_while_it_streams():
 @drill
 def clock_off_by_a_day():
     """The server's own time tells, without credentials."""
-    server = Server(at("clock"), 18975)
+    server = Server(at("clock"))
     try:
-        moment = _clock.server_time({"url": "rest:http://127.0.0.1:18975/"})
+        moment = _clock.server_time({"url": "rest:" + server.address})
     finally:
         server.stop()
     now = datetime.datetime.now(UTC)
@@ -459,7 +466,7 @@ def clock_off_by_a_day():
 @drill
 def secrets_are_nowhere():
     """Not in arguments, not in the environment's values, not in what is told."""
-    server = Server(at("secret"), 18976, user=("web1", "p@ss/w:rt"))
+    server = Server(at("secret"), user=("web1", "p@ss/w:rt"))
     try:
         one = server.restic(password="hauptwort")
         good(one.init())

@@ -16,7 +16,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._backup import _out
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, parse_time
 
-ID = "[0-9a-f]{64}"
+# restic 0.11 tells no more than its beginning.
+ID = "[0-9a-f]{8,64}"
 # (kind of object, pattern with the object's id and what is wrong with it), in the words of restic 0.11 to 0.18.
 SIGNS = (
     ("pack", r"pack (?P<id>%s): (?P<why>(?!not referenced)[^\n]+)" % ID),
@@ -24,14 +25,17 @@ SIGNS = (
     ("pack", r"pack (?P<id>%s) (?P<why>(contains \d+ errors|failed to download|is empty|is damaged)[^\n]*)" % ID),
     ("pack", r"Pack (?P<id>%s) (?P<why>contains[^\n]+)" % ID),
     ("index", r"error loading index (?P<id>%s): (?P<why>[^\n]+)" % ID),
-    ("index", r"(unable to load|failed to load) index (?P<id>[0-9a-f]{8,64}): (?P<why>[^\n]+)"),
-    ("snapshot", r"load <snapshot/(?P<id>[0-9a-f]{8,64})>: (?P<why>[^\n]+)"),
-    ("snapshot", r"could not load snapshot (?P<id>[0-9a-f]{8,64}): (?P<why>[^\n]+)"),
-    ("tree", r"error for tree (?P<id>[0-9a-f]{8,64}):\n\s+(?P<why>[^\n]+)"),
+    ("index", r"(unable to load|failed to load) index (?P<id>%s): (?P<why>[^\n]+)" % ID),
+    ("snapshot", r"load <snapshot/(?P<id>%s)>: (?P<why>[^\n]+)" % ID),
+    ("snapshot", r"could not load snapshot (?P<id>%s): (?P<why>[^\n]+)" % ID),
+    ("tree", r"error for tree (?P<id>%s):\n\s+(?P<why>[^\n]+)" % ID),
     ("key", r"config or key (?P<id>%s) (?P<why>is damaged[^\n]*)" % ID),
+    ("file", r"(?P<id>config) (?P<why>cannot be loaded: [^\n]+)"),
 )
 # One pack's loss makes a thousand files unreadable: a few are named, all are counted.
 NAMED = 50
+# As many of a lost pack's blobs are looked for: they are arguments.
+BLOBS = 10000
 
 
 def next_part(coverage, parts):
@@ -129,6 +133,7 @@ def _named(restic, text, outcome, expected):
         signs.append(("index", "(missing)", "%d packs are in no index, and %d directories cannot be found: an index file is gone" % (lost, len(trees))))
     out = []
     for kind, name, why in signs:
+        name = restic.full_id(kind, name)
         files, snapshots = affected(restic, kind, name, expected)
         # A missing index takes part in every snapshot whose trees are lost.
         snapshots = snapshots or (_of_trees(restic, trees) if trees else [])
@@ -141,7 +146,12 @@ def affected(restic, kind, name, expected):
     if kind != "pack":
         return [], []
     arguments = ["find", "--json", "--no-lock", "--pack", name]
-    outcome = restic.run(arguments + [part for _klass, snapshot in expected for part in ("--snapshot", snapshot)])
+    newest = [part for _klass, snapshot in expected for part in ("--snapshot", snapshot)]
+    outcome = restic.run(arguments + newest)
+    if not restic.has("find-missing-pack") and outcome.out.strip() in (b"", b"[]"):
+        # It looks into the pack itself, which may be gone: what was in it is asked of the index.
+        blobs = [blob["id"] for blob in restic.indexed().get(name, []) if blob["type"] == "data"]
+        outcome = restic.run(["find", "--json", "--no-lock", "--blob", *newest, *blobs[:BLOBS]]) if blobs else outcome
     files, snapshots = set(), set()
     for line in outcome.out.splitlines():
         try:
@@ -167,7 +177,8 @@ def _missing(restic, expected):
     try:
         there = [shot["id"] for shot in restic.snapshots()]
     except _outcome.ResticError as exc:
-        return [_finding(restic.name, kind, name, why, [], []) for kind, name, why in damaged(exc.outcome.said)] or exc.findings()
+        signs = damaged(exc.outcome.said)
+        return [_finding(restic.name, kind, restic.full_id(kind, name), why, [], []) for kind, name, why in signs] or exc.findings()
     gone = [(klass, name) for klass, name in expected if not any(full.startswith(name) for full in there)]
     return [
         _finding(restic.name, "snapshot", name, "is not in the repository, where the state of %s says that it was put" % klass, [], [name], klass)

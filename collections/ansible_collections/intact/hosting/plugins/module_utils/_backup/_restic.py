@@ -23,6 +23,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 OLDEST = (0, 11, 0)
 SINCE = {
     "files-from-raw": (0, 12, 0),
+    "find-missing-pack": (0, 12, 0),
     "init-repository-file": (0, 12, 0),
     "sparse": (0, 15, 0),
     "rest-environment": (0, 16, 1),
@@ -165,9 +166,28 @@ class Restic:
             outcome.kind, outcome.said = "failed", outcome.said + "\nrestic told of no snapshot"
         if outcome.snapshot and len(outcome.snapshot) < 64:
             # Older versions tell the beginning of the id.
-            listed = self.run(["list", "snapshots", "--no-lock", "--quiet"]).out.decode("ascii", "replace").split()
-            outcome.snapshot = next((full for full in listed if full.startswith(outcome.snapshot)), outcome.snapshot)
+            outcome.snapshot = self.full_id("snapshot", outcome.snapshot)
         return outcome
+
+    def full_id(self, kind, name):
+        """The whole id of a pack, index, snapshot or key of which a message told the beginning; what was told when it can't be found."""
+        if len(name) == 64 or kind not in ("pack", "index", "snapshot", "key"):
+            return name
+        listed = self.run(["list", {"pack": "packs", "index": "index", "snapshot": "snapshots", "key": "keys"}[kind], "--no-lock", "--quiet"])
+        same = [full for full in listed.out.decode("ascii", "replace").split() if full.startswith(name)]
+        if kind == "pack" and not same:
+            # A pack that is gone is known to the index alone.
+            same = [full for full in self.indexed() if full.startswith(name)]
+        return same[0] if len(same) == 1 else name
+
+    def indexed(self):
+        """{pack id: [{id, type}] of its blobs} as far as the index files that can be read tell."""
+        found = {}
+        for name in self.run(["list", "index", "--no-lock", "--quiet"]).out.decode("ascii", "replace").split():
+            outcome = self.run(["cat", "index", name, "--no-lock", "--quiet"])
+            for pack in json.loads(outcome.out).get("packs") or [] if outcome.ok else []:
+                found[pack["id"]] = [{"id": blob["id"], "type": blob["type"]} for blob in pack["blobs"]]
+        return found
 
     def _names(self, paths):
         if not paths:
