@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def answers(template, **changed):
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_finds_its_roles_and_collections(project, name):
     status, output, _events = run(project, TEMPLATES[name]["playbook"], answers(TEMPLATES[name]), "--list-tasks")
-    assert status == 0 and "play #1 (hosting_servers)" in output, output
+    assert status == 0 and re.search(r"play #\d+ \(hosting_servers\)", output), output
 
 
 def test_the_report_is_drawn_by_a_job(project, tmp_path):

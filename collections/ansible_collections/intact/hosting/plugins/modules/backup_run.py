@@ -135,7 +135,8 @@ def main():
         document = patient(job, params["classes"], params["wait"])
         result.update({key: document[key] for key in ("status", "run", "done", "findings")})
     except _run.Busy as exc:
-        module.fail_json(msg="%s: %s" % (job["host"], exc), **dict(result, changed=False, **exc.details))
+        result.update(exc.details, changed=False)
+        module.fail_json(msg="%s: %s" % (job["host"], exc), **result)
     except IntactError as exc:
         module.fail_json(msg=str(exc), **dict(result, **exc.details))
     except OSError as exc:

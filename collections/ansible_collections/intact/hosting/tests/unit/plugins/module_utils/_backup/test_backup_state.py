@@ -146,6 +146,12 @@ class Repository:
     def snapshots(self, tags=(), host=""):
         return [{"id": "a" * 64, "tree": "b" * 64}]
 
+    def has(self, feature):
+        return True
+
+    def full_id(self, kind, name):
+        return name
+
     def run(self, arguments):
         self.asked.append(arguments)
         if arguments[0] == "find":
