@@ -23,7 +23,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "collections"))
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _clock, _restic, _stream
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _clock, _restic, _snapshots, _stream
 
 ROOT = tempfile.mkdtemp(prefix="intact-damage-")
 DRILLS = []
@@ -335,8 +335,8 @@ def lock_of_a_living_process():
     time.sleep(2)
     found, _coverage = _check.run(one, {}, 1)
     removed, kept = one.unlock_stale()
-    stream.abort()
-    assert removed == [] and kept[0]["pid"] == stream.pid, (removed, kept)
+    ended = stream.abort()
+    assert removed == [] and [lock["pid"] for lock in kept] == [stream.pid], (removed, kept, found, ended)
     assert str(stream.pid) in found[0].evidence
     return expect(found, "backup.repository.locked", "vault")
 
@@ -421,8 +421,12 @@ def torn_dump_makes_no_snapshot():
     assert len(two["near"].snapshots()) == 1 and two["far"].snapshots() == []
     passed = pour(body + "echo '-- end'", whole)
     assert all(outcome.ok for outcome in passed.outcomes.values()) and passed.bytes == 6000007, passed
+    # Found as a drill finds it: restic 0.18.0 can't keep it below a directory.
+    held = _snapshots.Run("databases", "r", streams={path: shot["id"] for shot in two["far"].snapshots() for path in shot["paths"]})
+    path, shot = _snapshots.stream_snapshot(held, {"path": "databases/mysql/shop.sql"})
+    assert shot == passed.outcomes["far"].snapshot, (shot, passed)
     with open(at("dump.out"), "wb") as out:
-        good(two["far"].dump(passed.outcomes["far"].snapshot, "/intact/databases/mysql/shop.sql", out))
+        good(two["far"].dump(shot, path, out))
     assert os.path.getsize(at("dump.out")) == passed.bytes
     return passed.sha256
 

@@ -26,10 +26,11 @@ SIGNS = (
     ("pack", r"Pack (?P<id>%s) (?P<why>contains[^\n]+)" % ID),
     ("index", r"error loading index (?P<id>%s): (?P<why>[^\n]+)" % ID),
     ("index", r"(unable to load|failed to load) index (?P<id>%s): (?P<why>[^\n]+)" % ID),
-    ("snapshot", r"load <snapshot/(?P<id>%s)>: (?P<why>[^\n]+)" % ID),
-    ("snapshot", r"could not load snapshot (?P<id>%s): (?P<why>[^\n]+)" % ID),
+    ("snapshot", r"(load |LoadRaw\()<snapshot/(?P<id>%s)>\)?: (?P<why>[^\n]+)" % ID),
+    ("snapshot", r"(could not|failed to) load snapshot (?P<id>%s): (?P<why>[^\n]+)" % ID),
     ("tree", r"error for tree (?P<id>%s):\n\s+(?P<why>[^\n]+)" % ID),
     ("key", r"config or key (?P<id>%s) (?P<why>is damaged[^\n]*)" % ID),
+    ("key", r"LoadRaw\(<key/(?P<id>%s)>\): (?P<why>[^\n]+)" % ID),
     ("file", r"(?P<id>config) (?P<why>cannot be loaded: [^\n]+)"),
 )
 # One pack's loss makes a thousand files unreadable: a few are named, all are counted.
@@ -84,7 +85,9 @@ def damaged(text):
 
 def uncounted(text):
     """How many packs no index knows. Harmless leftovers of a cut run by themselves; with lost trees, the sign of a lost index. Pure."""
-    return len(set(re.findall(r"pack (%s): not referenced in any index" % ID, text)))
+    # restic 0.18 tells their number alone.
+    counts = [int(count) for count in re.findall(r"^(\d+) additional files were found in the repo", text, re.M)]
+    return max([len(set(re.findall(r"pack (%s): not referenced in any index" % ID, text)))] + counts)
 
 
 def run(restic, coverage, parts, expected=(), read=True, now=None):

@@ -24,8 +24,10 @@ MESSAGES = (
     ("wrong-password", r"wrong password or no key found|an empty password is not (allowed|a password)|empty password"),
     (
         "wrong-password",
-        r"HTTP response \(40[13]\)|: 401 Unauthorized|InvalidAccessKeyId|SignatureDoesNotMatch|Access ?Denied|Permission denied \((publickey|password)",
+        r"HTTP response \(401\)|: 401 Unauthorized|InvalidAccessKeyId|SignatureDoesNotMatch|Access ?Denied|Permission denied \((publickey|password)",
     ),
+    # 403 is about the credentials, but where something is written: an append-only server forbids to write over what a first try left behind.
+    ("wrong-password", r"(?m:^)(?![^\n]*(Save\(|Remove\(|unable to (save|remove)))[^\n]*HTTP response \(403\)"),
     ("locked", r"repository is already locked"),
     ("full", r"no space left on device|disk quota exceeded|quota exceeded|XMinioStorageFull|InsufficientStorage|Insufficient Storage"),
     # A REST server does not say why it cannot write: 507 is its own limit, 500 nearly always its disk. That it can be read is known by then.
@@ -35,7 +37,10 @@ MESSAGES = (
     ("unreachable", r"Temporary failure in name resolution|Could not resolve hostname|Host key verification failed|ssh command exited"),
     ("unreachable", r"server gave HTTP response to HTTPS client|\b50[234] (Bad Gateway|Service Unavailable|Gateway)"),
     ("damaged", r"config or key \S+ is damaged|invalid data returned|ciphertext verification failed|repository contains errors|LoadIndex returned errors"),
-    ("damaged", r"Pack ID does not match|not found in (index|repository)|StreamPack:|could not load snapshot|Fatal: Unmarshal|hash does not match id"),
+    (
+        "damaged",
+        r"Pack ID does not match|not found in (index|repository)|StreamPack:|(could not|failed to) load snapshot|Fatal: Unmarshal|hash does not match id",
+    ),
     ("damaged", r"Load\(<(data|index|snapshot|key)/[^\n]*(no such file|does not exist|404)"),
     ("no-repository", r"Is there a repository at the following location|repository does not exist|NoSuchBucket"),
     ("refused", r"\b403 Forbidden|refusing to overwrite|append-only"),
@@ -77,7 +82,9 @@ SENTENCES = {
     "interrupted": ("the work was interrupted before its snapshot was written", "run it again: what was already sent is not sent twice"),
     "failed": ("restic failed", "read what it said, and run it by hand with the same job"),
 }
-SKIPPED = re.compile(r"could not load snapshot|invalid data returned|^Ignoring \"", re.M)
+# What restic 0.18 ends well with although it could not do it.
+KEPT = re.compile(r"unable to remove <?(snapshot|data|index|key)/")
+SKIPPED = re.compile(r"(could not|failed to) load snapshot|invalid data returned|^Ignoring \"", re.M)
 RETRY = re.compile(r"(?P<what>(Save|Load|Stat|Remove|List|Test|Delete)\([^\n]*?\)) (returned error, retrying|operation failed)", re.I)
 
 
@@ -183,6 +190,8 @@ def classify(rc, said, stopped=""):
     if stopped == "aborted":
         return "interrupted"
     if rc in CODES and not stopped:
+        if rc == 0 and KEPT.search(said):
+            return "refused"
         # `snapshots` and `ls` skip a snapshot that they can't read or find, and end well.
         return "damaged" if rc == 0 and SKIPPED.search(said) else CODES[rc]
     if rc < 0 and not stopped:

@@ -58,11 +58,23 @@ class Call:
     """One running program. line: called with each line of its output; without it the output is `process.stdout`, for the caller to read.
 
     patience: seconds for which it may go on retrying without a calm. After that it is ended, and stopped says why.
+    gentle: whether it is asked to end before it is killed.
     """
 
     def __init__(
-        self, argv, environment, memories=(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, line=None, patience=180.0, nice=0, clock=time.monotonic
+        self,
+        argv,
+        environment,
+        memories=(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        line=None,
+        patience=180.0,
+        nice=0,
+        clock=time.monotonic,
+        gentle=True,
     ):
+        self.gentle = gentle
         self.stopped, self.began, self._clock, self._patience = "", clock(), clock, patience
         self._first = self._last = None
         self._errors, self._tail, self._lock = [], [], threading.Lock()
@@ -121,7 +133,7 @@ class Call:
         if self.process.poll() is not None:
             return
         self.stopped = self.stopped or why
-        for number, grace in ((signal.SIGINT, GRACE), (signal.SIGKILL, 60.0)):
+        for number, grace in ((signal.SIGINT, GRACE), (signal.SIGKILL, 60.0))[0 if self.gentle else 1 :]:
             try:
                 self.process.send_signal(number)
                 self.process.wait(grace)

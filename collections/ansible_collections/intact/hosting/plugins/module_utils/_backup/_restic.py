@@ -23,6 +23,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 OLDEST = (0, 11, 0)
 SINCE = {
     "files-from-raw": (0, 12, 0),
+    "clean-interrupt": (0, 12, 0),
     "find-missing-pack": (0, 12, 0),
     "init-repository-file": (0, 12, 0),
     "sparse": (0, 15, 0),
@@ -30,6 +31,8 @@ SINCE = {
     "exit-codes": (0, 17, 0),
     "check-json": (0, 18, 0),
 }
+# Refuses a name with a directory for its standard input (restic#5324); it is Debian 13's.
+FLAT_STDIN = (0, 18, 0)
 CACHE = "/var/cache/intact/restic"
 
 
@@ -105,6 +108,8 @@ class Restic:
         argv += [part for option in self.repository.get("options") or [] for part in ("-o", option)]
         for key, flag in (("upload_kib", "--limit-upload"), ("download_kib", "--limit-download")):
             argv += [flag, str(self.limits[key])] if self.limits.get(key) else []
+        # An old restic that is asked to end in the middle of a backup may write a snapshot of nothing (restic#3151): it is killed.
+        more["gentle"] = arguments[0] != "backup" or self.has("clean-interrupt")
         return _process.Call(argv + list(arguments), environment, [place, *memories], patience=self.patience, nice=self.limits.get("nice", 0), **more)
 
     def _end(self, call, watch=None, lines=()):
@@ -208,6 +213,9 @@ class Restic:
 
     def stdin(self, name, tags=(), host="", progress=None):
         """A restic that waits for a stream, to become the file name (text, absolute) of a snapshot. See Stream."""
+        if self.version == FLAT_STDIN:
+            # Readers (_snapshots.stream_snapshot) know both ways.
+            name = "/" + urllib.parse.quote(name.strip("/"), safe="")
         watch = _watch.Watch(progress, 0)
         call = self._start(["backup", "--json", "--stdin", "--stdin-filename", name] + self._tags(tags, host), stdin=subprocess.PIPE, line=watch.line)
         return Stream(self, call, watch, name)
