@@ -175,8 +175,8 @@ RULE = dict(
     after=dict(type="str"),
     details=dict(type="dict"),
     rename=dict(type="dict"),
+    **{"except": dict(type="list", elements="str")},  # a word that Python keeps for itself
 )
-RULE["except"] = dict(type="list", elements="str")
 
 
 def main():

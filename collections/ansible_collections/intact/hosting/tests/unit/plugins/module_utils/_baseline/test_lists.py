@@ -87,7 +87,7 @@ def test_settings_that_are_gone_are_told(tmp_path, settings):
     after["items"]["crew@lists.test"]["settings"] = settings
     (finding,) = lists.compare(before, after)
     assert (finding.id, finding.subject) == ("lists.settings.changed", "crew@lists.test") and "no longer there: " in finding.evidence
-    assert "subscription_policy" in finding.evidence and lists.compare(after, before) == []
+    assert "subscription_policy" in finding.evidence and lists.compare(before=after, after=before) == []
 
 
 def test_many_lost_members_are_one_finding(tmp_path):
