@@ -18,7 +18,7 @@ from pathlib import Path
 HEARTBEAT_SECONDS = 15
 TAIL_LINES = 30
 # What the tools print where something went wrong: pytest, Ansible, Molecule, make and Python themselves.
-TELLING = re.compile(r"^(E  |FAILED |ERROR|fatal: |failed: |\[ERROR\]|CRITICAL|Traceback|\w*(Error|Exception): |run \d+: )|MODULE FAILURE")
+TELLING = re.compile(r"^(E  |FAILED |FATAL|ERROR|\S*:\d+:\d+: |fatal: |failed: |\[ERROR\]|CRITICAL|Traceback|\w*(Error|Exception): |run \d+: )|MODULE FAILURE")
 
 
 class StepFailed(Exception):

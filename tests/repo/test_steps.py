@@ -14,6 +14,12 @@ def test_telling_picks_what_went_wrong_and_leaves_the_noise(tmp_path):
     assert max(map(len, said)) <= 604
 
 
+def test_telling_knows_the_linters_lines(tmp_path):
+    log = tmp_path / "x.log"
+    log.write_text("sanity: running\n:0:0: The test `ansible-doc` failed\ntests/unit/test_lists.py:90:57: arguments-out-of-order\n")
+    assert len(steps.telling(log).splitlines()) == 2
+
+
 def test_telling_keeps_the_last_and_needs_no_log(tmp_path):
     log = tmp_path / "x.log"
     log.write_text("".join(f"E   line {n}\n" for n in range(50)))

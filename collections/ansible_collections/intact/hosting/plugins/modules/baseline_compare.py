@@ -175,7 +175,7 @@ RULE = dict(
     after=dict(type="str"),
     details=dict(type="dict"),
     rename=dict(type="dict"),
-    **{"except": dict(type="list", elements="str")},
+    **{"except": dict(type="list", elements="str")},  # a word that Python keeps for itself
 )
 
 
