@@ -18,6 +18,8 @@ WAIT = 3.0
 HOPELESS = re.compile(r"permission denied|host key verification|identification has changed|could not resolve|no such container|unable to find", re.I)
 # How ansible-core names a module that was killed, or whose interpreter went away under it.
 CUT = re.compile(r"^(MODULE FAILURE|Module result deserialization failed)")
+# A host that answers with a traceback is up: its Python is being replaced, which takes seconds, or it is broken.
+REPLACING = 60
 
 display = Display()
 
@@ -53,8 +55,13 @@ class PatientAction(ActionBase):
                 if failure:
                     raise failure
                 return dict(result, **answer)
+            what = "does not answer (%s); it may be starting"
+            if "Traceback" in str(answer.get("module_stderr")):
+                limit, what = min(limit, REPLACING), "has a Python that does not work (%s); it may be being replaced"
+                if time.monotonic() - start >= limit:
+                    return dict(result, **answer)
             if not told:
-                display.display("%s does not answer (%s); it may be starting: trying again for up to %d s" % (host, why.strip()[-120:], limit))
+                display.display("%s %s: trying again for up to %d s" % (host, what % why.strip()[-120:], limit))
                 told = True
             self._reset()
             time.sleep(WAIT)

@@ -157,39 +157,12 @@ def _port(subject, was, now):
         )
     ]
     if now is None or (now.get("error") and was):
+        title, seen = "%s does not answer" % was["protocol"].upper(), (now or {}).get("error", "nothing listens")
         if was.get("error"):
-            again = finding(
-                "port.unanswered.before",
-                "warning",
-                subject,
-                "%s does not answer, nor did it before" % was["protocol"].upper(),
-                (now or {}).get("error", "nothing listens"),
-                "still",
-                "error",
-                was["error"],
-                (now or {}).get("error"),
-                paths,
-                check="QF14",
-                remedy="start its service and look at its log",
-                covers=[],
-            )
-            again.covers = [{"section": "tls", "path": "mailport:" + number}]
-            return [again]
-        dead = finding(
-            "port.unanswered",
-            "blocker",
-            subject,
-            "%s does not answer" % was["protocol"].upper(),
-            (now or {}).get("error", "nothing listens"),
-            "missing",
-            "",
-            None,
-            None,
-            paths,
-            check="QF14",
-            remedy="start its service and look at its log",
-            covers=[],
-        )
+            told = ("port.unanswered.before", "warning", subject, title + ", nor did it before", seen, "still", "error", was["error"], (now or {}).get("error"))
+        else:
+            told = ("port.unanswered", "blocker", subject, title, seen, "missing", "", None, None)
+        dead = finding(*told, paths, check="QF14", remedy="start its service and look at its log", covers=[])
         # what a dead port can't show of its certificate is no second event
         dead.covers = [{"section": "tls", "path": "mailport:" + number}]
         return [dead]

@@ -74,6 +74,14 @@ def test_what_waiting_cannot_mend_fails_at_once(ask, words):
         ask([AnsibleConnectionFailure("Failed to connect to the host via ssh: " + words), GOOD])
 
 
+def test_a_broken_python_is_not_waited_for_as_a_reboot_is(ask):
+    broken = dict(KILLED, rc=1, module_stderr="Traceback (most recent call last):\nImportError: No module named json\n")
+    result, printed, clock = ask([broken], limit=1800)
+    assert result == broken and 60 <= clock <= 63
+    assert "has a Python that does not work" in printed[0] and "60 s" in printed[0]
+    assert ask([broken, GOOD], limit=1800)[0] == GOOD, "it was being replaced"
+
+
 def test_without_patience_nothing_is_tried_again(ask):
     with pytest.raises(AnsibleConnectionFailure):
         ask([AnsibleConnectionFailure("timed out"), GOOD], limit=0)
