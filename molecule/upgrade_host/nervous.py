@@ -64,6 +64,19 @@ def start(project: Path, inventory: Path, flights: Path, log: Path, hold: list[s
         return subprocess.Popen(argv, cwd=project, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
 
 
+def interrupt(run: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C, again when nothing comes of it (one that hits Ansible while it forks is lost), and in the end the terminal is closed."""
+    for _press in range(4):
+        os.killpg(run.pid, signal.SIGINT)
+        try:
+            run.wait(timeout=30)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait(timeout=30)
+
+
 def main() -> int:
     project, inventory, results = (Path(argument).resolve() for argument in sys.argv[1:4])
     flights = results / "flights"
@@ -77,11 +90,10 @@ def main() -> int:
         while run.poll() is None:
             stage, held = stage_of(log, flights)
             if stage and stage not in hit and (held or stage.removeprefix("host: ") not in hold):
-                os.killpg(run.pid, signal.SIGINT)
                 pressed = stage
                 done.append({"stage": stage, "run": number, "seconds": round(time.monotonic() - begun, 1), "held": held})
                 (results / "interrupts.json").write_text(json.dumps(done))
-                run.wait(timeout=120)
+                interrupt(run)
                 break
             time.sleep(0.05)  # the shortest task of interest takes half a second
         print(f"run {number}: {'Ctrl-C in ' + pressed if pressed else 'ended'} after {time.monotonic() - begun:.0f} s, exit code {run.returncode}", flush=True)
