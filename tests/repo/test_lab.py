@@ -133,5 +133,6 @@ def test_a_lab_without_places_for_backups_is_told(tmp_path, monkeypatch, capsys)
 def test_the_demos_last_screen_tells_what_is_proven_and_where_that_is_written(tmp_path):
     held = {"result": "proven", "seconds": 1.5}
     path = tmp_path / "web1-proof.json"
-    path.write_text(json.dumps({"repositories": {name: {"classes": {"files": held, "mail": held}} for name in ("vault", "attic")}, "signature": "x"}))
+    repositories = {name: {"classes": {"files": held, "mail": held}} for name in ("vault", "attic")}
+    path.write_text(json.dumps({"schema": 1, "repositories": repositories, "signature": "x"}))
     assert proof_line.lines(path) == ["backup: 4 of 4 proven: files mail, each from attic and vault; restored in 6 s, signed", f"proof:  {path}"]

@@ -70,16 +70,12 @@ def unproven(proof):
 def summary(proof):
     """What a proof proves, as one line for people."""
     held = {"%s %s" % (repository, name): entry for repository, part in proof["repositories"].items() for name, entry in part["classes"].items()}
-    classes = sorted({name for part in proof["repositories"].values() for name in part["classes"]})
-    good = [what for what, entry in held.items() if entry["result"] == "proven"]
     bad = ["%s is %s" % (what, entry["result"]) for what, entry in sorted(held.items()) if entry["result"] != "proven"]
-    seconds = sum(entry.get("seconds", 0) for entry in held.values())
-    return "%d of %d proven: %s, each from %s%s; restored in %.0f s, %s" % (
-        len(good),
+    return "%d of %d proven: %s%s; restored in %.0f s, %s" % (
+        len(held) - len(bad),
         len(held),
-        " ".join(classes) or "no class",
-        " and ".join(sorted(proof["repositories"])) or "no repository",
+        _proofs.covers(proof),
         " (not: %s)" % ", ".join(bad) if bad else "",
-        seconds,
+        sum(entry.get("seconds", 0) for entry in held.values()),
         "signed" if proof.get("signature") else "not signed",
     )

@@ -93,8 +93,12 @@ def classes_in_use(context):
 
 
 def _proven(kind, subject, proof, who=""):
-    evidence = "taken %s, digest %s%s" % (proof["taken"], proof["digest"], ", signed by %s" % who if who else "")
-    return Finding(id="%s.proven" % kind, severity="info", subject=subject, title="proven", evidence=evidence)
+    signed = "signed by %s" % who if who else ""
+    evidence = ", ".join(text for text in ("taken %s" % proof["taken"], "digest %s" % proof["digest"], signed) if text)
+    # What the flight's journal keeps of it, and the report shows.
+    name = ", ".join(text for text in ("%s of %s: %s" % (kind, subject, _proofs.covers(proof) or "somebody's word"), signed) if text)
+    details = {"name": name, "taken": str(proof["taken"]), "digest": proof["digest"]}
+    return Finding(id="%s.proven" % kind, severity="info", subject=subject, title="proven", evidence=evidence, details=details)
 
 
 def _unproven(kind, subject, why, remedy):

@@ -146,6 +146,15 @@ def test_a_young_signed_proof_of_every_class_from_two_repositories_lets_the_upgr
     assert told == ["backup.proven"] and "signed by drill@example.com" in why
 
 
+def test_what_the_flights_journal_keeps_of_a_proof():
+    given = drilled()
+    options = {"inventory_name": "web1", "proof_classes": ["files"]}
+    details = proofs.backup(fake.context(files={"/etc/machine-id": "aa"}, proofs=[given], options=options))[0].details
+    assert details == {"name": "backup of web1: files system, each from far and near", "taken": given["taken"], "digest": given["digest"]}
+    by_hand = proofs.backup(fake.context(files={"/etc/machine-id": "aa"}, proofs=[proof(taken=_flight.now(), host="aa")]))[0].details
+    assert by_hand["name"].endswith(": somebody's word") and by_hand["digest"] == "sha256:00"
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
