@@ -12,7 +12,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1 ($$1 == "molecule" ? " S=SCENARIO" : $$1 == "lab-shell" ? " H=HOST" : ""), $$2}' Makefile
 
 .PHONY: demo
-demo: venv engine ## take a populated Debian 12 hosting server to Debian 13 and show that nothing was lost
+demo: venv engine ## back a populated Debian 12 server up, prove that by restoring it, take it to Debian 13, show that nothing was lost
 	@scripts/demo
 
 .PHONY: test
@@ -49,7 +49,7 @@ molecule: venv engine ## run one Molecule scenario
 	@scripts/run-tests molecule "$(S)"
 
 .PHONY: lab-up
-lab-up: venv engine ## start the lab: web1 (a populated hosting server), vault, probe
+lab-up: venv engine ## start the lab: web1 (a populated hosting server), vault and attic (its backups), drill, probe
 	@scripts/lab up
 
 .PHONY: lab-shell

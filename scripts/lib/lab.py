@@ -1,13 +1,13 @@
 # Copyright: Intact contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab: web1 (a populated hosting server), vault (offsite store) and probe (outside observer) in Docker.
+"""The lab in Docker: web1 (a populated hosting server), vault and attic (places for its backups), drill (restores them), probe (outside observer).
 
 lab up           start it from the snapshot of the filled servers (made when there is none); then check that it works
 lab down         remove the containers, the network and the data disk (images and snapshot stay)
 lab shell HOST [COMMAND...]   a root shell on a host, over SSH as Ansible does
 lab status       what runs
-lab check        every site, mailbox, zone and database answers
+lab check        every site, mailbox, zone and database answers, and so do the places for backups
 lab snapshot     only make the snapshot, when there is none, and print its key
 """
 
@@ -21,9 +21,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import lab_access
+import lab_backup
 import lab_disk
 import lab_seed
 import lab_snapshot
@@ -50,7 +52,7 @@ def start(tags: dict[str, str], snapshot: str) -> None:
     """Make whatever of the lab is missing and start what is stopped."""
     LAB.ensure()
     for host in HOSTS.values():
-        image = lab_snapshot.seeded_tag(host.short, snapshot) if host.short in lab_snapshot.HOSTS else tags["bookworm"]
+        image = lab_snapshot.seeded_tag(host.short, snapshot) if host.short in lab_snapshot.HOSTS else tags[host.recipe]
         device = ""
         if host.disk:
             # A container keeps the loop device it was made with: after a restart of the machine it must be that one.
@@ -58,7 +60,7 @@ def start(tags: dict[str, str], snapshot: str) -> None:
         host.ensure_running(image, device, {LABEL: snapshot})
 
 
-def check() -> None:
+def check_services() -> None:
     web1 = HOSTS["web1"]
     authority = lab_access.STATE / "ca.crt"
     docker("cp", f"{web1.name}:/usr/local/share/ca-certificates/intact-lab.crt", str(authority))
@@ -66,6 +68,11 @@ def check() -> None:
     done = subprocess.run([*argv, web1.ipv4, web1.ipv6], check=False)
     if done.returncode:
         raise StepFailed("the lab does not answer as it should; the lines above say what")
+
+
+def check() -> None:
+    check_services()
+    lab_backup.check()
 
 
 def up() -> None:
@@ -79,14 +86,18 @@ def up() -> None:
                 say("==> lab: the lab was made by another recipe and stays as it is; 'scripts/lab down' and 'up' make it new")
         else:
             snapshot = lab_seed.ensure(tags)
-        if not HOSTS["probe"].exists():
-            lab_seed.images(["bookworm"])
+        recipes = {host.recipe for host in HOSTS.values() if host.short not in lab_snapshot.HOSTS and not host.exists()}
+        if recipes:
+            lab_seed.images(sorted(recipes))
         with progress("network, data disk and containers are there"):
             start(tags, snapshot)
         with progress("hosts have booted, SSH keys are exchanged"):
             lab_access.open_the_door(list(HOSTS.values()), lab_access.STATE / "known_hosts")
-    with progress("every service answers"):
-        check()
+    # Neither needs the other, and both mostly wait.
+    with ThreadPoolExecutor() as pool, progress("every service answers, backups have their places"):
+        set_up = pool.submit(lab_backup.set_up)
+        check_services()
+        set_up.result()
     say(f"==> lab: up after {time.monotonic() - begin:.0f} s; 'scripts/lab shell web1' logs in")
 
 

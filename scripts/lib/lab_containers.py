@@ -59,6 +59,7 @@ class Container:
     short: str
     number: int
     disk: bool = False
+    recipe: str = "bookworm"  # its image, where the snapshot of the filled servers has none
     sysctls: tuple[str, ...] = ("net.ipv6.conf.all.disable_ipv6=0",)
 
     @property
@@ -155,4 +156,10 @@ def servers(network: Network) -> dict[str, Container]:
     }
 
 
-HOSTS = {**servers(LAB), "probe": Container(LAB, "probe", 30)}
+# drill has the database servers that dumps are loaded into, as web1 has them.
+HOSTS = {
+    **servers(LAB),
+    "probe": Container(LAB, "probe", 30),
+    "attic": Container(LAB, "attic", 40),
+    "drill": Container(LAB, "drill", 50, recipe="web1"),
+}

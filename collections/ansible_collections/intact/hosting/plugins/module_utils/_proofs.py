@@ -80,6 +80,14 @@ def shaped(proof):
     return isinstance(proof.get("repositories"), dict) and "schema" in proof
 
 
+def covers(proof):
+    """Which classes a drill's document names, and from where: text, empty for a sentence that somebody wrote by hand."""
+    if not shaped(proof):
+        return ""
+    classes = sorted({name for entry in proof["repositories"].values() for name in entry.get("classes") or {}})
+    return "%s, each from %s" % (" ".join(classes) or "no class", " and ".join(sorted(proof["repositories"])) or "no repository")
+
+
 def late(text, hours, now):
     """Why a moment is not within the last hours, or ""."""
     age = now - parse_time(text)

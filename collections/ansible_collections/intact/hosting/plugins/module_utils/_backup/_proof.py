@@ -65,3 +65,17 @@ def unproven(proof):
                     )
                 )
     return found
+
+
+def summary(proof):
+    """What a proof proves, as one line for people."""
+    held = {"%s %s" % (repository, name): entry for repository, part in proof["repositories"].items() for name, entry in part["classes"].items()}
+    bad = ["%s is %s" % (what, entry["result"]) for what, entry in sorted(held.items()) if entry["result"] != "proven"]
+    return "%d of %d proven: %s%s; restored in %.0f s, %s" % (
+        len(held) - len(bad),
+        len(held),
+        _proofs.covers(proof),
+        " (not: %s)" % ", ".join(bad) if bad else "",
+        sum(entry.get("seconds", 0) for entry in held.values()),
+        "signed" if proof.get("signature") else "not signed",
+    )

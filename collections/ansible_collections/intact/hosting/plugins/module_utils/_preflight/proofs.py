@@ -51,7 +51,9 @@ def judge(proofs, kind, names, hours, now):
     ours = [proof for proof in proofs if proof["kind"] == kind]
     if not ours:
         return None, "no proof document was given"
-    newest = max(ours, key=lambda proof: parse_time(proof.get("made") or proof["taken"]))
+    # One list may hold the proofs of many hosts.
+    about_us = [proof for proof in ours if proof["host"] in names]
+    newest = max(about_us or ours, key=lambda proof: parse_time(proof.get("made") or proof["taken"]))
     if newest["host"] not in names:
         return None, "the proof is about %s, this host is %s" % (newest["host"], " or ".join(names))
     if _proofs.shaped(newest):
@@ -91,8 +93,12 @@ def classes_in_use(context):
 
 
 def _proven(kind, subject, proof, who=""):
-    evidence = "taken %s, digest %s%s" % (proof["taken"], proof["digest"], ", signed by %s" % who if who else "")
-    return Finding(id="%s.proven" % kind, severity="info", subject=subject, title="proven", evidence=evidence)
+    signed = "signed by %s" % who if who else ""
+    evidence = ", ".join(text for text in ("taken %s" % proof["taken"], "digest %s" % proof["digest"], signed) if text)
+    # What the flight's journal keeps of it, and the report shows.
+    name = ", ".join(text for text in ("%s of %s: %s" % (kind, subject, _proofs.covers(proof) or "somebody's word"), signed) if text)
+    details = {"name": name, "taken": str(proof["taken"]), "digest": proof["digest"]}
+    return Finding(id="%s.proven" % kind, severity="info", subject=subject, title="proven", evidence=evidence, details=details)
 
 
 def _unproven(kind, subject, why, remedy):

@@ -80,6 +80,7 @@ def test_a_drill_leaves_a_proof_and_nothing_else(host, call_module):
     assert (result["changed"], result["result"], result["findings"], result["swept"]) == (True, "proven", [], [])
     assert result["path"] == str(host.dest / "proof.json") and read_document(result["path"]) == result["proof"]
     assert read_document(str(host.dest / "findings.json")) == [] and not os.path.exists(host.scratch)
+    assert result["summary"].startswith("2 of 2 proven: files, each from far and near; restored in ") and result["summary"].endswith(" s, not signed")
     assert {name: held["classes"]["files"]["result"] for name, held in result["proof"]["repositories"].items()} == {"far": "proven", "near": "proven"}
 
 

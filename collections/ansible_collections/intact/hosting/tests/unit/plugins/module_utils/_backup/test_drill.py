@@ -178,6 +178,7 @@ def test_a_proof_names_what_was_not_drilled():
     assert (proof["result"], proof["taken"], proof["digest"]) == ("unproven", "2026-11-22T15:00:00Z", _proofs.digest(proof))
     assert [f.subject for f in _proof.unproven(proof)] == ["far mail"]
     assert _proof.worst(["proven", "failed", "unproven"]) == "failed" and _proof.worst([]) == "unproven"
+    assert _proof.summary(proof) == "1 of 2 proven: files mail, each from far (not: far mail is unproven); restored in 0 s, not signed"
 
 
 def proof(**more):

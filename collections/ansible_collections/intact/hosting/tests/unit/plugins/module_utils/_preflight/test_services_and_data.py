@@ -2,101 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Proofs, databases, runtimes, configurations, configuration files, units, schedules and the baseline's completeness."""
+"""Databases, runtimes, configurations, configuration files, units, schedules and the baseline's completeness."""
 
 from __future__ import annotations
 
-import datetime
-
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils import _flight, _proofs
+from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._preflight import baseline, conffiles, configs, databases, proofs, runtimes, services
+from ansible_collections.intact.hosting.plugins.module_utils._preflight import baseline, conffiles, configs, databases, runtimes, services
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflight import preflight_host as fake
-
-NOW = datetime.datetime(2026, 11, 30, 12, 0, tzinfo=datetime.timezone.utc)
-
-
-def proof(**more):
-    return dict({"kind": "backup", "taken": "2026-11-30T06:00:00Z", "host": "web1", "digest": "sha256:00"}, **more)
-
-
-@pytest.mark.parametrize(
-    "given, holds, word",
-    [
-        ([proof()], True, ""),
-        ([], False, "no proof"),
-        ([proof(kind="panel:plesk")], False, "no proof"),
-        ([proof(host="web2")], False, "web2"),
-        ([proof(taken="2026-11-29T06:00:00Z")], False, "30 hours old"),
-        ([proof(taken="2026-11-30T18:00:00Z")], False, "future"),
-        ([proof(result="unproven")], False, "unproven"),
-        ([proof(taken="2026-11-28"), proof()], True, ""),
-        ([proof(), proof(taken="2026-11-30T07:00:00Z", result="failed")], False, "failed"),
-    ],
-)
-def test_a_proof_holds_or_says_why_not(given, holds, word):
-    found, why = proofs.judge(given, "backup", ["aa", "web1"], 24, NOW)
-    assert bool(found) == holds and word in why
-
-
-def test_no_backup_proof_blocks_with_a_remedy():
-    (finding,) = proofs.backup(fake.context(files={"/etc/machine-id": "aa", "/proc/sys/kernel/hostname": "web1"}))
-    assert (finding.id, finding.severity, finding.subject) == ("backup.unproven", "blocker", "web1") and "preflight_proofs" in finding.remedy
-    fresh = proof(taken=_flight.now(), host="aa")
-    assert proofs.backup(fake.context(files={"/etc/machine-id": "aa"}, proofs=[fresh]))[0].id == "backup.proven"
-
-
-def drilled(classes=("files", "system"), repositories=("far", "near"), **more):
-    entries = {name: {"result": "proven", "taken": _flight.now()} for name in classes}
-    made = {"schema": 1, "kind": "backup", "host": "web1", "host_id": "aa", "taken": _flight.now(), "made": _flight.now(), "result": "proven"}
-    made = dict(made, repositories={name: {"classes": {k: dict(v) for k, v in entries.items()}} for name in repositories}, **more)
-    return dict(made, digest=_proofs.digest(made))
-
-
-def pf33(given, baseline=None, files=None, **options):
-    host = dict({"/etc/machine-id": "aa", "/proc/sys/kernel/hostname": "web1"}, **(files or {}))
-    found = proofs.backup(fake.context(files=host, proofs=[given], baseline=baseline or {}, options=options))
-    return [f.id for f in found], " ".join(f.evidence for f in found)
-
-
-def test_a_drills_proof_is_judged_class_by_class():
-    assert pf33(drilled())[0] == ["backup.proven", "backup.proof.unsigned"]
-    told, why = pf33(drilled(repositories=("near",)))
-    assert told == ["backup.unproven"] and "files is proven from 1 of 2 repositories" in why
-    assert pf33(drilled(repositories=("near",)), proof_repositories=1)[0][0] == "backup.proven"
-    mail = {"sections": {"mail": {"status": "ok", "data": {"items": {"ann": {"kind": "mailbox"}}}}, "databases": {"status": "failed"}}}
-    told, why = pf33(drilled(), baseline=mail)
-    assert told == ["backup.unproven"] and "mail is proven from 0" in why and "databases is proven from 0" in why
-    assert pf33(drilled(), baseline=mail, proof_classes=["files"])[0][0] == "backup.proven"
-    assert "panel is proven from 0" in pf33(drilled(), files={"/usr/local/psa/version": "18"})[1]
-
-
-def test_a_proof_of_another_machine_of_this_name_and_a_changed_one():
-    assert "another machine of this name" in pf33(drilled(host_id="bb"))[1]
-    assert "changed after it was made" in pf33(dict(drilled(), result="proven!"))[1]
-    assert pf33(drilled(result="failed"))[0] == ["backup.proven", "backup.proof.partly", "backup.proof.unsigned"]
-
-
-def test_with_signers_only_a_signed_proof_counts_and_a_word_by_hand_is_weaker():
-    by_hand = proof(taken=_flight.now(), host="aa")
-    assert pf33(by_hand)[0] == ["backup.proven", "backup.proof.by_hand"]
-    for given in (by_hand, drilled()):
-        told, why = pf33(given, proof_signers="drill@example.com ssh-ed25519 AAAA")
-        assert told == ["backup.unproven"] and "it is not signed" in why
-
-
-def test_each_panel_needs_its_own_proof():
-    assert [f.id for f in proofs.panel(fake.context())] == ["panel.none"]
-    found = proofs.panel(fake.context(files={"/usr/lib/mailman3/bin/mailman": "", "/usr/local/psa/version": "18"}))
-    assert fake.ids(found) == [("panel.unproven", "blocker", "mailman"), ("panel.unproven", "blocker", "plesk")]
-
-
-def test_a_proof_that_proves_nothing_is_refused():
-    with pytest.raises(IntactError, match="digest"):
-        proofs.check_proofs([{"kind": "backup", "taken": "2026-11-30", "host": "web1"}])
-
 
 CHECK = """shop.orders                                        OK
 shop.sessions

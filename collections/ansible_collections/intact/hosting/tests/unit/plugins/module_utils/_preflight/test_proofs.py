@@ -1,0 +1,181 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""PF33 and PF34: which proof of a backup lets an upgrade begin, and the sentence for each that does not."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import subprocess
+
+import pytest
+
+from ansible_collections.intact.hosting.plugins.module_utils import _flight, _proofs
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._preflight import proofs
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflight import preflight_host as fake
+
+NOW = datetime.datetime(2026, 11, 30, 12, 0, tzinfo=datetime.timezone.utc)
+
+
+def proof(**more):
+    return dict({"kind": "backup", "taken": "2026-11-30T06:00:00Z", "host": "web1", "digest": "sha256:00"}, **more)
+
+
+@pytest.mark.parametrize(
+    "given, holds, word",
+    [
+        ([proof()], True, ""),
+        ([], False, "no proof"),
+        ([proof(kind="panel:plesk")], False, "no proof"),
+        ([proof(host="web2")], False, "web2"),
+        ([proof(taken="2026-11-29T06:00:00Z")], False, "30 hours old"),
+        ([proof(taken="2026-11-30T18:00:00Z")], False, "future"),
+        ([proof(result="unproven")], False, "unproven"),
+        ([proof(taken="2026-11-28"), proof()], True, ""),
+        ([proof(), proof(taken="2026-11-30T07:00:00Z", result="failed")], False, "failed"),
+    ],
+)
+def test_a_proof_holds_or_says_why_not(given, holds, word):
+    found, why = proofs.judge(given, "backup", ["aa", "web1"], 24, NOW)
+    assert bool(found) == holds and word in why
+
+
+def test_no_backup_proof_blocks_with_a_remedy():
+    (finding,) = proofs.backup(fake.context(files={"/etc/machine-id": "aa", "/proc/sys/kernel/hostname": "web1"}))
+    assert (finding.id, finding.severity, finding.subject) == ("backup.unproven", "blocker", "web1") and "preflight_proofs" in finding.remedy
+    fresh = proof(taken=_flight.now(), host="aa")
+    assert proofs.backup(fake.context(files={"/etc/machine-id": "aa"}, proofs=[fresh]))[0].id == "backup.proven"
+
+
+def drilled(classes=("files", "system"), repositories=("far", "near"), **more):
+    entries = {name: {"result": "proven", "taken": _flight.now()} for name in classes}
+    made = {"schema": 1, "kind": "backup", "host": "web1", "host_id": "aa", "taken": _flight.now(), "made": _flight.now(), "result": "proven"}
+    made = dict(made, repositories={name: {"classes": {k: dict(v) for k, v in entries.items()}} for name in repositories}, **more)
+    return dict(made, digest=_proofs.digest(made))
+
+
+def pf33(given, baseline=None, files=None, **options):
+    host = dict({"/etc/machine-id": "aa", "/proc/sys/kernel/hostname": "web1"}, **(files or {}))
+    found = proofs.backup(fake.context(files=host, proofs=[given], baseline=baseline or {}, options=options))
+    return [f.id for f in found], " ".join(f.evidence for f in found)
+
+
+def test_a_drills_proof_is_judged_class_by_class():
+    assert pf33(drilled())[0] == ["backup.proven", "backup.proof.unsigned"]
+    told, why = pf33(drilled(repositories=("near",)))
+    assert told == ["backup.unproven"] and "files is proven from 1 of 2 repositories" in why
+    assert pf33(drilled(repositories=("near",)), proof_repositories=1)[0][0] == "backup.proven"
+    mail = {"sections": {"mail": {"status": "ok", "data": {"items": {"ann": {"kind": "mailbox"}}}}, "databases": {"status": "failed"}}}
+    told, why = pf33(drilled(), baseline=mail)
+    assert told == ["backup.unproven"] and "mail is proven from 0" in why and "databases is proven from 0" in why
+    assert pf33(drilled(), baseline=mail, proof_classes=["files"])[0][0] == "backup.proven"
+    assert "panel is proven from 0" in pf33(drilled(), files={"/usr/local/psa/version": "18"})[1]
+
+
+def test_a_proof_of_another_machine_of_this_name_and_a_changed_one():
+    assert "another machine of this name" in pf33(drilled(host_id="bb"))[1]
+    assert "changed after it was made" in pf33(dict(drilled(), result="proven!"))[1]
+    assert pf33(drilled(result="failed"))[0] == ["backup.proven", "backup.proof.partly", "backup.proof.unsigned"]
+
+
+def test_with_signers_only_a_signed_proof_counts_and_a_word_by_hand_is_weaker():
+    by_hand = proof(taken=_flight.now(), host="aa")
+    assert pf33(by_hand)[0] == ["backup.proven", "backup.proof.by_hand"]
+    for given in (by_hand, drilled()):
+        told, why = pf33(given, proof_signers="drill@example.com ssh-ed25519 AAAA")
+        assert told == ["backup.unproven"] and "it is not signed" in why
+
+
+def test_each_panel_needs_its_own_proof():
+    assert [f.id for f in proofs.panel(fake.context())] == ["panel.none"]
+    found = proofs.panel(fake.context(files={"/usr/lib/mailman3/bin/mailman": "", "/usr/local/psa/version": "18"}))
+    assert fake.ids(found) == [("panel.unproven", "blocker", "mailman"), ("panel.unproven", "blocker", "plesk")]
+
+
+def test_a_proof_that_proves_nothing_is_refused():
+    with pytest.raises(IntactError, match="digest"):
+        proofs.check_proofs([{"kind": "backup", "taken": "2026-11-30", "host": "web1"}])
+
+
+# As the demo's: five classes in use, a key that signs, and the pre-flight knows its public half.
+CLASSES = ("databases", "files", "lists", "mail", "system")
+IN_USE = {
+    "sections": {
+        "databases": {"status": "ok", "data": {"items": {"mariadb:shop": {}}}},
+        "lists": {"status": "ok", "data": {"items": {"crew@example.com": {}}}},
+        "mail": {"status": "ok", "data": {"items": {"ann@example.com": {"kind": "mailbox"}}}},
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """{name: path of a private key}: the drill host's, and a stranger's."""
+    if not shutil.which("ssh-keygen"):
+        pytest.skip("ssh-keygen is not installed")
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("drill", "stranger"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / name)], check=True, stdin=subprocess.DEVNULL)
+    return {name: str(folder / name) for name in ("drill", "stranger")}
+
+
+def gate(given, keys):
+    """What PF33 says to a proof on a host with five classes in use, where the drill host's key is the only one that counts."""
+    with open(keys["drill"] + ".pub", encoding="ascii") as handle:
+        signers = 'drill@example.com namespaces="intact-proof" ' + handle.read()
+    return pf33(given, baseline=IN_USE, proof_signers=signers)
+
+
+def edited(proof, **more):
+    """Changed after it was signed, by one who knows how a digest is made."""
+    proof = dict(proof, **more)
+    return dict(proof, digest=_proofs.digest(proof))
+
+
+def aged(proof, repository, name, hours):
+    taken = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours)
+    proof["repositories"][repository]["classes"][name]["taken"] = taken.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return proof
+
+
+def test_a_young_signed_proof_of_every_class_from_two_repositories_lets_the_upgrade_begin(keys):
+    told, why = gate(_proofs.sign(drilled(CLASSES), keys["drill"]), keys)
+    assert told == ["backup.proven"] and "signed by drill@example.com" in why
+
+
+def test_what_the_flights_journal_keeps_of_a_proof():
+    given = drilled()
+    options = {"inventory_name": "web1", "proof_classes": ["files"]}
+    details = proofs.backup(fake.context(files={"/etc/machine-id": "aa"}, proofs=[given], options=options))[0].details
+    assert details == {"name": "backup of web1: files system, each from far and near", "taken": given["taken"], "digest": given["digest"]}
+    by_hand = proofs.backup(fake.context(files={"/etc/machine-id": "aa"}, proofs=[proof(taken=_flight.now(), host="aa")]))[0].details
+    assert by_hand["name"].endswith(": somebody's word") and by_hand["digest"] == "sha256:00"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda key, _other: _proofs.sign(aged(drilled(CLASSES), "near", "mail", 25), key), "mail is proven from 1 of 2 repositories (near: 25 hours old"),
+        (lambda key, _other: _proofs.sign(drilled(CLASSES, host="web2"), key), "the proof is about web2, this host is aa or web1"),
+        (lambda key, _other: _proofs.sign(drilled(CLASSES, host_id="bb"), key), "another machine of this name (machine-id bb)"),
+        (lambda key, _other: _proofs.sign(drilled(("databases", "files", "mail", "system")), key), "lists is proven from 0 of 2 repositories"),
+        (lambda key, _other: _proofs.sign(drilled(CLASSES, repositories=("near",)), key), "mail is proven from 1 of 2 repositories"),
+        (lambda _key, _other: drilled(CLASSES), "it is not signed"),
+        (lambda _key, other: _proofs.sign(drilled(CLASSES), other), "its key is none of the allowed signers'"),
+        (lambda key, _other: dict(_proofs.sign(drilled(CLASSES), key), made="2026-01-01T00:00:00Z"), "changed after it was made"),
+        (lambda key, _other: edited(_proofs.sign(drilled(CLASSES), key), made="2026-01-01T00:00:00Z"), "its signature is not about this content"),
+    ],
+    ids=["too old", "another host", "another machine of this name", "a class in use is missing", "one repository", "unsigned", "a stranger's key"]
+    + ["tampered", "tampered with a new digest"],
+)
+def test_any_other_proof_does_not(keys, make, words):
+    told, why = gate(make(keys["drill"], keys["stranger"]), keys)
+    assert told == ["backup.unproven"] and words in why
+
+
+def test_a_newer_proof_of_another_host_does_not_stand_before_this_hosts_own():
+    found, why = proofs.judge([proof(), proof(host="web2", taken="2026-11-30T11:00:00Z")], "backup", ["aa", "web1"], 24, NOW)
+    assert (found["host"], why) == ("web1", "")
