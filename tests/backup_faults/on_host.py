@@ -51,7 +51,7 @@ def write(path):
     """A program that never stops writing into its large file."""
     with open(path, "wb", buffering=0) as handle:
         handle.write(os.urandom(24 << 20))
-        print("writing", flush=True)
+        print(os.getpid(), flush=True)
         while True:
             os.pwrite(handle.fileno(), os.urandom(16), int.from_bytes(os.urandom(4), "big") % (24 << 20))
             time.sleep(0.01)

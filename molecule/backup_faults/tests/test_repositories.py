@@ -62,7 +62,7 @@ def test_a_full_disk():
 
 def test_a_connection_that_is_cut_in_the_middle():
     with lab.in_the_middle("databases") as process:
-        lab.ATTIC.sh("systemctl stop ssh.service; pkill -KILL -u backup-web1")
+        lab.ATTIC.sh("systemctl stop ssh.service; kill -KILL $(pgrep -u backup-web1)")
         began = time.monotonic()
     lab.ATTIC.run("systemctl", "start", "ssh.service")
     seconds, run = time.monotonic() - began, lab.Run(process.returncode, process.stdout.read(), lab.last_run())
@@ -78,7 +78,7 @@ def test_a_run_that_is_killed_goes_on_under_its_name():
     with lab.in_the_middle("system", "databases") as process:
         dead = locks() - before
         assert dead, "restic holds no lock in the middle of its work"
-        lab.WEB1.sh("pkill -KILL -f '[i]ntact/backup/__main__.py'; pkill -KILL -x restic")
+        lab.WEB1.sh("kill -KILL %d $(pgrep -x restic)" % lab.last_run()["pid"])
         assert process.wait(30) != 0
     cut = lab.last_run()
     assert cut["status"] == "running" and cut["classes"] == ["system", "databases"] and set(cut["done"]["system"]) == BOTH

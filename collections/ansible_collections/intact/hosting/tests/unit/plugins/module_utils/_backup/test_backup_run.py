@@ -149,7 +149,7 @@ def test_a_clock_that_goes_backwards_is_told(tree):
     assert "backup.clock" in ids(document) and document["status"] == "findings"
     # what is dated wrong is not called good in the state either, where it would go on being good for a day too long
     entry = noted["files", "vault"]
-    assert entry["result"] == "partial" and [finding["id"] for finding in entry["findings"]] == ["backup.clock"]
+    assert entry["result"] == "partial" and "backup.clock" in [finding["id"] for finding in entry["findings"]]
 
 
 def test_a_class_that_cannot_be_looked_at_is_failed_everywhere(tree, monkeypatch):
