@@ -110,21 +110,22 @@ def producer():
 @contextlib.contextmanager
 def in_the_middle(*classes):
     """A backup that stands still in the middle of a dump, with a restic at work for each repository; goes on afterwards. Yields its process."""
-    hold = HELPER.rpartition("/")[0] + "/hold"
+    folder = HELPER.rpartition("/")[0]
 
     def stands_still():
         assert process.poll() is None, process.stdout.read()
-        return WEB1.call("test", "-e", hold + "ing").returncode == 0
+        return WEB1.call("test", "-e", folder + "/holding").returncode == 0
 
     with producer():
-        WEB1.run("touch", hold)
+        WEB1.sh("cd %s; rm -f holding; touch slow hold" % folder)
         process = WEB1.start(*PROGRAM, "run", *classes)
         try:
             until(stands_still, 120)
             yield process
         finally:
-            WEB1.run("rm", "-f", hold)
+            WEB1.run("rm", "-f", folder + "/hold")
             process.wait(400)
+            WEB1.run("rm", "-f", folder + "/slow")
 
 
 def good_backup(*classes):

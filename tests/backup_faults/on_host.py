@@ -19,8 +19,8 @@ import time
 NAMES = b"/home/shared/crew/names"
 ARCHIVE = "/srv/archive"
 REAL = "/usr/bin/mariadb-dump.real"
-# While this is there, a dump stops in its middle; it says so beside it.
-HOLD = "/var/lib/intact-faults/hold"
+# While HOLD is there, a dump stops in its middle, and HOLDING tells of that; SLOW: this is all that the producer does.
+HOLD, HOLDING, SLOW = ("/var/lib/intact-faults/" + name for name in ("hold", "holding", "slow"))
 
 
 def names():
@@ -59,7 +59,7 @@ def write(path):
 
 def dump(arguments):
     """In the place of mariadb-dump: three databases, three ways to be a bad producer; or one that takes its time. All else is the real one's."""
-    faults = {"hilltop_shop": held} if os.path.exists(HOLD) else {"harbour_club": killed, "northwind_wp": cut_off, "hilltop_shop": row_lost}
+    faults = {"hilltop_shop": held} if os.path.exists(SLOW) else {"harbour_club": killed, "northwind_wp": cut_off, "hilltop_shop": row_lost}
     fault = faults.get(arguments[-1])
     if fault is None:
         os.execv(REAL, [REAL] + arguments)
@@ -101,11 +101,11 @@ def row_lost(real):
 def held(real):
     """Whatever happens in the middle of a backup has all the time it needs: every restic has begun, and waits for the rest."""
     pass_on(real.stdout.read(2000000))
-    with open(HOLD + "ing", "wb"):
+    with open(HOLDING, "wb"):
         pass
     while os.path.exists(HOLD):
         time.sleep(0.05)
-    os.unlink(HOLD + "ing")
+    os.unlink(HOLDING)
     for block in iter(lambda: real.stdout.read(65536), b""):
         pass_on(block)
 
