@@ -165,7 +165,7 @@ def module(host, name, arguments, library=None):
     done = subprocess.run(argv + (["--module-path", str(library)] if library else []), capture_output=True, text=True, check=False, timeout=600)
     said = done.stdout
     assert "=> {" in said, (done.returncode, said, done.stderr)
-    return json.loads(said[said.index("{") :])
+    return json.loads(said[said.index("=> {") + 3 :])
 
 
 def repositories(*names):
