@@ -15,6 +15,7 @@ import urllib.parse
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import SBIN
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 TAIL = 4096
 
@@ -46,15 +47,19 @@ class Program:
     def __init__(self, argv, env=None, descriptors=()):
         # an unnamed file: a program that complains a lot must not wait for somebody who reads it
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close())
-        self._process = subprocess.Popen(
-            [os.fsencode(a) for a in argv],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment(env),
-            start_new_session=True,
-            pass_fds=descriptors,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [os.fsencode(a) for a in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=environment(env),
+                start_new_session=True,
+                pass_fds=descriptors,
+            )
+        except OSError as exc:
+            self._errors.close()
+            raise IntactError("%s can't be started (%s): install its package again" % (argv[0], exc.strerror)) from exc
         self.stdout = self._process.stdout
         self.pid = self._process.pid
 

@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _job, _metrics, _restic, _run, _state
 from ansible_collections.intact.hosting.plugins.module_utils._backup._classes import CLASSES
@@ -149,4 +150,7 @@ def main(argv):
         return BUSY
     except IntactError as exc:
         _say([str(exc)], sys.stderr)
+        return CODES["failed"]
+    except Exception:  # pylint: disable=broad-except  # Python's own exit code for it is the one that says "there are findings"
+        traceback.print_exc()
         return CODES["failed"]

@@ -30,6 +30,8 @@ MESSAGES = (
     ("wrong-password", r"(?m:^)(?![^\n]*(Save\(|Remove\(|unable to (save|remove)))[^\n]*HTTP response \(403\)"),
     ("locked", r"repository is already locked"),
     ("full", r"no space left on device|disk quota exceeded|quota exceeded|XMinioStorageFull|InsufficientStorage|Insufficient Storage"),
+    # SFTP has no word for a full disk; what a server denies, it says in others.
+    ("full", r"Save\([^\n]*SSH_FX_FAILURE"),
     # A REST server does not say why it cannot write: 507 is its own limit, 500 nearly always its disk. That it can be read is known by then.
     ("full", r"Save\([^\n]*(server response unexpected|HTTP response)[^\n]*\b50[07]\b"),
     ("unreachable", r"connection (refused|reset|lost)|no such host|no route to host|network is unreachable|i/o timeout|TLS handshake|broken pipe|x509:"),

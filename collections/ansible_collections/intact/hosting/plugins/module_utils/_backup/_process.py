@@ -23,6 +23,9 @@ CALM = 90.0
 GRACE = 10.0
 KEPT = 20000
 RETRY = re.compile(rb"returned error, retrying|operation failed", re.I)
+# A full disk is no emptier after ten tries; over SFTP a server has no word for it but "failure". So long a retry may go on all the same.
+HOPELESS = re.compile(rb"Save\(.*(no space left on device|quota exceeded|SSH_FX_FAILURE)", re.I)
+SOON = 10.0
 
 
 class Memory:
@@ -112,14 +115,14 @@ class Call:
                 else:
                     self._tail = self._tail[-200:] + [text]
             if RETRY.search(text):
-                self._retried()
+                self._retried(min(self._patience, SOON) if HOPELESS.search(text) else self._patience)
 
-    def _retried(self):
+    def _retried(self, patience):
         now = self._clock()
         if self._last is None or now - self._last > CALM:
             self._first = now
         self._last = now
-        if now - self._first > self._patience and not self.stopped:
+        if now - self._first > patience and not self.stopped:
             threading.Thread(target=self.stop, args=("gave-up",), daemon=True).start()
 
     @property

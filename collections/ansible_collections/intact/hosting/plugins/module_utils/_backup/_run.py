@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import time
+import traceback
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _clock, _dumps_run, _manifest, _outcome, _paths_run, _progress
@@ -37,7 +38,8 @@ class Run:
         self._clock, self._monotonic = clock, monotonic
         self.host_id = (system.read("/etc/machine-id") or b"").decode("ascii", "replace").strip()
         self.id, self.progress, self.findings = "", None, []
-        self._seen = {}
+        # {repository, "" for the host itself: what is wrong with the clock}
+        self._skewed = {}
 
     # what the parts of a run ask of it
 
@@ -102,7 +104,7 @@ class Run:
                         self._class(name)
                     drift = abs(self._clock() - self._monotonic() - began)
                     if drift > SKEW:
-                        self.findings.append(_clock_finding("was set by %d s while the backup ran" % drift))
+                        self._skew("", [_clock_finding("was set by %d s while the backup ran" % drift)])
                         began = self._clock() - self._monotonic()
             except BaseException as exc:
                 self.progress.write(status="failed", ended=self.moment(), stage="", error="%s: %s" % (type(exc).__name__, exc))
@@ -125,7 +127,7 @@ class Run:
         last = (_progress.runs(directory) or [None])[-1]
         cut = _progress.cut(directory)
         if last and parse_time(last["updated"]).timestamp() > self._clock() + SKEW:
-            self.findings.append(_clock_finding("says %s, and the last run here ended at %s" % (self.moment(), last["updated"])))
+            self._skew("", [_clock_finding("says %s, and the last run here ended at %s" % (self.moment(), last["updated"]))])
             cut = None
         recent = cut and self._clock() - parse_time(cut["began"]).timestamp() < RESUME_HOURS * 3600
         self.id = (
@@ -154,7 +156,12 @@ class Run:
                 # backing up will say the same with the class's name; a lock that is left does not keep a backup from its work
                 self.progress.write(error="%s: %s" % (name, exc))
             now = datetime.datetime.fromtimestamp(self._clock(), datetime.timezone.utc)
-            self.findings += _clock.judge(name, now, server, newest)
+            self._skew(name, _clock.judge(name, now, server, newest))
+
+    def _skew(self, name, findings):
+        """What is dated wrong is no good backup: nobody would find it to be old. The run says so, and of each class the state."""
+        self.findings += findings
+        self._skewed.setdefault(name, []).extend(findings)
 
     def options(self, name):
         """A class's settings, and for the class files what others take."""
@@ -186,14 +193,19 @@ class Run:
             manifest, digest, results, findings = kind(self, name, module, self.options(name)).go()
             findings += _manifest.judge(manifest, self._previous(name), self.job["classes"][name], module.EXPECTED)
             self._remember(name, manifest, findings)
-        except IntactError as exc:
-            manifest, digest, findings = None, "", [_manifest.class_failed(name, str(exc))]
-            results = {repository: _outcome.Outcome("failed", -1, str(exc)) for repository in self.restic}
+        except Exception as exc:  # pylint: disable=broad-except  # whatever befalls one class: the state tells of it, the others get their turn
+            expected = isinstance(exc, IntactError)
+            why = str(exc) if expected else "%s: %s" % (type(exc).__name__, exc)
+            if not expected:
+                traceback.print_exc()
+            manifest, digest, findings = None, "", [_manifest.class_failed(name, why)]
+            results = {repository: _outcome.Outcome("failed", -1, why) for repository in self.restic}
         self.findings += findings
         for repository, outcome in results.items():
             own = outcome.findings(repository, name) if manifest else []
             own += getattr(outcome, "held", [])
             self.findings += own
+            own += self._skewed.get("", []) + self._skewed.get(repository, [])
             entry = {"run": self.id, "taken": self.moment(), "snapshot": outcome.snapshot, "manifest": digest, "counts": manifest["counts"] if manifest else {}}
             entry.update(
                 result=self._result(outcome, own + findings), findings=[finding.as_dict() for finding in own + findings], seconds=round(outcome.seconds, 1)

@@ -31,6 +31,7 @@ def tree(tmp_path):
 def run(tree, *restics, waivers=(), clock=time.time, **options):
     """(document, {(class, repository): entry})."""
     classes = {name: {"enabled": False} for name in _run.CLASSES}
+    classes["system"] = options.pop("system", classes["system"])
     classes["files"] = dict({"paths": [str(tree / "srv")]}, **options)
     job = {"host": "web1", "waivers": list(waivers), "classes": {name: _job._class(name, entry) for name, entry in classes.items()}}
     noted = {}
@@ -144,8 +145,11 @@ def test_what_was_done_before_the_cut_is_not_done_again(tree):
 
 def test_a_clock_that_goes_backwards_is_told(tree):
     run(tree, FakeRestic("vault"))
-    document, _noted = run(tree, FakeRestic("vault"), clock=lambda: time.time() - 86400)
+    document, noted = run(tree, FakeRestic("vault"), clock=lambda: time.time() - 86400)
     assert "backup.clock" in ids(document) and document["status"] == "findings"
+    # what is dated wrong is not called good in the state either, where it would go on being good for a day too long
+    entry = noted["files", "vault"]
+    assert entry["result"] == "partial" and "backup.clock" in [finding["id"] for finding in entry["findings"]]
 
 
 def test_a_class_that_cannot_be_looked_at_is_failed_everywhere(tree, monkeypatch):
@@ -157,8 +161,25 @@ def test_a_class_that_cannot_be_looked_at_is_failed_everywhere(tree, monkeypatch
     assert document["status"] == "failed" and ids(document) == ["backup.class.failed"] and noted["files", "vault"]["result"] == "failed"
 
 
+def test_a_class_with_a_fault_that_nobody_thought_of_is_failed_in_the_state_and_the_next_gets_its_turn(tree, monkeypatch, capsys):
+    """The state would go on saying that the last backup was good."""
+
+    def break_down(_system, _options):
+        raise OSError(8, "Exec format error", "mariadb-dump")
+
+    monkeypatch.setattr(_run.CLASSES["system"], "in_use", lambda _system: True)
+    monkeypatch.setattr(_run.CLASSES["system"], "paths", break_down)
+    monkeypatch.setattr(_run.CLASSES["system"], "prepare", lambda *_: None)
+    document, noted = run(tree, FakeRestic("vault"), system={"enabled": True})
+    assert noted["system", "vault"]["result"] == "failed" and noted["files", "vault"]["result"] == "ok"
+    told = [finding for finding in document["findings"] if finding["id"] == "backup.class.failed"]
+    assert [finding["subject"] for finding in told] == ["system"] and "Exec format error: 'mariadb-dump'" in told[0]["evidence"]
+    assert document["status"] == "failed" and "Traceback" in capsys.readouterr().err
+
+
 def test_a_repository_whose_newest_snapshot_is_of_tomorrow_tells_of_the_clock(tree):
     vault = FakeRestic("vault")
     vault.newest = ["2999-01-01T00:00:00.123456789Z"]
-    document, _noted = run(tree, vault)
-    assert ids(document) == ["backup.clock"] and document["status"] == "findings"
+    document, noted = run(tree, vault, FakeRestic("offsite"))
+    assert ids(document) == ["backup.clock"] and document["status"] == "findings" and len(document["findings"]) == 1
+    assert noted["files", "vault"]["result"] == "partial" and noted["files", "offsite"]["result"] == "ok"

@@ -76,6 +76,15 @@ def test_no_name_of_a_database_is_a_path(name, engine, path):
     assert _dump.stream_path(name, engine) == path
 
 
+def test_a_program_that_is_damaged_is_told_by_its_name(tmp_path):
+    """Half a binary, as a full disk leaves it behind: one database's dump fails, not the whole run."""
+    program = tmp_path / "mariadb-dump"
+    program.write_bytes(b"\x7fEL")
+    program.chmod(0o755)
+    with pytest.raises(IntactError, match=r"mariadb-dump can't be started \(Exec format error\)"):
+        _dump.Program([str(program)])
+
+
 def test_a_feed_gives_its_bytes_and_tells_its_failure():
     feed = _dump.Feed([b"a" * 200000, b"b"])
     assert feed.stdout.readall() == b"a" * 200000 + b"b"

@@ -52,6 +52,7 @@ RETRYING = "Save(<data/35>) returned error, retrying after 552ms: "
         (1, "unable to create lock in backend: repository is already locked by PID 3269 on vm by root (UID 0, GID 0)", "locked"),
         (1, "write full/r/locks/89-tmp: no space left on device\nunable to create lock in backend", "full"),
         (1, RETRYING + "server response unexpected: 500 Internal Server Error (500)\n" + RETRYING + "server response unexpected: 403 Forbidden (403)", "full"),
+        (1, 'Save(<lock/07>) returned error, retrying after 552ms: Write: sftp: "Failure" (SSH_FX_FAILURE)\nunable to create lock in backend', "full"),
         (1, RETRYING + "server response unexpected: 507 Insufficient Storage (507)", "full"),
         (1, RETRYING + 'Post "http://x/data": write tcp: use of closed network connection\n' + RETRYING + "403 Forbidden (403)", "unreachable"),
         (1, "unable to remove <snapshot/f5> from the repository\nblob not removed, server response: 403 Forbidden (403)", "refused"),

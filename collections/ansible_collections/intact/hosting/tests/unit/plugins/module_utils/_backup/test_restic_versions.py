@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -194,3 +195,19 @@ def test_a_stream_is_found_again_whichever_restic_took_it(begin, version, name):
     run = _snapshots.Run("databases", "r", streams={"/intact/databases/mysql/other.sql": "1", told: "2"})
     assert _snapshots.stream_snapshot(run, {"path": "databases/mysql/a%20b.sql"}) == (told, "2")
     assert _snapshots.stream_snapshot(run, {"path": "databases/mysql/a b.sql"}) is None
+
+
+@pytest.mark.parametrize(
+    ("why", "stopped"),
+    [
+        ('Write: sftp: "Failure" (SSH_FX_FAILURE)', "gave-up"),
+        ("write /r/data: no space left on device", "gave-up"),
+        ("read: connection reset by peer", ""),
+    ],
+)
+def test_retries_that_cannot_help_are_not_waited_for(why, stopped):
+    """A minute for each call of restic, with the disk as full as before; a line that was cut may come back."""
+    script = "for n in 1 2 3 4; do echo 'Save(<data/35>) returned error, retrying after 5s: %s' >&2; done; [ %d = 0 ] || sleep 60" % (why, bool(stopped))
+    moments = itertools.count(0, 5.0)
+    call = _process.Call(["sh", "-c", script], dict(os.environ), clock=lambda: next(moments), gentle=False)
+    assert (call.wait() != 0, call.stopped) == (bool(stopped), stopped)
