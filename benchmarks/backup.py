@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,7 +36,7 @@ CONTENDERS = (
 PHASES = ("first", "unchanged")
 
 
-def measure(place: Path, data: Path, rounds: int, wanted: list[str]) -> tuple[dict, list[dict]]:
+def measure(place: Path, data: Path, rounds: int, wanted: list[str], drills_wanted: bool) -> tuple[dict, list[dict]]:
     """({(name, phase): [Spent]}, drills). Each round begins with another program: what the machine does besides meets all of them."""
     spent: dict[tuple[str, str], list[programs.Spent]] = {}
     drills = []
@@ -48,7 +49,7 @@ def measure(place: Path, data: Path, rounds: int, wanted: list[str]) -> tuple[di
                 took = contender.backup()
                 spent.setdefault((name, phase), []).append(took)
                 print(f"  round {number + 1}  {name:24} {phase:10} {took.cpu:8.2f} CPU s {took.wall:8.2f} s", flush=True)
-            if kind is programs.Ours and repositories == 1:
+            if drills_wanted and kind is programs.Ours and repositories == 1:
                 drills.append(drill(contender, place / "scratch"))
                 print(f"  round {number + 1}  drill: {json.dumps(drills[-1])}", flush=True)
             contender.remove()
@@ -86,7 +87,10 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="share of 120,000 small files and 4 x 1 GiB")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", default=[], help="a part of the names of programs to run")
+    parser.add_argument("--no-drill", action="store_true", help="measure backups only")
     options = parser.parse_args()
+    # what was made is removed also when it is stopped
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
     place = options.directory.resolve()
     place.mkdir(parents=True)
     try:
@@ -94,7 +98,7 @@ def main() -> int:
         began = time.monotonic()
         made = dataset.make(place / "data", options.scale)
         print(f"{made['small']} small files and {made['big']} big ones, {made['bytes'] / dataset.GIB:.2f} GiB ({time.monotonic() - began:.0f} s)", flush=True)
-        spent, drills = measure(place, place / "data", options.rounds, options.only)
+        spent, drills = measure(place, place / "data", options.rounds, options.only, not options.no_drill)
     finally:
         shutil.rmtree(place)
     print("\n" + "\n".join(table(spent)))
