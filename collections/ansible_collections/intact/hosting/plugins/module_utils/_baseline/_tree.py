@@ -11,12 +11,10 @@ Besides _system.py and _descriptors.py the only file of the baseline that touche
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
-import threading
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _aside, _attributes, _descriptors
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _aside, _attributes, _content, _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import OutOfTime
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
@@ -29,7 +27,6 @@ KINDS = {
     stat.S_IFCHR: "char",
     stat.S_IFBLK: "block",
 }
-BLOCK = 1 << 20
 DEEPEST = 200
 SPARSE_FROM = 65536
 # Filesystems on disks of this host; others are named, not read.
@@ -39,7 +36,7 @@ FORMS = {}
 VOLATILE = {"tmpfs", "ramfs", "proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "autofs", "mqueue", "securityfs", "debugfs", "tracefs"}
 
 
-class Walker:
+class Walker(_content.Reader):
     """Fills items {escaped path: attributes} from roots.
 
     excluded(path, name, kind, target): whether an entry is left out. md5_paths: paths (text) whose MD5 is
@@ -47,6 +44,7 @@ class Walker:
     """
 
     def __init__(self, system, excluded=None, md5_paths=(), mounts=None):
+        super().__init__()
         self.system, self.excluded, self.md5_paths = system, excluded or (lambda *_entry: False), md5_paths
         self.mounts = mounts or {}
         self.items, self.md5, self.roots = {}, {}, []
@@ -59,7 +57,6 @@ class Walker:
         # with a limit of seconds every file is asked for whether there is time for it
         self._timed = bool(system.limits["seconds"])
         self._aside = None if self._timed or not _aside.worthwhile() else _aside.Aside(self._read)
-        self._buffers = Buffers()
 
     def tree(self, root):
         """Walk one root (bytes, absolute). A root that is not there gives no items; a root that is a link is followed once."""
@@ -190,7 +187,7 @@ class Walker:
             extra = _descriptors.extended(fd)
             if not self._hashing or (self._timed and self._time_is_up()) or not self.system.spend(st.st_size):
                 self._keep(text, extra, st, {"size": st.st_size, "state": "unhashed"}, None)
-            elif st.st_size >= BLOCK and self._aside and not self._aside.full():
+            elif st.st_size >= _content.BLOCK and self._aside and not self._aside.full():
                 self._aside.add(text, fd, (st, text in self.md5_paths), extra)
             else:
                 self._keep(text, extra, *self._read(fd, st, text in self.md5_paths))
@@ -212,20 +209,6 @@ class Walker:
             self.md5[text] = self.md5[first]
         return True
 
-    def _read(self, fd, st, md5):
-        """(the stat that it belongs to, size and hash, MD5), looking again when the file changed meanwhile. Two threads do this at once."""
-        for _attempt in range(3):
-            try:
-                digest, other = self._hash(fd, st.st_size, md5)
-            except OSError as exc:
-                return st, {"size": st.st_size, "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)}, None
-            after = os.fstat(fd)
-            if after.st_ctime_ns == st.st_ctime_ns and after.st_mtime_ns == st.st_mtime_ns and after.st_size == st.st_size:
-                return st, {"size": st.st_size, "hash": digest}, other
-            st = after
-            os.lseek(fd, 0, os.SEEK_SET)
-        return st, {"size": st.st_size, "state": "changing"}, None
-
     def _keep(self, text, extra, st, found, md5):
         """Record a file with what reading it gave."""
         extra.update(found)
@@ -242,21 +225,6 @@ class Walker:
         if st.st_size >= SPARSE_FROM and st.st_blocks * 512 < st.st_size // 2:
             extra["sparse"] = True
         self._record(text, st, extra, text)
-
-    def _hash(self, fd, size, md5):
-        """(SHA-256, MD5 or None) in hex. A small file in one read: that it ends there is seen by the byte that was not got."""
-        if size < BLOCK:
-            data = os.read(fd, size + 1)
-            if len(data) == size:
-                return hashlib.sha256(data).hexdigest(), _md5(data).hexdigest() if md5 and _md5() else None
-            os.lseek(fd, 0, os.SEEK_SET)
-        digests, buffer = [hashlib.sha256()] + ([_md5()] if md5 and _md5() else []), self._buffers.view
-        while True:
-            count = os.readv(fd, [buffer])
-            if not count:
-                return digests[0].hexdigest(), digests[1].hexdigest() if digests[1:] else None
-            for digest in digests:
-                digest.update(buffer[:count])
 
     def _record(self, path, st, extra, text=None):
         if (st.st_uid, st.st_gid) not in self._known:
@@ -316,22 +284,8 @@ class Walker:
             os.close(fd)
 
 
-def _md5(data=b""):
-    try:
-        return hashlib.md5(data)
-    except ValueError:
-        return None  # a FIPS host has no MD5: its conffiles then count as edited, the careful side
-
-
 def _form(mode):
     return KINDS.get(stat.S_IFMT(mode), "unknown"), "%04o" % stat.S_IMODE(mode)
-
-
-class Buffers(threading.local):
-    """A block for each thread that reads."""
-
-    def __init__(self):
-        self.view = memoryview(bytearray(BLOCK))
 
 
 def mounts(system):
