@@ -39,6 +39,10 @@ unit: venv ## run the unit tests and the repository's tests
 sanity: venv ## run ansible-test sanity on the built copy of the collection
 	@scripts/sanity
 
+.PHONY: bench
+bench: venv ## measure backups against plain restic and borg (as root, B="--scale 0.05" for a quick one)
+	@python benchmarks/backup.py $(B)
+
 .PHONY: build
 build: venv ## build the collection's tarball in build/ and prove that it is complete
 	@scripts/build

@@ -27,6 +27,7 @@ class DumpsRun(_paths_run.PathsRun):
         """As PathsRun.go(): streams first, so that the manifest tells of them."""
         wished = self.module.dumps(self.system, dict(self.options))
         self._unasked, self.system.unlooked = self.system.unlooked, []
+        self.run.ready()
         for number, (name, opener) in enumerate(wished):
             self.run.progress.stage(self.name, "dump %d of %d" % (number + 1, len(wished)), name)
             try:

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _outcome
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
@@ -17,6 +19,7 @@ GO_BITS = ((1 << 23, 0o4000), (1 << 22, 0o2000), (1 << 20, 0o1000))
 LISTED = 20
 
 
+@functools.lru_cache(maxsize=1024)
 def mode(number):
     """Permission bits as the manifest tells them, from restic's number."""
     bits = number & 0o777

@@ -10,6 +10,7 @@ JSON replaces bytes that are no UTF-8, the plain listing does not tell where a n
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import re
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 LOST = "\ufffd"
+MANY = 500
 
 
 def told(name):
@@ -24,17 +26,37 @@ def told(name):
     return re.sub("[\udc80-\udcff]", LOST, name.decode("utf-8", "surrogateescape"))
 
 
-def nodes(lines):
-    """Entries of `ls --json`, one by one: dict with path as it was told. The snapshot's own line is left out."""
+def nodes(lines, heard=lambda _entry: None):
+    """Entries of `ls --json` (bytes), one by one: dict with path as it was told. The snapshot's own line is left out; heard is called with it."""
+    lines = iter(lines)
+    while True:
+        some = list(itertools.islice(lines, MANY))
+        if not some:
+            return
+        for entry in _parsed(some):
+            kind = entry.get("struct_type") or entry.get("message_type")
+            if kind == "node":
+                yield entry
+            elif kind == "snapshot":
+                heard(entry)
+
+
+def _parsed(lines):
+    """One JSON value for each line, parsed together, which is cheaper."""
+    lines = [line for line in lines if line.strip()]
+    try:
+        together = json.loads(b"[%s]" % b",".join(lines))
+        if len(together) == len(lines):
+            return together
+    except ValueError:
+        pass
+    out = []
     for line in lines:
-        if not line.strip():
-            continue
         try:
-            entry = json.loads(line)
+            out.append(json.loads(line))
         except ValueError as exc:
             raise IntactError("restic ls said something that is no JSON: %r" % line[:200]) from exc
-        if (entry.get("struct_type") or entry.get("message_type")) == "node":
-            yield entry
+    return out
 
 
 def plain(entry, path):

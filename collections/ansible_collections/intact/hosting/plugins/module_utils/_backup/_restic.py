@@ -71,6 +71,7 @@ class Restic:
         self.repository, self.name, self.program = repository, repository["name"], program
         self.limits, self.cache, self.patience = dict(limits or {}), cache, patience
         self._version = None
+        self._snapshots = []  # whole ids that a listing told
 
     @property
     def version(self):
@@ -147,6 +148,7 @@ class Restic:
     def backup(self, paths, tags=(), host="", excludes=b"", parent="", progress=None, stall=_watch.STALL):
         """Back up paths (bytes) into one snapshot. excludes: the bytes of an exclude file. progress: called with a dict at most every 2 s.
 
+        Versions before 0.17 tell the beginning of its id: see full_id(), which costs nothing after ls().
         A source that is missing or unreadable makes the outcome partial, with its name: restic 0.14 ends with 0 where one is missing.
         """
         names, memories = self._names(paths), []
@@ -169,15 +171,15 @@ class Restic:
             outcome.kind = "partial"
         if outcome.ok and not outcome.snapshot:
             outcome.kind, outcome.said = "failed", outcome.said + "\nrestic told of no snapshot"
-        if outcome.snapshot and len(outcome.snapshot) < 64:
-            # Older versions tell the beginning of the id.
-            outcome.snapshot = self.full_id("snapshot", outcome.snapshot)
         return outcome
 
     def full_id(self, kind, name):
         """The whole id of a pack, index, snapshot or key of which a message told the beginning; what was told when it can't be found."""
         if len(name) == 64 or kind not in ("pack", "index", "snapshot", "key"):
             return name
+        told = [full for full in self._snapshots if kind == "snapshot" and full.startswith(name)]
+        if len(told) == 1:
+            return told[0]
         listed = self.run(["list", {"pack": "packs", "index": "index", "snapshot": "snapshots", "key": "keys"}[kind], "--no-lock", "--quiet"])
         same = [full for full in listed.out.decode("ascii", "replace").split() if full.startswith(name)]
         if kind == "pack" and not same:
@@ -230,7 +232,13 @@ class Restic:
 
     def ls(self, snapshot):
         """Entries of a snapshot as a stream: dict with path (bytes, exactly as on the host), type, size, mode (Go's), uid, gid, mtime."""
-        return _listing.exact(_listing.nodes(self._lines(["ls", "--json", snapshot])), lambda: (line[:-1] for line in self._lines(["ls", "--quiet", snapshot])))
+
+        def heard(entry):
+            if entry.get("id") and entry["id"] not in self._snapshots:
+                self._snapshots.append(entry["id"])
+
+        entries = _listing.nodes(self._lines(["ls", "--json", snapshot]), heard)
+        return _listing.exact(entries, lambda: (line[:-1] for line in self._lines(["ls", "--quiet", snapshot])))
 
     def _lines(self, arguments):
         call = self._start(arguments)

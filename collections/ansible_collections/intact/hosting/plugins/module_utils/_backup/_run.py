@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import datetime
 import fcntl
 import os
 import secrets
@@ -16,7 +15,7 @@ import time
 import traceback
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _clock, _dumps_run, _manifest, _outcome, _paths_run, _progress
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _dumps_run, _greet, _manifest, _outcome, _paths_run, _progress
 from ansible_collections.intact.hosting.plugins.module_utils._backup._classes import CLASSES
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, read_if_exists, write_atomic, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, gate, parse_time
@@ -40,6 +39,7 @@ class Run:
         self.id, self.progress, self.findings = "", None, []
         # {repository, "" for the host itself: what is wrong with the clock}
         self._skewed = {}
+        self._greetings = []
 
     # what the parts of a run ask of it
 
@@ -75,6 +75,7 @@ class Run:
 
     def into_all(self, klass, paths, excludes, digest, parents=None):
         """{repository: Outcome} of one snapshot of the paths in each repository."""
+        self.ready()
         out = {}
         for name, restic in self.restic.items():
             self.progress.stage(klass, "backing up", name)
@@ -97,7 +98,7 @@ class Run:
             wanted = [name for name in CLASSES if (not classes or name in classes) and self.job["classes"][name]["enabled"] is not False]
             self._begin(wanted)
             try:
-                self._unlock()
+                self._greet()
                 began = self._clock() - self._monotonic()
                 for name in wanted:
                     if name not in self.progress.document["done"]:
@@ -106,6 +107,7 @@ class Run:
                     if drift > SKEW:
                         self._skew("", [_clock_finding("was set by %d s while the backup ran" % drift)])
                         began = self._clock() - self._monotonic()
+                self.ready()
             except BaseException as exc:
                 self.progress.write(status="failed", ended=self.moment(), stage="", error="%s: %s" % (type(exc).__name__, exc))
                 raise
@@ -145,18 +147,19 @@ class Run:
             self.findings += [Finding.from_dict(finding) for finding in cut["findings"]]
         _progress.tidy(directory)
 
-    def _unlock(self):
-        """Take this host's dead locks away, and hold its clock against each repository's server and newest snapshot."""
-        for name, restic in self.restic.items():
-            server, newest = _clock.server_time(restic.repository), ""
-            try:
-                restic.unlock_stale()
-                newest = max((shot["time"] for shot in restic.snapshots(("intact",), self.job["host"])), default="")
-            except IntactError as exc:
+    def _greet(self):
+        """Begin to speak with every repository while the first look goes on; ready() waits for it."""
+        self._greetings = [(name, _greet.Greeting(restic, self.job["host"], self._clock)) for name, restic in self.restic.items()]
+
+    def ready(self):
+        """Before anything is backed up: dead locks of this host are away, and its clock was held against each repository's server and newest snapshot."""
+        while self._greetings:
+            name, greeting = self._greetings.pop(0)
+            findings, error = greeting.wait()
+            self._skew(name, findings)
+            if error:
                 # backing up will say the same with the class's name; a lock that is left does not keep a backup from its work
-                self.progress.write(error="%s: %s" % (name, exc))
-            now = datetime.datetime.fromtimestamp(self._clock(), datetime.timezone.utc)
-            self._skew(name, _clock.judge(name, now, server, newest))
+                self.progress.write(error=error)
 
     def _skew(self, name, findings):
         """What is dated wrong is no good backup: nobody would find it to be old. The run says so, and of each class the state."""

@@ -19,6 +19,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 GETFLAGS = 0x80086601 if struct.calcsize("l") == 8 else 0x80046601  # FS_IOC_GETFLAGS
 FLAGS = ((0x10, "immutable"), (0x20, "append"))
 ALL_FLAGS, ROOM = 0x30, b"\0" * 8
+# Answers seen that hold none of these.
+PLAIN = set()
 
 
 def open_directory(path, below=b"/"):
@@ -65,9 +67,13 @@ def extended(fd):
             shown = escape(value) if len(value) <= 64 else "sha256:" + hashlib.sha256(value).hexdigest()
             out.setdefault("xattr", {})[escape(name)] = shown
     try:
-        bits = int.from_bytes(fcntl.ioctl(fd, GETFLAGS, ROOM)[:4], sys.byteorder)
-        if bits & ALL_FLAGS:
-            out["flags"] = ",".join(word for bit, word in FLAGS if bits & bit)
+        raw = fcntl.ioctl(fd, GETFLAGS, ROOM)
+        if raw not in PLAIN:
+            bits = int.from_bytes(raw[:4], sys.byteorder)
+            if bits & ALL_FLAGS:
+                out["flags"] = ",".join(word for bit, word in FLAGS if bits & bit)
+            else:
+                PLAIN.add(raw)
     except OSError:
         pass  # this filesystem has no flags
     return out

@@ -42,7 +42,9 @@ def owned(system, roots):
     found = {}
     for path in system.glob(LISTS):
         package = path.rpartition("/")[2][: -len(".list")].partition(":")[0]
-        for line in (system.read(path) or b"").split(b"\n"):
+        data = system.read(path) or b""
+        # most packages have nothing there
+        for line in data.split(b"\n") if any(prefix in data for prefix in prefixes) else ():
             if line.startswith(prefixes):
                 found[line] = package
     return found

@@ -11,11 +11,10 @@ Besides _system.py and _descriptors.py the only file of the baseline that touche
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _attributes, _descriptors
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _aside, _attributes, _content, _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import OutOfTime
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
@@ -28,15 +27,16 @@ KINDS = {
     stat.S_IFCHR: "char",
     stat.S_IFBLK: "block",
 }
-BLOCK = 1 << 20
 DEEPEST = 200
 SPARSE_FROM = 65536
 # Filesystems on disks of this host; others are named, not read.
 LOCAL = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs", "zfs", "bcachefs", "overlay"}
+# What an entry's mode says, as (type, mode as text): a tree has few different ones.
+FORMS = {}
 VOLATILE = {"tmpfs", "ramfs", "proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "autofs", "mqueue", "securityfs", "debugfs", "tracefs"}
 
 
-class Walker:
+class Walker(_content.Reader):
     """Fills items {escaped path: attributes} from roots.
 
     excluded(path, name, kind, target): whether an entry is left out. md5_paths: paths (text) whose MD5 is
@@ -44,6 +44,7 @@ class Walker:
     """
 
     def __init__(self, system, excluded=None, md5_paths=(), mounts=None):
+        super().__init__()
         self.system, self.excluded, self.md5_paths = system, excluded or (lambda *_entry: False), md5_paths
         self.mounts = mounts or {}
         self.items, self.md5, self.roots = {}, {}, []
@@ -53,7 +54,9 @@ class Walker:
         self.bytes = 0
         self._inodes, self._directories, self._known = {}, {}, set()
         self._hashing, self._stopped = True, False
-        self._buffer = memoryview(bytearray(BLOCK))
+        # with a limit of seconds every file is asked for whether there is time for it
+        self._timed = bool(system.limits["seconds"])
+        self._aside = None if self._timed or not _aside.worthwhile() else _aside.Aside(self._read)
 
     def tree(self, root):
         """Walk one root (bytes, absolute). A root that is not there gives no items; a root that is a link is followed once."""
@@ -69,11 +72,21 @@ class Walker:
             if not self._seen(real, os.fstat(fd)):
                 self.roots.append(escape(real))
                 self._directory(fd, real, 0)
+        except BaseException:
+            if self._aside:
+                self._aside.close()
+            raise
         finally:
             os.close(fd)
 
+    def settle(self):
+        """Wait for the files that are read beside the walk."""
+        for text, found, extra in self._aside.settled() if self._aside else ():
+            self._keep(text, extra, *found)
+
     def finish(self):
         """Name the hard link groups, once all trees are walked."""
+        self.settle()
         for paths in self._inodes.values():
             paths = [path for path in paths if path in self.items]
             first = min(paths, default=None)
@@ -97,13 +110,14 @@ class Walker:
             # a directory knows which of its entries are files: they are opened without another look
             names = sorted((os.fsencode(entry.name), entry.is_file(follow_symlinks=False)) for entry in entries)
         prefix = path.rstrip(b"/") + b"/"
+        stem = escape(prefix)
         for name, is_file in names:
             child = prefix + name
             try:
                 if not is_file:
                     self._entry(fd, name, child, depth)
                 elif not self.excluded(child, name, "file", b""):
-                    self._file(fd, name, child)
+                    self._file(fd, name, stem + escape(name))
             except FileNotFoundError:
                 continue  # gone between listing and looking: it is not there now
             except OSError as exc:
@@ -128,7 +142,7 @@ class Walker:
         elif kind == "dir":
             self._child(parent, name, path, st, depth)
         elif kind == "file":
-            self._file(parent, name, path)
+            self._file(parent, name, escape(path))
         elif kind == "socket":
             self.sockets += 1  # made by whoever listens; the sockets section looks at listeners
         elif kind == "link":
@@ -155,15 +169,14 @@ class Walker:
         finally:
             os.close(fd)
 
-    def _file(self, parent, name, path):
-        text = escape(path)
+    def _file(self, parent, name, text):
         try:
             fd = _descriptors.open_file(name, parent)
         except OSError as exc:
             if exc.errno == errno.ENOENT:
                 raise
             st = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            self._record(path, st, {"size": st.st_size, "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)})
+            self._record(b"", st, {"size": st.st_size, "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)}, text)
             return
         try:
             st = os.fstat(fd)
@@ -172,12 +185,12 @@ class Walker:
             if st.st_nlink > 1 and self._linked(text, st):
                 return
             extra = _descriptors.extended(fd)
-            st = self._content(fd, st, text, extra)
-            if st.st_nlink > 1:
-                extra["links"] = st.st_nlink
-            if st.st_size >= SPARSE_FROM and st.st_blocks * 512 < st.st_size // 2:
-                extra["sparse"] = True
-            self._record(path, st, extra, text)
+            if not self._hashing or (self._timed and self._time_is_up()) or not self.system.spend(st.st_size):
+                self._keep(text, extra, st, {"size": st.st_size, "state": "unhashed"}, None)
+            elif st.st_size >= _content.BLOCK and self._aside and not self._aside.full():
+                self._aside.add(text, fd, (st, text in self.md5_paths), extra)
+            else:
+                self._keep(text, extra, *self._read(fd, st, text in self.md5_paths))
         finally:
             os.close(fd)
 
@@ -185,63 +198,43 @@ class Walker:
         """Whether this is another name of a file that was read already: what is known of that one holds."""
         known = self._inodes.setdefault((st.st_dev, st.st_ino), [])
         known.append(text)
-        if len(known) == 1 or known[0] not in self.items:
+        first = known[0]
+        if self._aside and first in self._aside:
+            found, extra = self._aside.settle(first)
+            self._keep(first, extra, *found)
+        if len(known) == 1 or first not in self.items:
             return False
-        self.items[text] = dict(self.items[known[0]])
-        if known[0] in self.md5:
-            self.md5[text] = self.md5[known[0]]
+        self.items[text] = dict(self.items[first])
+        if first in self.md5:
+            self.md5[text] = self.md5[first]
         return True
 
-    def _content(self, fd, st, text, extra):
-        """Hash, looking again when the file changed meanwhile; returns the stat that the hash belongs to."""
-        extra["size"] = size = st.st_size
-        if not self._hashing or self._time_is_up() or not self.system.spend(size):
-            extra["state"] = "unhashed"
+    def _keep(self, text, extra, st, found, md5):
+        """Record a file with what reading it gave."""
+        extra.update(found)
+        if "hash" in found:
+            self.bytes += st.st_size
+            if md5:
+                self.md5[text] = md5
+        elif found["state"] == "unhashed":
             self.unhashed.append(text)
-            return st
-        for _attempt in range(3):
-            try:
-                digest, md5 = self._hash(fd, size, text in self.md5_paths)
-            except OSError as exc:
-                extra["state"] = "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)
-                return st
-            after = os.fstat(fd)
-            if _version(after) == _version(st):
-                extra["hash"] = digest
-                if md5:
-                    self.md5[text] = md5
-                self.bytes += size
-                return st
-            st = after
-            extra["size"] = size = st.st_size
-            os.lseek(fd, 0, os.SEEK_SET)
-        extra["state"] = "changing"
-        self.changing.append(text)
-        return st
-
-    def _hash(self, fd, size, md5):
-        """(SHA-256, MD5 or None) in hex. A small file in one read: that it ends there is seen by the byte that was not got."""
-        if size < BLOCK:
-            data = os.read(fd, size + 1)
-            if len(data) == size:
-                return hashlib.sha256(data).hexdigest(), _md5(data).hexdigest() if md5 and _md5() else None
-            os.lseek(fd, 0, os.SEEK_SET)
-        digests = [hashlib.sha256()] + ([_md5()] if md5 and _md5() else [])
-        while True:
-            count = os.readv(fd, [self._buffer])
-            if not count:
-                return digests[0].hexdigest(), digests[1].hexdigest() if digests[1:] else None
-            for digest in digests:
-                digest.update(self._buffer[:count])
+        elif found["state"] == "changing":
+            self.changing.append(text)
+        if st.st_nlink > 1:
+            extra["links"] = st.st_nlink
+        if st.st_size >= SPARSE_FROM and st.st_blocks * 512 < st.st_size // 2:
+            extra["sparse"] = True
+        self._record(text, st, extra, text)
 
     def _record(self, path, st, extra, text=None):
         if (st.st_uid, st.st_gid) not in self._known:
             self._known.add((st.st_uid, st.st_gid))
             self.owners[str(st.st_uid)] = self.system.account(st.st_uid)
             self.groups[str(st.st_gid)] = self.system.group(st.st_gid)
-        item = {"type": KINDS.get(stat.S_IFMT(st.st_mode), "unknown"), "uid": st.st_uid, "gid": st.st_gid}
-        if item["type"] != "link":
-            item["mode"] = "%04o" % stat.S_IMODE(st.st_mode)
+        form = FORMS.get(st.st_mode) or FORMS.setdefault(st.st_mode, _form(st.st_mode))
+        item = {"type": form[0], "uid": st.st_uid, "gid": st.st_gid}
+        if form[0] != "link":
+            item["mode"] = form[1]
         item.update(extra)
         self.items[text or escape(path)] = item
 
@@ -260,6 +253,7 @@ class Walker:
 
     def privileged(self, root):
         """Record only files that carry set-id bits or a capability: for the system's own program directories."""
+        self.settle()
         root = os.fsencode(self.system.realpath(os.fsdecode(root)))
         try:
             fd = _descriptors.open_directory(root, self.system.root)
@@ -290,15 +284,8 @@ class Walker:
             os.close(fd)
 
 
-def _md5(data=b""):
-    try:
-        return hashlib.md5(data)
-    except ValueError:
-        return None  # a FIPS host has no MD5: its conffiles then count as edited, the careful side
-
-
-def _version(st):
-    return st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_ino
+def _form(mode):
+    return KINDS.get(stat.S_IFMT(mode), "unknown"), "%04o" % stat.S_IMODE(mode)
 
 
 def mounts(system):

@@ -150,17 +150,25 @@ EXCLUDED = (
 
 def matcher(rules):
     """A function excluded(path, name, kind, target) -> bool over bytes, from rules like EXCLUDED."""
-    plain = [rule for rule in rules if not rule.get("target")]
-    names = _union(p for rule in plain for p in rule["patterns"] if "/" not in p)
-    paths = _union(p for rule in plain for p in rule["patterns"] if "/" in p)
+    plain = [pattern for rule in rules if not rule.get("target") for pattern in rule["patterns"]]
+    names = _union(p for p in plain if "/" not in p)
+    paths = _union(p for p in plain if "/" in p)
+    # a path can match only when its name matches the end of a pattern: the name is short and asked first
+    ends = _union(_end(p) for p in plain)
     links = [(_union(rule["patterns"]), _union([rule["target"].replace("*", "**")])) for rule in rules if rule.get("target")]
 
     def excluded(path, name, kind, target):
-        if names.match(name) or paths.match(path):
+        if ends.match(name) and (names.match(name) or paths.match(path)):
             return True
         return kind == "link" and any(where.match(path) and to.match(target) for where, to in links)
 
     return excluded
+
+
+def _end(pattern):
+    """What a name has to match when a path matches the pattern."""
+    end = pattern.rpartition("/")[2]
+    return "*" if "**" in end or end.count("[") != end.count("]") else end
 
 
 def _union(patterns):

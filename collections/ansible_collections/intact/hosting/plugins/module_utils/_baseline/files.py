@@ -37,12 +37,12 @@ def capture(system):
             raise IntactError("files: an entry of exclude needs patterns and a reason: %s" % rule)
     rules = [rule for rule in rules if not rule.get("programs") or any(system.which(program) for program in rule["programs"])]
     known = _origin.conffiles(system)
-    packaged = _origin.owned(system, SHARED) if known else {}
+    privileged = _paths(options.get("privileged", _trees_data.PRIVILEGED))
+    packaged = _origin.owned(system, _shared(system, trees + privileged)) if known else {}
     shipped = {escape(path): md5 for path, md5 in _origin.shipped(system, trees, packaged).items()} if packaged else {}
     walker = _tree.Walker(system, _trees_data.matcher(rules), {escape(path) for path in known} | set(shipped), _tree.mounts(system))
     for tree in trees:
         walker.tree(tree)
-    privileged = _paths(options.get("privileged", _trees_data.PRIVILEGED))
     for tree in privileged:
         walker.privileged(tree)
     walker.finish()
@@ -76,6 +76,17 @@ def _paths(texts):
             raise IntactError("files: %s is not an absolute path" % text)
         out.append(os.path.normpath(path))
     return out
+
+
+def _shared(system, trees):
+    """The parts of the trees where packages write as well, by every name that dpkg may know them by; a part is a tree or a place of SHARED."""
+    trees = set(trees) | {os.fsencode(system.realpath(os.fsdecode(tree))) for tree in trees}
+    trees |= {tree[4:] for tree in trees if tree.startswith(b"/usr/")}
+    return sorted({max(tree, place, key=len) for tree in trees for place in SHARED if _below(tree, place) or _below(place, tree)})
+
+
+def _below(path, top):
+    return path == top or path.startswith(top.rstrip(b"/") + b"/")
 
 
 def _set_origins(system, walker, known, packaged, shipped, trees):

@@ -11,6 +11,7 @@ import os
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _listing, _locks, _outcome, _restic, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 SAID = os.path.join(os.path.dirname(__file__), "restic_said")
 
@@ -156,6 +157,17 @@ def test_names_survive_the_listing():
 def test_two_listings_that_differ_are_no_listing():
     with pytest.raises(Exception, match="differ"):
         list(_listing.exact([{"path": "/a\ufffd", "type": "file"}], lambda: iter([b"/b\xff"])))
+
+
+def test_lines_are_parsed_together_and_judged_alone(monkeypatch):
+    monkeypatch.setattr(_listing, "MANY", 2)
+    lines = [b'{"struct_type":"node","path":"/%d"}\n' % number for number in range(5)] + [b"\n"]
+    heard = []
+    assert [entry["path"] for entry in _listing.nodes([b'{"struct_type":"snapshot","id":"ab"}\n', *lines], heard.append)] == ["/0", "/1", "/2", "/3", "/4"]
+    assert heard == [{"struct_type": "snapshot", "id": "ab"}]
+    for torn in ([lines[0], b'{"path":"/x\n'], [b'{"a":[1', b"2]}"], [b'{"a":1},{"b":2}', b" "]):
+        with pytest.raises(IntactError, match="no JSON"):
+            list(_listing.nodes(torn))
 
 
 def test_a_name_is_found_again_on_the_disk():

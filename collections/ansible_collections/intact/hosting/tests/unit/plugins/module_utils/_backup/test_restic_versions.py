@@ -110,6 +110,15 @@ def test_a_short_id_becomes_the_whole_one():
     assert one.full_id("tree", "12345678") == "12345678" and one.full_id("pack", PACK) == PACK and len(one.asked_for) == asked
 
 
+def test_the_id_of_a_snapshot_that_was_listed_is_asked_no_more(monkeypatch):
+    one, full = Fake((0, 14, 0), {("list", "snapshots"): b"fe" * 32 + b"\n"}), "ab" * 32
+    said = [b'{"struct_type":"snapshot","id":"%s"}\n' % full.encode(), b'{"struct_type":"node","path":"/a","type":"file"}\n']
+    monkeypatch.setattr(one, "_lines", lambda arguments: iter(said))
+    assert [entry["path"] for entry in one.ls("abababab")] == [b"/a"]
+    assert one.full_id("snapshot", "abababab") == full and one.asked_for == []
+    assert one.full_id("snapshot", "fefefefe") == "fe" * 32 and len(one.asked_for) == 1
+
+
 def test_files_of_a_lost_pack_are_told_by_its_blobs_where_find_looks_into_the_pack():
     one = Fake((0, 11, 0), LOST)
     found = _check._named(one, said("0.11-check-missing-pack"), None, [("files", "5a")])

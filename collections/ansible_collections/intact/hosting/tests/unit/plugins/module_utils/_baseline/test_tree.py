@@ -211,6 +211,41 @@ def test_what_is_left_out_by_default(path, kind, target, excluded):
     assert matcher(path.encode(), path.rpartition("/")[2].encode(), kind, target.encode()) is excluded
 
 
+@pytest.mark.parametrize(
+    ("pattern", "path", "excluded"),
+    [
+        ("/home/*/x/**", "/home/a/x/b/c", True),
+        ("/srv/**.jnl", "/srv/a/b.jnl", True),
+        ("/srv/**/cache", "/srv/a/b/cache", True),
+        ("/srv/**/cache", "/srv/a/b/cached", False),
+        ("/srv/*", "/srv/a", True),
+        ("/srv/*", "/srv/a/b", False),
+        ("/srv/a[b/c]d", "/srv/abd", True),
+        ("*.tmp", "/srv/a.tmp", True),
+        ("/srv/?x", "/srv/ax", True),
+    ],
+)
+def test_a_pattern_is_held_against_the_whole_path(pattern, path, excluded):
+    matcher = _trees_data.matcher([{"patterns": [pattern, "never"]}])
+    assert matcher(path.encode(), path.rpartition("/")[2].encode(), "file", b"") is excluded
+
+
+def test_packages_are_asked_only_about_what_is_looked_at(tmp_path):
+    os.symlink("/opt/data", tmp_path / "link")
+    link = os.fsencode(str(tmp_path / "link"))
+    for trees, shared in (
+        ([b"/home", b"/srv"], []),
+        ([b"/usr/local", b"/etc/nginx"], [b"/etc/nginx", b"/usr/local"]),
+        ([b"/usr/bin"], [b"/bin", b"/usr/bin"]),
+        ([b"/var"], [b"/var/lib"]),
+        ([b"/"], sorted(files.SHARED)),
+        ([link], [b"/opt/data"]),
+    ):
+        assert set(shared) <= set(files._shared(System(), trees)) <= set(shared) | {os.path.realpath(path) for path in shared}, trees
+    listed = FakeSystem(files={"/var/lib/dpkg/info/a:amd64.list": "/usr\n/usr/local/x\n/bin/ls\n", "/var/lib/dpkg/info/b.list": "/opt\n/opt/y\n"})
+    assert _origin.owned(listed, [b"/opt", b"/usr/local"]) == {b"/usr/local/x": "a", b"/opt/y": "b"}
+
+
 def test_every_exclusion_has_a_reason():
     assert all(len(rule["reason"]) > 10 and rule["patterns"] for rule in _trees_data.EXCLUDED)
 
