@@ -85,7 +85,7 @@ options:
         type: str
         required: true
       paths:
-        description: Its docroot and its configuration files.
+        description: Its docroot and its configuration files, paths or shell patterns.
         type: list
         elements: str
         default: []
@@ -125,10 +125,10 @@ options:
         elements: str
         default: []
   system_paths:
-    description: What of the class C(system) comes by itself; a newer release has its own C(/etc).
+    description: What of the class C(system) comes by itself, paths or shell patterns; a newer release has its own C(/etc). Jobs come last.
     type: list
     elements: str
-    default: [/var/spool/cron/crontabs]
+    default: [/var/lib/intact/baseline.key, /var/spool/cron/crontabs]
   accept:
     description: Paths (or shell patterns) at which newer data of the host may be overwritten, and databases; what is overwritten is kept aside.
     type: list
@@ -138,6 +138,13 @@ options:
     description: Paths (or shell patterns) at which the host's version stays.
     type: list
     elements: str
+    default: []
+  release_paths:
+    description:
+      - Release paths (see C(roles/distro_upgrade/release_paths)). On a newer release than the backup's, configuration comes to where that release reads
+        it, by their key C(carry).
+    type: list
+    elements: dict
     default: []
   mysql_defaults_file:
     description: Option file with the login for MariaDB or MySQL on this host.

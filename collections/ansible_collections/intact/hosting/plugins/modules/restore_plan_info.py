@@ -52,9 +52,8 @@ findings:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _arguments, _restore_plan
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _arguments
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 
 def main():
@@ -62,11 +61,8 @@ def main():
     module = AnsibleModule(argument_spec=dict(_arguments.RESTORE), supports_check_mode=True)
     params = module.params
     try:
-        backup = _restore_plan.Backup(_arguments.source(params["repository"], params), params["host"], params["run"])
-        view = System({"mysql_defaults_file": params["mysql_defaults_file"]})
-        plan, findings = _restore_plan.plan(
-            "", backup, view, params["sites"], params["select"], params["system_paths"], params["accept"], params["keep"], _arguments.databases(view)
-        )
+        backup, view = _arguments.opened(params)
+        plan, findings = _arguments.plan("", backup, view, params)
     except IntactError as exc:
         module.fail_json(msg=str(exc), details=exc.details)
     except OSError as exc:

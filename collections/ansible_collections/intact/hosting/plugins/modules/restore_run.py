@@ -43,7 +43,21 @@ options:
     type: path
     default: /var/lib/intact/restores
   reload:
-    description: Units that are reloaded after each site, those of them that run.
+    description: Units, or shell patterns of them, that are reloaded after each site; those that run.
+    type: list
+    elements: str
+    default: []
+  stop:
+    description: For a class, units or patterns that are stopped while the whole class is restored, and started again afterwards.
+    type: dict
+    default: {}
+  restart:
+    description: Units of database servers that are restarted when their settings came.
+    type: list
+    elements: str
+    default: []
+  finish:
+    description: Units that are reloaded at the end of a whole restore.
     type: list
     elements: str
     default: []
@@ -98,10 +112,9 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _arguments, _restore, _restore_plan
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _arguments, _restore, _restore_plan, _restore_services
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, write_document
-from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._system import System
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 
 def planned(params, backup, view, directory):
@@ -112,19 +125,8 @@ def planned(params, backup, view, directory):
         said = {name: run["run"] for name, run in plan["runs"].items()}
         if plan["host"] != backup.host or said != {name: run.run for name, run in backup.runs.items()}:
             raise IntactError("%s was begun with another backup: take another restore_id, or name its run" % params["restore_id"])
-        return plan, [], True
-    made, findings = _restore_plan.plan(
-        params["restore_id"],
-        backup,
-        view,
-        params["sites"],
-        params["select"],
-        params["system_paths"],
-        params["accept"],
-        params["keep"],
-        _arguments.databases(view),
-    )
-    return made, findings, False
+        return plan, [Finding.from_dict(told) for told in plan.get("told", [])], True
+    return (*_arguments.plan(params["restore_id"], backup, view, params), False)
 
 
 def diff(plan):
@@ -132,8 +134,17 @@ def diff(plan):
     before, after = [], []
     for step in plan["steps"]:
         before += ["%s: %s" % (step["name"], path) for path in step["overwritten"]]
-        after.append("%s: %d come, %d overwritten, %d stay as they are" % (step["name"], step["comes"], len(step["overwritten"]), step["same"]))
+        said = (step["name"], step["comes"], len(step["overwritten"]), step["same"], len(step["kept"]))
+        after.append("%s: %d come, %d overwritten, %d are as in the backup, %d of the host are kept" % said)
+        if step["packaged"]:
+            after.append("%s: %d files of packages are left to this release's own" % (step["name"], step["packaged"]))
     return {"before": "\n".join(before) + "\n", "after": "\n".join(after) + "\n"}
+
+
+def again(done):
+    """What to do after a cut, and which services wait for it."""
+    down = "; %s stopped until then" % (", ".join(done.stopped) + (" is" if len(done.stopped) == 1 else " are")) if done is not None and done.stopped else ""
+    return "; run it again with the same restore_id, it goes on where it was%s" % down
 
 
 def main():
@@ -144,6 +155,9 @@ def main():
             restore_id=dict(type="str", required=True),
             restores_dir=dict(type="path", default=_restore.RESTORES),
             reload=dict(type="list", elements="str", default=[]),
+            stop=dict(type="dict", default={}),
+            restart=dict(type="list", elements="str", default=[]),
+            finish=dict(type="list", elements="str", default=[]),
             parallel=dict(type="int", default=2),
         ),
         supports_check_mode=True,
@@ -155,8 +169,7 @@ def main():
     directory = os.path.join(params["restores_dir"], params["restore_id"])
     result = {"changed": False, "refused": False, "findings": [], "seconds": {}, "aside": os.path.join(directory, "aside")}
     try:
-        backup = _restore_plan.Backup(_arguments.source(params["repository"], params), params["host"], params["run"])
-        view = System({"mysql_defaults_file": params["mysql_defaults_file"]})
+        backup, view = _arguments.opened(params)
         plan, findings, resumed = planned(params, backup, view, directory)
         result["findings"] = [finding.as_dict() for finding in findings]
         if any(finding.severity == "blocker" for finding in findings):
@@ -166,17 +179,16 @@ def main():
         else:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             if not resumed:
-                write_document(os.path.join(directory, "plan.json"), plan)
-            done = _restore.Restore(plan, backup, view, directory, params["reload"], params["parallel"], params["keep"])
+                write_document(os.path.join(directory, "plan.json"), dict(plan, told=result["findings"]))
+            services = _restore_services.Services(params["reload"], params["stop"], params["restart"], params["finish"])
+            done = _restore.Restore(plan, backup, view, directory, services, params["parallel"], params["keep"])
             result["changed"] = done.run()
             result.update(seconds=done.times, findings=result["findings"] + [finding.as_dict() for finding in done.findings])
     except IntactError as exc:
         began = done is not None and bool(done.journal.events)
-        module.fail_json(
-            msg="%s; run it again with the same restore_id, it goes on where it was" % exc if began else str(exc), changed=began, details=exc.details
-        )
+        module.fail_json(msg="%s%s" % (exc, again(done) if began else ""), changed=began, details=exc.details)
     except OSError as exc:
-        module.fail_json(msg="the restore was cut: %s; run it again with the same restore_id, it goes on where it was" % exc, changed=done is not None)
+        module.fail_json(msg="the restore was cut: %s%s" % (exc, again(done)), changed=done is not None)
     if module._diff:
         result["diff"] = diff(plan)
     plan["identity"]["rows"] = {kind: [row.split(":", 1)[0] for row in rows] for kind, rows in plan["identity"]["rows"].items()}

@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _job, _live, _restic, _source
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _job, _live, _opened, _restic, _restore_plan, _restore_steps, _source
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 REPOSITORY = {
     "name": {"type": "str", "required": True},
@@ -39,9 +40,10 @@ RESTORE = dict(
     run={"type": "str", "default": ""},
     sites={"type": "list", "elements": "dict", "default": [], "options": SITE},
     select={"type": "dict", "default": {}, "options": SELECT},
-    system_paths={"type": "list", "elements": "str", "default": ["/var/spool/cron/crontabs"]},
+    system_paths={"type": "list", "elements": "str", "default": list(_restore_steps.SYSTEM_PATHS)},
     accept={"type": "list", "elements": "str", "default": []},
     keep={"type": "list", "elements": "str", "default": []},
+    release_paths={"type": "list", "elements": "dict", "default": []},
     mysql_defaults_file={"type": "path"},
 )
 
@@ -54,6 +56,15 @@ def source(entry, params):
     return _source.Source(_restic.Restic(filled, params["program"], cache=params["cache_dir"]))
 
 
-def databases(view):
-    """Function(name) -> whether this host has a database of that name with anything in it, for a plan."""
-    return _live.Databases(view, "").there
+def opened(params):
+    """(the backup that RESTORE's parameters name, opened, this host's System)."""
+    view = System({"mysql_defaults_file": params["mysql_defaults_file"]})
+    backup = _opened.Backup(source(params["repository"], params), params["host"], params["run"])
+    backup.release(view, params["release_paths"])
+    return backup, view
+
+
+def plan(name, backup, view, params):
+    """(plan, findings) by RESTORE's parameters."""
+    wanted = (params["sites"], params["select"], params["system_paths"], params["accept"], params["keep"])
+    return _restore_plan.plan(name, backup, view, *wanted, databases=_live.Databases(view, ""))

@@ -32,11 +32,16 @@ def ordered(streams):
     return sorted(streams, key=place)
 
 
-def _dumped(items, others):
-    """Items of which a dump can say something: not the server itself, no view that was broken on its host, no rows that are derived anew."""
+def dumped(items, others):
+    """Items of which a dump can say something: of the server itself only its rights, no view that was broken on its host, no rows that are derived anew."""
     out = {}
     for subject, item in items.items():
-        if item.get("kind") == "server" or (item.get("kind") == "view" and (item.get("error") or others.get(subject, {}).get("error"))):
+        if item.get("kind") == "server":
+            # only for the rights that it knew: a newer server knows more, and who had all has these too
+            if subject in others:
+                out[subject] = {"kind": "server", "known": item.get("known", [])}
+            continue
+        if item.get("kind") == "view" and (item.get("error") or others.get(subject, {}).get("error")):
             continue
         if item.get("kind") == "materialised view":
             # a dump holds its definition, and loading refreshes it; on the host it may be of yesterday
@@ -112,7 +117,7 @@ class Servers:
             items = {}
             for name, rules in sorted(self._loaded.items()):
                 items.update(self._server(name).section(name, rules) if rules else self._server(name).section(name))
-            out["databases"] = (dict(before, items=_dumped(before["items"], items)), {"items": _dumped(items, before["items"])})
+            out["databases"] = (dict(before, items=dumped(before["items"], items)), {"items": dumped(items, before["items"])})
         before = sections.get("lists")
         source = (before or {}).get("source") or {}
         name = next((n for n in self._loaded if source and engine(n).partition("(")[0] == source["kind"] and n.endswith(":" + source["database"])), None)

@@ -30,14 +30,7 @@ def _less(items, section, keep=lambda _subject, _item: True):
     return {s: {k: v for k, v in item.items() if k not in left_out} for s, item in items.items() if keep(s, item)}
 
 
-def only_below(data, tops):
-    """Section files of a manifest, the part at or below some escaped paths; hard links that left the part are single files then."""
-    tops = [top.rstrip("/") for top in tops]
-    items = {p: dict(i) for p, i in data.get("items", {}).items() if any(p == top or p.startswith(top + "/") for top in tops)}
-    return dict(data, items=_relinked(items), trees=sorted(tops), unwalked=[p for p in data.get("unwalked", []) if p in items])
-
-
-def _relinked(items):
+def relinked(items):
     """Hard link groups named by the first of the names that are left."""
     groups = {}
     for path, item in items.items():

@@ -20,13 +20,14 @@ DROP = 30
 EMPTIED_FROM = 5
 
 
-def make(klass, job, run, moment, host_id, looked, streams=(), volatile=()):
-    """The document. looked: {sections, counts, objects, excluded, unlooked}."""
+def make(klass, job, run, moment, host_id, looked, streams=(), volatile=(), release=None):
+    """The document. looked: {sections, counts, objects, excluded, unlooked}. release: {id, version} of the operating system."""
     return {
         "schema": SCHEMA,
         "class": klass,
         "host": job["host"],
         "host_id": host_id,
+        "os": dict(release or {}),
         "run": run,
         "made": moment,
         "sections": looked["sections"],

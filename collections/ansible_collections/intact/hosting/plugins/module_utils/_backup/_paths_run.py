@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _held_against, _manifest, _outcome, _rules
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _held_against, _manifest, _moves, _outcome, _rules
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _tree, _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -54,7 +54,8 @@ class PathsRun:
             "excluded": self.rules,
             "unlooked": self.system.unlooked,
         }
-        return _manifest.make(self.name, self.run.job, self.run.id, self.run.moment(), self.run.host_id, looked, self.streams, self.volatile | more)
+        release = _moves.release(self.system.text("/etc/os-release"))
+        return _manifest.make(self.name, self.run.job, self.run.id, self.run.moment(), self.run.host_id, looked, self.streams, self.volatile | more, release)
 
     def go(self):
         """(manifest, its digest, {repository: what came of it}, findings)."""

@@ -22,6 +22,20 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 HELD = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+class Modes:
+    """{directory: (uid, gid, mode)} as the backup knows them, for those that are asked for."""
+
+    def __init__(self, backup, name, ids):
+        self._items, self._ids = backup.files(name).get("items", {}), ids
+
+    def get(self, path, default):
+        item = self._items.get(escape(path))
+        if not item or item["type"] != "dir":
+            return default
+        item = self._ids.data({"items": {"": item}})["items"][""]
+        return item["uid"], item["gid"], int(item["mode"], 8)
+
+
 class Placer:
     """staging: where the tree was restored to (bytes, below it paths as on the host). aside: where what is overwritten is kept (bytes).
 

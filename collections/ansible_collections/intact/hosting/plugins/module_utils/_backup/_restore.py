@@ -3,21 +3,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""Carry out a restore plan: step by step, each repeatable, what is overwritten kept aside, and at the end compared with the manifest."""
+"""Carry out a restore plan: step by step, each repeatable, what is overwritten kept aside, each held against the manifest when it is done."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import json
 import os
 import shutil
 import threading
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _live, _metadata, _placing, _restore_plan
+from ansible_collections.intact.hosting.plugins.module_utils._backup import (
+    _identity,
+    _live,
+    _metadata,
+    _placing,
+    _restore_journal,
+    _restore_plan,
+    _restore_services,
+    _restore_steps,
+    _snapshots,
+)
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import files as files_probe
-from ansible_collections.intact.hosting.plugins.module_utils._command import run as run_command
-from ansible_collections.intact.hosting.plugins.module_utils._files import append_durable, read_if_exists, unescape
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape, read_if_exists, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 RESTORES = "/var/lib/intact/restores"
@@ -26,83 +34,110 @@ STAGING = ".intact-restore-"
 TOGETHER = "site"
 
 
-class Journal:
-    """What was done, one line each, so that a cut restore goes on where it was: {step, stage, ...}."""
-
-    def __init__(self, directory):
-        self.path, self._lock = os.path.join(directory, "journal.jsonl"), threading.Lock()
-        self.events = []
-        for line in (read_if_exists(self.path) or b"").splitlines():
-            try:
-                self.events.append(json.loads(line))
-            except ValueError:
-                continue  # torn by a power cut: that stage is done again
-
-    def add(self, step, stage, **more):
-        """Remember that a stage of a step is done."""
-        event = dict(more, step=step, stage=stage, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-        with self._lock:
-            self.events.append(event)
-            append_durable(self.path, json.dumps(event, sort_keys=True).encode("utf-8", "backslashreplace"))
-
-    def has(self, step, stage):
-        """Whether a stage of a step is done."""
-        return any(event["step"] == step and event["stage"] == stage for event in self.events)
-
-
 class Restore:
-    """plan: of _restore_plan.plan(). backup: its Backup. view: a System. reload: units that are reloaded after each site (those that run).
+    """plan: of _restore_plan.plan(). backup: its Backup. view: a System. services: a _restore_services.Services.
 
     parallel: how many sites at once. root, etc: other places for tests. engines: _live.Databases or the like.
     """
 
-    def __init__(self, plan, backup, view, directory, reload=(), parallel=2, keep=(), engines=None, root=b"/", etc="/etc", tell=lambda _line: None):
+    def __init__(self, plan, backup, view, directory, services=None, parallel=2, keep=(), engines=None, root=b"/", etc="/etc", tell=lambda _line: None):
         self.plan, self.backup, self.view, self.directory = plan, backup, view, directory
-        self.reload, self.parallel, self.keep = list(reload), max(1, int(parallel)), list(keep)
+        self.services = services or _restore_services.Services()
+        self.parallel, self.keep = max(1, int(parallel)), list(keep)
         self.root, self.etc, self._tell = os.fsencode(root), etc, tell
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        self.journal = Journal(directory)
-        self.engines = engines or _live.Databases(view, os.path.join(directory, "aside"))
+        self.journal = _restore_journal.Journal(directory)
+        self.engines = engines or _live.Databases(view, os.path.join(directory, "aside"), self._file_item)
         self.ids = _metadata.Ids(plan["identity"]["users"], plan["identity"]["groups"])
-        self.findings, self.times, self._begun = [], {}, time.monotonic()
+        self.findings, self.times, self.stopped, self._begun, self._served = [], {}, [], time.monotonic(), threading.Lock()
 
     def run(self):
-        """Do every step; True when something was changed. Findings of the comparison are in self.findings, seconds until a step was done in self.times."""
+        """Do every step; True when something was changed. Findings are in self.findings, seconds until a step was done in self.times.
+
+        self.stopped: units that are down because of a step that was cut.
+        """
         before = len(self.journal.events)
         waiting = list(self.plan["steps"])
         while waiting:
             batch = [waiting.pop(0)]
             while batch[0]["kind"] == TOGETHER and waiting and waiting[0]["kind"] == TOGETHER:
                 batch.append(waiting.pop(0))
-            if len(batch) == 1:
-                self._step(batch[0])
-                continue
             with concurrent.futures.ThreadPoolExecutor(max_workers=self.parallel) as pool:
                 for done in [pool.submit(self._step, step) for step in batch]:
                     done.result()
-        self._finish()
+        if len(self.journal.events) > before and any(step["kind"] in ("settings", "class") for step in self.plan["steps"]):
+            self._units(self.services.finish(), "reloaded")
+        self._tidy()
         return len(self.journal.events) > before
 
     def _step(self, step):
-        name = step["name"]
-        if not self.journal.has(name, "done"):
+        name, kind = step["name"], step["kind"]
+        if self.journal.has(name, "done"):
+            if kind != "accounts" and (self.journal.last(name, "compared") or {"differing": 1})["differing"]:
+                self._compared(step, self._differing(step, step["parts"], step["streams"]))
+        else:
             self._tell(name)
-            if step["kind"] == "accounts":
-                _identity.apply(self.plan["identity"], self.etc, os.path.join(self.etc, ".pwd.lock"))
-            for number, part in enumerate(step["parts"]):
-                self._part(step, number, part)
+            self._stop(step)
+            if kind == "accounts":
+                self._accounts()
+            # what makes a site served comes last, and no other site's reload may find a half of it
+            last = [part for part in step["parts"] if kind == TOGETHER and part["class"] == "system"]
+            first = [part for part in step["parts"] if part not in last]
+            placed = [self._part(step, part) for part in first]
             for stream in step["streams"]:
-                self._stream(name, stream["name"])
-            if step["kind"] == TOGETHER:
-                self._reload()
+                self._stream(step, stream)
+            if kind == "settings" and any(placed):
+                self._units(self.services.restart(), "restarted", name)
+            # before a service or a customer may write to it again
+            found = self._differing(step, first, step["streams"])
+            with self._served:
+                placed += [self._part(step, part) for part in last]
+                found += self._differing(step, last)
+                if kind == TOGETHER:
+                    self._units(self.services.reload(), "reloaded", name)
+            self._compared(step, found)
+            self._start(step)
+            if kind == "jobs":
+                self._units(self.services.begin(self._timers(step)), "started", name)
             self.journal.add(name, "done")
         self.times[name] = round(time.monotonic() - self._begun, 1)
 
-    def _part(self, step, number, part):
-        label = "%s %d" % (step["name"], number)
+    def _accounts(self):
+        made = self.plan["identity"]
+        _identity.apply(made, self.etc, os.path.join(self.etc, ".pwd.lock"))
+        for kind, rows in made["rows"].items():
+            there = _identity.table((read_if_exists(os.path.join(self.etc, kind)) or b"").decode("utf-8", "surrogateescape"), kind)
+            for name in sorted(row.split(":", 1)[0] for row in rows):
+                if name not in there:
+                    self._find("restore.account.missing", "accounts", name, "the account was written to %s and is not there" % kind, "")
+
+    def _timers(self, step):
+        paths = [path for part in step["parts"] for path in part["paths"]]
+        return sorted({os.path.basename(path) for path in paths if path.endswith(".timer") and ".wants/" in path})
+
+    def _stop(self, step):
+        if step["kind"] == "class" and step["name"] in self.services.while_class:
+            stopped, wrong = self.services.stop(step["name"])
+            if stopped:
+                self.journal.add(step["name"], "stopped", units=stopped)
+            self.stopped += [unit for unit in self._down(step) if unit not in self.stopped]
+            if wrong:
+                raise IntactError("%s could not be stopped, and writes to what is to be restored: %s" % wrong[0])
+
+    def _down(self, step):
+        return sorted({unit for event in self.journal.events if event["step"] == step["name"] and event["stage"] == "stopped" for unit in event["units"]})
+
+    def _start(self, step):
+        units = self._down(step)
+        self._units(self.services.start(units), "started", step["name"])
+        self.stopped = [unit for unit in self.stopped if unit not in units]
+
+    def _part(self, step, part):
+        """Whether anything was put in place."""
+        label = "%s %d" % (step["name"], step["parts"].index(part))
         if self.journal.has(label, "placed"):
-            return
-        wanted = _restore_plan.part_items(self.backup, part, self.ids)
+            return bool(self.journal.last(label, "placed").get("entries"))
+        wanted, entries = _restore_plan.part_items(self.backup, part, self.ids), 0
         for device, paths in sorted(self._by_device(part["paths"]).items()):
             staging = os.path.join(device, STAGING + self.plan["id"], "".join(c if c.isalnum() else "_" for c in label)[:100])
             self._restored(label, part, paths, staging, wanted)
@@ -111,19 +146,21 @@ class Restore:
             known = {p: i for p, i in wanted["items"].items() if any(p == t or p.startswith(t + "/") for t in paths)}
             same = _restore_plan.changes(known, now, 0, self.view)["same"]
             placer = _placing.Placer(staging, os.path.join(self.directory, "aside"), same, self._kept(step, known), self.root)
-            modes = self._modes(part["class"])
+            modes = _placing.Modes(self.backup, part["class"], self.ids)
             for path in paths:
                 placer.place(unescape(path), modes)
             self.journal.add(label, "moved", placed=placer.placed, overwritten=placer.overwritten)
+            entries += placer.placed
             _metadata.free(staging)
             shutil.rmtree(staging)
         failed = _metadata.mend(self.root, wanted["items"], holes=False)
         for path, why in failed.items():
             self._find("restore.metadata", step["name"], path, "its flags could not be set", why)
-        self.journal.add(label, "placed")
+        self.journal.add(label, "placed", entries=entries)
+        return bool(entries)
 
     def _restored(self, label, part, paths, staging, wanted):
-        """The part below staging, as whole as the backup has it, with the owners that it has here."""
+        """The part below staging, as whole as the backup has it, with the owners and the paths that it has here."""
         stage = "restored " + staging
         if self.journal.has(label, stage) and os.path.isdir(staging):
             return
@@ -131,8 +168,16 @@ class Restore:
             _metadata.free(staging)
             shutil.rmtree(staging)
         os.makedirs(staging, mode=0o700)
-        run = self.backup.runs[part["class"]]
-        self.backup.source.restore(run.snapshot, staging, [os.fsdecode(unescape(path)) for path in paths])
+        run, older = self.backup.runs[part["class"]], part.get("from", {})
+        self.backup.source.restore(run.snapshot, staging, [os.fsdecode(unescape(older.get(path, path))) for path in paths])
+        for path in paths:
+            if path in older:
+                place = os.fsencode(staging) + unescape(path)
+                os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+                os.rename(os.fsencode(staging) + unescape(older[path]), place)
+        for path in wanted.get("left", []):
+            if any(path.startswith(top + "/") for top in paths):
+                os.unlink(os.fsencode(staging) + unescape(path))
         _metadata.renumber(staging, self.ids)
         for path, why in _metadata.mend(os.fsencode(staging), wanted["items"], marks=False).items():
             self._find("restore.metadata", label, path, "its holes could not be dug", why)
@@ -152,60 +197,85 @@ class Restore:
         return out
 
     def _kept(self, step, known):
-        return set(step.get("kept") or []) | {path for path in known if _restore_plan._named(path, self.keep)}
+        return set(step.get("kept") or []) | {path for path in known if _restore_plan.named(path, self.keep)}
 
-    def _modes(self, name):
-        """{directory: (uid, gid, mode)} as the backup knows them."""
-        data = self.ids.data(self.backup.files(name))
-        return {unescape(p): (i["uid"], i["gid"], int(i["mode"], 8)) for p, i in data.get("items", {}).items() if i["type"] == "dir"}
+    def _file_item(self, name):
+        """What a manifest says of the file that a database is."""
+        path = _live.is_file(name) and name.partition(":")[2]
+        for holder in self.backup.holders(path) if path else []:
+            item = self.backup.files(holder)["items"].get(path)
+            if item:
+                return self.ids.data({"items": {path: item}})["items"][path]
+        return None
 
-    def _stream(self, step, name):
-        label = "database " + name
+    def _stream(self, step, stream):
+        name, label = stream["name"], "%s %s" % ("rights" if step["kind"] == "rights" else "database", stream["name"])
         if self.journal.has(label, "loaded"):
             return
-        klass, stream = self.backup.streams()[name]
-        held = _restore_plan._snapshots.stream_snapshot(self.backup.runs[klass], stream)
+        klass, entry = self.backup.streams()[name]
+        manifest = self.backup.manifests[klass]
+        if self.engines.state(name, manifest)[0] == "same":
+            self.journal.add(label, "loaded", same=True)
+            return
+        held = _snapshots.stream_snapshot(self.backup.runs[klass], entry)
         if held is None:
             raise IntactError("the dump of %s is not in %s" % (name, self.backup.source.name))
         if not self.journal.has(label, "aside"):
             self._tell(label)
-            self.engines.put_aside(name)
+            if step["kind"] != "rights":
+                self.engines.put_aside(name, manifest)
             self.journal.add(label, "aside")
         passing = self.backup.source.stream(held[1], held[0])
         try:
             refused = self.engines.load(name, passing.stdout)
         finally:
             passing.finish()
-        wrong = passing.wrong(stream)
+        wrong = passing.wrong(entry)
         if wrong:
             raise IntactError("%s: %s: %s" % (name, wrong[1], wrong[2]))
-        for sentence in refused:
-            self._find("restore.database.partly", step, name, "the server refused a part of the dump", sentence, "warning")
+        # what a right is given on may come later: the step rights tells what then is refused
+        for sentence in refused if step["kind"] != "accounts" else ():
+            self._find("restore.database.partly", step["name"], name, "the server refused a part of the dump", sentence, "warning")
         self.journal.add(label, "loaded")
 
-    def _reload(self):
-        for unit in self.reload:
-            if run_command(["systemctl", "is-active", "--quiet", unit], check=False).rc == 0:
-                result = run_command(["systemctl", "reload-or-restart", unit], check=False)
-                if result.rc:
-                    self._find("restore.reload", unit, "", "could not be reloaded", result.error)
+    def _units(self, wrong, what, step=""):
+        for unit, why in wrong:
+            self._find("restore.unit", step, unit, "could not be %s" % what, why)
 
-    def _finish(self):
-        """Hold the host against the manifests, and take the staging directories away."""
-        for step in self.plan["steps"]:
-            for part in step["parts"]:
-                wanted = _restore_plan.part_items(self.backup, part, self.ids)
-                now = _restore_plan.live(self.view, part["paths"])
-                kept = self._kept(step, wanted["items"])
-                before = {"items": _clean(wanted["items"], kept), "owners": wanted.get("owners", {}), "groups": wanted.get("groups", {})}
-                after = dict(now, items={path: item for path, item in _clean(now["items"], kept).items() if path in before["items"]})
-                for finding in files_probe.compare(before, after):
-                    finding.details.update({"step": step["name"], "class": part["class"]})
-                    self.findings.append(finding)
-            for stream in step["streams"]:
-                klass, _stream = self.backup.streams()[stream["name"]]
-                items = (self.backup.manifests[klass]["sections"].get("databases") or {}).get("items") or {}
-                self.findings += self.engines.compare(stream["name"], items)
+    def _differing(self, step, parts, streams=()):
+        """Findings of what is on the host now against the manifests. The rights of accounts are looked at when all that they are about is there."""
+        found = []
+        for part in parts:
+            wanted = _restore_plan.part_items(self.backup, part, self.ids)
+            now = _restore_plan.live(self.view, part["paths"])
+            kept = self._kept(step, wanted["items"]) | self._loaded_files(step)
+            before = {"items": _clean(wanted["items"], kept), "owners": wanted.get("owners", {}), "groups": wanted.get("groups", {})}
+            after = dict(now, items={path: item for path, item in _clean(now["items"], kept).items() if path in before["items"]})
+            for finding in files_probe.compare(before, after):
+                finding.details.update({"step": step["name"], "class": part["class"]})
+                found.append(finding)
+        for stream in streams if step["kind"] != "accounts" else ():
+            found += self.engines.compare(stream["name"], self.backup.manifests[stream["class"]])
+        return found
+
+    def _compared(self, step, found):
+        """A step that was found whole is not looked at again."""
+        self.findings += found
+        last, differing = self.journal.last(step["name"], "compared"), sum(finding.severity == "blocker" for finding in found)
+        if not last or last["differing"] != differing:
+            self.journal.add(step["name"], "compared", differing=differing)
+
+    def _loaded_files(self, step):
+        """Database files that the stream replaced, because the one that came with its directory was not whole: their rows are compared, not their bytes."""
+        out = set()
+        for name in self.backup.streams():
+            event = self.journal.last("database " + name, "loaded")
+            if event and not event.get("same") and _live.is_file(name):
+                out.add(escape(os.fsencode(unescape(name.partition(":")[2]))))
+        return out
+
+    def _tidy(self):
+        """Take the staging directories away."""
         for place in {device for step in self.plan["steps"] for part in step["parts"] for device in self._by_device(part["paths"])}:
             staging = os.path.join(place, STAGING + self.plan["id"])
             if os.path.isdir(staging) and not os.listdir(staging):

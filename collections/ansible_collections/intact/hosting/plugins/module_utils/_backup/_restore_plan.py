@@ -5,8 +5,8 @@
 
 """What a restore would do to this host, in which order, and what it would overwrite. Looks, changes nothing.
 
-A plan is data: {id, repository, host, runs {class: {run, snapshot, taken, manifest}}, identity, steps [{name, kind, parts [{class, paths}], streams
-[{class, name}], comes, same, overwritten, newer, extra}], findings are told beside it}.
+A plan is data: {id, repository, host, runs {class: {run, snapshot, taken, manifest}}, identity, steps [as in _restore_steps, with comes, same,
+overwritten, newer, kept, extra]}; findings are told beside it.
 """
 
 from __future__ import annotations
@@ -14,145 +14,21 @@ from __future__ import annotations
 import fnmatch
 import os
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _looks, _metadata, _snapshots
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _metadata, _restore_steps, _snapshots
+from ansible_collections.intact.hosting.plugins.module_utils._backup._opened import is_below
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _tree
-from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
-from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, parse_time
+from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, parse_time
 
-# Of the class system only this comes by itself: a newer release has its own /etc. More by site, or by system_paths.
-SYSTEM_PATHS = ("/var/spool/cron/crontabs",)
-ORDER = ("files", "databases", "mail", "lists", "panel", "system")
 LESS = ("origin", "package")
-
-
-class Backup:
-    """The runs that are restored, opened: manifests by class."""
-
-    def __init__(self, source, host, run="", classes=()):
-        self.source, self.host = source, host
-        self.runs, self.manifests, self.digests = {}, {}, {}
-        for name, found in sorted(source.runs(host).items()):
-            chosen = next((r for r in found if r.snapshot and run in ("", r.run)), None)
-            if chosen is not None and (not classes or name in classes):
-                self.runs[name] = chosen
-                self.manifests[name], self.digests[name] = source.manifest(chosen)
-        if not self.runs:
-            raise IntactError("%s holds no backup of %s%s: check host, run and the address" % (source.name, host, " by the name of %s" % run if run else ""))
-
-    def files(self, name):
-        """Section files of a class's manifest."""
-        return (self.manifests[name]["sections"].get("files") or {}) if name in self.manifests else {}
-
-    def holders(self, path):
-        """Classes whose snapshot has an escaped path or something below it, the one that knows most of it first."""
-        found = {name: sum(1 for p in self.files(name).get("items", {}) if _looks_below(p, path)) for name in self.manifests}
-        return sorted((name for name, count in found.items() if count), key=lambda name: (-found[name], ORDER.index(name) if name in ORDER else 9))
-
-    def streams(self):
-        """{stream's name: (class, stream)}."""
-        return {stream["name"]: (name, stream) for name, manifest in self.manifests.items() for stream in manifest.get("streams") or []}
-
-
-def _looks_below(path, above):
-    return path == above or path.startswith(above.rstrip("/") + "/")
-
-
-def steps(backup, sites=(), select=None, system_paths=SYSTEM_PATHS):
-    """Steps in their order: [{name, kind, parts, streams}]. sites: [{name, paths, databases}] in the operator's order.
-
-    select: {"sites" | "paths" | "mailboxes" | "databases" | "classes": [...]}, only these; empty is everything.
-    """
-    select = {key: list(value) for key, value in (select or {}).items() if value}
-    unknown = set(select) - {"sites", "paths", "mailboxes", "databases", "classes"}
-    if unknown:
-        raise IntactError("no such selection: %s" % ", ".join(sorted(unknown)))
-    if select:
-        return _selected(backup, sites, select, system_paths)
-    out = [{"name": "accounts", "kind": "accounts", "parts": [], "streams": []}]
-    out += [_site(backup, site) for site in sites]
-    done = {path for step in out for part in step["parts"] for path in part["paths"]}
-    held = {stream["name"] for step in out for stream in step["streams"]}
-    for name in ORDER:
-        if name in backup.manifests:
-            out.append(_class(backup, name, done, held, system_paths))
-    return [step for step in out if step["kind"] == "accounts" or step["parts"] or step["streams"]]
-
-
-def _selected(backup, sites, select, system_paths):
-    known, out = {site["name"]: site for site in sites}, []
-    for name in select.get("sites", []):
-        if name not in known:
-            raise IntactError("%s is not in the list of sites: name its paths and databases there" % name)
-        out.append(_site(backup, known[name]))
-    for path in select.get("paths", []):
-        out.append({"name": path, "kind": "path", "parts": _parts(backup, [path]), "streams": []})
-    for user in select.get("mailboxes", []):
-        boxes = (backup.manifests.get("mail", {}).get("sections", {}).get("mail") or {}).get("items", {})
-        if boxes.get(escape(user), {}).get("kind") != "mailbox":
-            raise IntactError("the backup holds no mailbox %s" % user)
-        part = {"class": "mail", "paths": _topmost(boxes[escape(user)]["paths"])}
-        out.append({"name": "mailbox %s" % user, "kind": "mailbox", "parts": [part], "streams": []})
-    for name in select.get("databases", []):
-        out.append({"name": name, "kind": "database", "parts": [], "streams": _streams(backup, [name])})
-    for name in select.get("classes", []):
-        if name not in backup.manifests:
-            raise IntactError("the backup holds no class %s" % name)
-        out.append(_class(backup, name, set(), set(), system_paths))
-    return out
-
-
-def _site(backup, site):
-    return {
-        "name": "site %s" % site["name"],
-        "kind": "site",
-        "parts": _parts(backup, site.get("paths") or []),
-        "streams": _streams(backup, site.get("databases") or []),
-    }
-
-
-def _parts(backup, paths):
-    parts = {}
-    for path in paths:
-        text = escape(os.path.normpath(path))
-        holders = backup.holders(text)
-        if not holders:
-            raise IntactError("the backup holds nothing at %s" % path, path=path)
-        parts.setdefault(holders[0], []).append(text)
-    return [{"class": name, "paths": _topmost(some)} for name, some in sorted(parts.items())]
-
-
-def _streams(backup, names):
-    known, out = backup.streams(), []
-    for name in names:
-        if name not in known:
-            raise IntactError("the backup holds no database %s: it holds %s" % (name, ", ".join(sorted(known)) or "none"))
-        out.append({"class": known[name][0], "name": name})
-    return out
-
-
-def _class(backup, name, done, held, system_paths):
-    """The rest of a class: what no step before brought."""
-    data = backup.files(name)
-    items = data.get("items", {})
-    tops = [escape(path) for path in system_paths] if name == "system" else list(data.get("trees", []))
-    paths = [path for top in tops for path in _rest(items, top, done)]
-    streams = [{"class": name, "name": n} for n, (owner, _stream) in sorted(backup.streams().items()) if owner == name and n not in held]
-    parts = [{"class": name, "paths": _topmost(paths)}] if paths else []
-    return {"name": name, "kind": "class", "parts": parts, "streams": streams}
-
-
-def _rest(items, top, done):
-    """top, or what is in it besides what was done."""
-    if top in done or any(_looks_below(top, path) for path in done):
-        return []
-    if not any(_looks_below(path, top) for path in done):
-        return [top] if any(_looks_below(path, top) for path in items) else []
-    children = {top.rstrip("/") + "/" + path[len(top.rstrip("/")) + 1 :].split("/")[0] for path in items if path != top and _looks_below(path, top)}
-    return [path for child in sorted(children) for path in _rest(items, child, done)]
-
-
-def _topmost(paths):
-    return [path for path in sorted(set(paths)) if not any(path != other and _looks_below(path, other) for other in paths)]
+# What of /etc belongs to a machine, to its release or to a tool that makes it again: nobody misses it on another one.
+OF_THE_MACHINE = (
+    "/etc/.pwd.lock /etc/passwd* /etc/shadow* /etc/group* /etc/gshadow* /etc/subuid* /etc/subgid* /etc/fstab /etc/mtab /etc/hostname /etc/machine-id"
+    " /etc/resolv.conf /etc/ld.so.cache /etc/ssh/ssh_host_* /etc/apt/sources.list* /etc/apt/apt.conf.d/* /etc/intact/* /etc/systemd/system/intact-*"
+    " /etc/systemd/system/*.wants/intact-* /etc/alternatives/* /etc/rc?.d/* /etc/ssl/certs/* /etc/ssl/private/ssl-cert-snakeoil.key /etc/dpkg/*"
+    " /etc/php/*/conf.d/??-*.ini /etc/pam.d/common-* /etc/network/* /etc/netplan/* /etc/udev/* /etc/initramfs-tools/* /etc/grub.d/* /etc/default/grub"
+    " /etc/crypttab /etc/lvm/* /etc/mdadm/* /etc/blkid.tab /etc/adjtime /etc/bind/rndc.key /etc/ca-certificates.conf /etc/fonts/conf.d/*"
+).split()
 
 
 def identity(backup, view):
@@ -173,7 +49,7 @@ def identity(backup, view):
 
 def part_items(backup, part, ids):
     """Section files of a part of a class, as it has to look on this host."""
-    return ids.data(_looks.only_below(backup.files(part["class"]), part["paths"]))
+    return ids.data(backup.part(part))
 
 
 def live(view, paths, excluded=None):
@@ -220,14 +96,16 @@ def _less(item):
     return {key: value for key, value in item.items() if key not in LESS}
 
 
-def judge(backup, made, view, accept=(), keep=(), there=lambda _name: False):
-    """Fill every step's comes, same, overwritten, newer, extra; findings for what would be lost. accept, keep: shell patterns for paths and databases.
+def judge(backup, made, view, accept=(), keep=(), databases=None):
+    """Fill every step's comes, same, overwritten, newer, kept, extra; findings for what would be lost. accept, keep: shell patterns for paths and databases.
 
-    there: whether the host has a database. When it was written to last nobody can tell, so that it counts as newer.
+    databases: a _live.Databases or the like. When a database was written to last nobody can tell: one that differs from the backup counts as newer.
     """
     found, ids = [], _metadata.Ids(made["identity"]["users"], made["identity"]["groups"])
     for step in made["steps"]:
-        step.update(comes=0, same=0, overwritten=[], newer=[], kept=[], extra=0)
+        step.update(comes=0, same=0, overwritten=[], newer=[], kept=[], extra=0, packaged=0)
+        if step["kind"] == "rights":
+            continue  # judged with the accounts
         for part in step["parts"]:
             wanted = part_items(backup, part, ids)
             taken = parse_time(backup.manifests[part["class"]]["made"]).timestamp()
@@ -235,42 +113,97 @@ def judge(backup, made, view, accept=(), keep=(), there=lambda _name: False):
             step["comes"] += told["comes"]
             step["same"] += len(told["same"])
             step["extra"] += told["extra"]
-            kept = [path for path in told["newer"] + told["overwritten"] if _named(path, keep)]
-            step["kept"] += kept
-            step["overwritten"] += [
-                path for path in told["overwritten"] + told["newer"] if path not in kept and (path not in told["newer"] or _named(path, accept))
-            ]
-            step["newer"] += [path for path in told["newer"] if path not in kept and not _named(path, accept)]
-        step["streams"] = [stream for stream in step["streams"] if not _named(stream["name"], keep)]
+            step["packaged"] += len(wanted["left"])
+            _sort(step, told["overwritten"], told["newer"], accept, keep)
+        step["streams"] = [stream for stream in step["streams"] if not named(stream["name"], keep)]
         for stream in step["streams"]:
-            held = ":" in stream["name"] and there(stream["name"])
-            key = "comes" if not held else "overwritten" if _named(stream["name"], accept) else "newer"
-            step[key] = step[key] + 1 if key == "comes" else step[key] + [stream["name"]]
+            why = databases.lacking(stream["name"]) if databases else ""
+            if why:
+                found.append(_lacking(step, stream["name"], why))
+                continue
+            state, differing = databases.state(stream["name"], backup.manifests[stream["class"]]) if databases else ("absent", [])
+            if state == "differs":
+                _sort(step, [], differing, [*accept, *differing] if named(stream["name"], accept) else accept, keep)
+            else:
+                step["same" if state == "same" else "comes"] += 1
         if step["newer"]:
-            found.append(
-                Finding(
-                    id="restore.newer",
-                    severity="blocker",
-                    subject=step["name"],
-                    title="what is on the host is newer than the backup",
-                    evidence="%d: %s%s" % (len(step["newer"]), ", ".join(step["newer"][:5]), ", ..." if len(step["newer"]) > 5 else ""),
-                    remedy="name them in accept (the backup's version comes, the host's is kept aside) or in keep (the host's version stays)",
-                    details={"change": "newer", "paths": step["newer"], "step": step["name"]},
-                )
-            )
+            found.append(_newer(step))
     return found
 
 
-def _named(path, patterns):
-    return any(fnmatch.fnmatchcase(path, pattern) or _looks_below(path, pattern.rstrip("/")) for pattern in patterns)
+def _sort(step, overwritten, newer, accept, keep):
+    kept = [path for path in newer + overwritten if named(path, keep)]
+    accepted = [path for path in newer if path not in kept and named(path, accept)]
+    step["kept"] += kept
+    step["overwritten"] += [path for path in overwritten if path not in kept] + accepted
+    step["newer"] += [path for path in newer if path not in kept and path not in accepted]
+
+
+def _newer(step):
+    return Finding(
+        id="restore.newer",
+        severity="blocker",
+        subject=step["name"],
+        title="what is on the host is newer than the backup",
+        evidence="%d: %s%s" % (len(step["newer"]), ", ".join(step["newer"][:5]), ", ..." if len(step["newer"]) > 5 else ""),
+        remedy="name them in accept (the backup's version comes, the host's is kept aside) or in keep (the host's version stays); a fresh host: accept '*'",
+        details={"change": "newer", "paths": step["newer"], "step": step["name"]},
+    )
+
+
+def _lacking(step, name, why):
+    return Finding(
+        id="restore.engine.missing",
+        severity="blocker",
+        subject="%s %s" % (step["name"], name),
+        title="this host has nothing that the dump could be loaded into",
+        evidence=why,
+        remedy="install and start the database server, then start the restore again; nothing was changed",
+        details={"change": "missing", "step": step["name"], "stream": name},
+    )
+
+
+def named(path, patterns):
+    """Whether a path, or a database, is meant by one of these: itself, a directory above it, or a shell pattern."""
+    return any(fnmatch.fnmatchcase(path, pattern) or is_below(path, pattern.rstrip("/")) for pattern in patterns)
+
+
+def left(backup, made, view):
+    """The warning about what the administrator had written in /etc, that no step brings and that is not on this host as it was; [] when there is nothing."""
+    items = backup.files("system").get("items", {})
+    brought = {part["from"].get(path, path) for step in made["steps"] for part in step["parts"] for path in part["paths"] if part["class"] == "system"}
+    told = []
+    for path, item in items.items():
+        if item["type"] == "dir" or not path.startswith("/etc/") or item.get("origin") not in ("local", "conffile-edited") or named(path, OF_THE_MACHINE):
+            continue
+        above = path
+        while above not in brought and above != "/":
+            above = os.path.dirname(above)
+        if above == "/" and _less(live(view, [path])["items"].get(path, {})) != _less(item):
+            told.append(path)
+    quotas = [subject for subject in backup.manifests.get("system", {}).get("sections", {}).get("accounts", {}).get("items", {}) if subject.startswith("quota ")]
+    if not told and not quotas:
+        return []
+    return [
+        Finding(
+            id="restore.left",
+            severity="warning",
+            subject="/etc",
+            title="what the administrator had set in /etc stays in the backup",
+            evidence="%d: %s%s%s" % (len(told), ", ".join(told[:8]), ", ..." if len(told) > 8 else "", "; quotas of %d accounts" % len(quotas) if quotas else ""),
+            remedy="name in system_paths, or at a site, what this host needs as it was, and set quotas by /var/lib/intact/backup/system/quota in the snapshot",
+            details={"change": "left", "paths": told, "quotas": quotas},
+        )
+    ]
 
 
 def brings(made):
     """Whether a plan changes anything."""
-    return _identity.changes(made["identity"]) or any(step["comes"] or step["overwritten"] for step in made["steps"])
+    people = any(step["kind"] == "accounts" for step in made["steps"]) and _identity.changes(made["identity"])
+    return people or any(step["comes"] or step["overwritten"] for step in made["steps"])
 
 
-def plan(name, backup, view, sites=(), select=None, system_paths=SYSTEM_PATHS, accept=(), keep=(), there=lambda _name: False):
+def plan(name, backup, view, sites=(), select=None, system_paths=_restore_steps.SYSTEM_PATHS, accept=(), keep=(), databases=None):
     """(plan, findings)."""
     made = {
         "id": name,
@@ -281,6 +214,47 @@ def plan(name, backup, view, sites=(), select=None, system_paths=SYSTEM_PATHS, a
             for c, r in backup.runs.items()
         },
         "identity": identity(backup, view),
-        "steps": steps(backup, sites, select, system_paths),
+        "steps": _restore_steps.steps(backup, sites, select, system_paths),
     }
-    return made, judge(backup, made, view, accept, keep, there)
+    found = judge(backup, made, view, accept, keep, databases)
+    everything = any(step["kind"] == "accounts" for step in made["steps"])
+    if not everything:
+        return made, found + _nameless(backup, made)
+    return made, found + _unknown(backup, [path for path in system_paths if path not in _restore_steps.SYSTEM_PATHS]) + left(backup, made, view)
+
+
+def _unknown(backup, patterns):
+    """A warning for each path that the operator wants of the class system and that the backup does not have."""
+    return [
+        Finding(
+            id="restore.path.unknown",
+            severity="warning",
+            subject=pattern,
+            title="the backup's class system has nothing there",
+            remedy="correct system_paths; what another class holds comes with that class",
+            details={"change": "missing"},
+        )
+        for pattern in patterns
+        if not backup.matching("system", pattern)
+    ]
+
+
+def _nameless(backup, made):
+    """The warning that a part of a host comes whose owners have no account here; [] when all have one."""
+    rows = {int(row.split(":")[2]): row.split(":")[0] for row in made["identity"]["rows"]["passwd"]}
+    ids = _metadata.Ids(made["identity"]["users"], made["identity"]["groups"])
+    owners = {item.get("uid") for step in made["steps"] for part in step["parts"] for item in part_items(backup, part, ids)["items"].values()}
+    names = sorted(name for number, name in rows.items() if number in owners)
+    if not names:
+        return []
+    return [
+        Finding(
+            id="restore.account.missing",
+            severity="warning",
+            subject=" ".join(names[:5]),
+            title="their files come, and they have no account on this host",
+            evidence=", ".join(names),
+            remedy="make the accounts with these names first, or restore everything",
+            details={"change": "missing", "accounts": names},
+        )
+    ]

@@ -25,10 +25,13 @@ def short(value):
 
 
 def keyed(system, value):
-    """A digest of a secret that means nothing on another host: keyed with this host's machine id."""
+    """A digest of a secret that means nothing on another host: keyed with this host's machine id.
+
+    Option identity: the machine id of the host that this one takes the place of, so that its documents can be held against this host's.
+    """
     if isinstance(value, str):
         value = value.encode("utf-8", "surrogateescape")
-    key = system.read("/etc/machine-id") or b"no machine id"
+    key = system.options.get("identity", "").encode() or system.read("/etc/machine-id") or b"no machine id"
     return hmac.new(key.strip(), value, hashlib.sha256).hexdigest()[:16]
 
 

@@ -59,14 +59,17 @@ class Walker(_content.Reader):
         self._aside = None if self._timed or not _aside.worthwhile() else _aside.Aside(self._read)
 
     def tree(self, root):
-        """Walk one root (bytes, absolute). A root that is not there gives no items; a root that is a link is followed once."""
+        """Walk one root (bytes, absolute), a directory or one file. A root that is not there gives no items; a root that is a link is followed once."""
         real = os.fsencode(self.system.realpath(os.fsdecode(root)))
         if real != root and self.system.readlink(os.fsdecode(root)) is not None:
             target = os.fsencode(self.system.readlink(os.fsdecode(root)))
             self._record(root, self.system.lstat(os.fsdecode(root)), {"target": escape(target)})
         try:
             fd = _descriptors.open_directory(real, self.system.root)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
+            return
+        except NotADirectoryError:
+            self._single(real)
             return
         try:
             if not self._seen(real, os.fstat(fd)):
@@ -83,6 +86,20 @@ class Walker(_content.Reader):
         """Wait for the files that are read beside the walk."""
         for text, found, extra in self._aside.settled() if self._aside else ():
             self._keep(text, extra, *found)
+
+    def _single(self, real):
+        """A root that is no directory, such as one mailbox in /var/mail."""
+        try:
+            parent = _descriptors.open_directory(os.path.dirname(real), self.system.root)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        try:
+            self._entry(parent, os.path.basename(real), real, 0)
+            self.roots.append(escape(real))
+        except FileNotFoundError:
+            pass  # gone between two looks: it is not there now
+        finally:
+            os.close(parent)
 
     def finish(self):
         """Name the hard link groups, once all trees are walked."""

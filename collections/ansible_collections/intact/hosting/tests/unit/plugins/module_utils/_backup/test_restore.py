@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _restore, _restore_plan
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _opened, _restore, _restore_plan, _restore_steps
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._backup import readback_fixture as fake
@@ -41,7 +41,7 @@ def site(tmp_path):
 def backup(tmp_path, site):
     source = fake.Memory("near")
     source.back_up(tmp_path / "store", "files", site)
-    return _restore_plan.Backup(source, "web1")
+    return _opened.Backup(source, "web1")
 
 
 def plan(backup, site, **more):
