@@ -21,7 +21,10 @@ ADDRESS = "172.30.48.50"
 CONTAINER = "intact-m-backup-web2"
 JOURNAL = "/var/lib/intact/restores/lost/journal.jsonl"
 # The module comes by standard input: its command line is Python's name alone.
-KILL = "for p in /proc/[0-9]*; do [ \"$(tr '\\0' ' ' <$p/cmdline 2>/dev/null)\" = '/usr/bin/python3 ' ] && kill -KILL ${p#/proc/}; done; pkill -KILL restic; true"
+KILL = """for p in /proc/[0-9]*; do
+  [ "$(tr '\\0' ' ' <$p/cmdline 2>/dev/null)" = '/usr/bin/python3 ' ] && kill -KILL ${p#/proc/}
+done
+pkill -KILL restic; true"""
 
 
 def lab_check(project: Path):  # type: ignore[no-untyped-def]
@@ -48,7 +51,7 @@ class Customer(threading.Thread):
             for page, (name, path, status, text) in list(waiting.items()):
                 try:
                     self.lab.site(ADDRESS, context, name, path, status, text, True)
-                except Exception:  # noqa: S112 - not there yet, whatever the reason
+                except Exception:  # not there yet, whatever the reason
                     continue
                 self.served[page] = round(time.monotonic() - self.begun, 1)
                 del waiting[page]
