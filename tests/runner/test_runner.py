@@ -79,8 +79,15 @@ def answers(template, **changed):
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_finds_its_roles_and_collections(project, name):
-    status, output, _events = run(project, TEMPLATES[name]["playbook"], answers(TEMPLATES[name]), "--list-tasks")
+    given = answers(TEMPLATES[name])
+    given["intact_hosts"] = given["intact_hosts"] or "hosting_servers"
+    status, output, _events = run(project, TEMPLATES[name]["playbook"], given, "--list-tasks")
     assert status == 0 and re.search(r"play #\d+ \(hosting_servers\)", output), output
+
+
+def test_a_restore_without_a_host_is_refused(project):
+    status, output, _events = run(project, "playbooks/restore-host.yml", answers(TEMPLATES["Intact - restore hosts"]))
+    assert status != 0 and "Name the host to restore" in output, output
 
 
 def test_the_report_is_drawn_by_a_job(project, tmp_path):
