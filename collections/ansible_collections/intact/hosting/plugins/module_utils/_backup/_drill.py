@@ -152,7 +152,12 @@ class Drill:
         if manifest.get("streams"):
             entry["seconds"] = round(self._clock() - begun, 1)
         try:
-            return servers.sections(manifest["sections"])
+            seen = servers.sections(manifest["sections"])
+            for name, theirs, ours in servers.older:
+                said = "%s was dumped, %s is on the drill host" % (theirs, ours)
+                remedy = "drill on a host with at least that version: what is missing may only be unknown to this one"
+                self._find("drill.server.older", "warning", repository, run.name, name, "the drill's server is older than the host's", said, remedy)
+            return seen
         finally:
             entry["servers_seconds"] = round(self._clock() - begun, 1)
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _throwaway_mysql, _throwaway_postgresql, _throwaway_sqlite
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import lists
@@ -50,11 +51,23 @@ def dumped(items, others):
     return out
 
 
+def older(before, after):
+    """[(server, version that was dumped, version here)] of servers that are older than what was dumped: they refuse what they do not know."""
+    out = []
+    for subject, item in before.items():
+        told = [str(side.get("version", "")) for side in (item, after.get(subject, {})) if item.get("kind") == "server"]
+        numbers = [tuple(int(n) for n in match.groups()) for match in (re.match(r"(\d+)\.(\d+)", text) for text in told) if match]
+        if len(numbers) == 2 and numbers[1] < numbers[0]:
+            out.append((subject, told[0], told[1]))
+    return out
+
+
 class Servers:
     """Throw-away servers below a directory, each made when its first dump comes. identity: the machine-id that passwords were digested with."""
 
     def __init__(self, directory, makers=None):
         self.directory, self.identity = directory, ""
+        self.older = []  # (server, its version on the host, its version here): filled by sections()
         self._makers, self._servers, self._again = makers, {}, []
         self._loaded = {}  # name: the dump's rules, with which its section is looked at
 
@@ -117,6 +130,7 @@ class Servers:
             items = {}
             for name, rules in sorted(self._loaded.items()):
                 items.update(self._server(name).section(name, rules) if rules else self._server(name).section(name))
+            self.older = older(before["items"], items)
             out["databases"] = (dict(before, items=dumped(before["items"], items)), {"items": dumped(items, before["items"])})
         before = sections.get("lists")
         source = (before or {}).get("source") or {}

@@ -181,7 +181,9 @@ def left(backup, made, view):
             above = os.path.dirname(above)
         if above == "/" and _less(live(view, [path])["items"].get(path, {})) != _less(item):
             told.append(path)
-    quotas = [subject for subject in backup.manifests.get("system", {}).get("sections", {}).get("accounts", {}).get("items", {}) if subject.startswith("quota ")]
+    quotas = [
+        subject for subject in backup.manifests.get("system", {}).get("sections", {}).get("accounts", {}).get("items", {}) if subject.startswith("quota ")
+    ]
     if not told and not quotas:
         return []
     return [
@@ -190,7 +192,8 @@ def left(backup, made, view):
             severity="warning",
             subject="/etc",
             title="what the administrator had set in /etc stays in the backup",
-            evidence="%d: %s%s%s" % (len(told), ", ".join(told[:8]), ", ..." if len(told) > 8 else "", "; quotas of %d accounts" % len(quotas) if quotas else ""),
+            evidence="%d: %s%s%s"
+            % (len(told), ", ".join(told[:8]), ", ..." if len(told) > 8 else "", "; quotas of %d accounts" % len(quotas) if quotas else ""),
             remedy="name in system_paths, or at a site, what this host needs as it was, and set quotas by /var/lib/intact/backup/system/quota in the snapshot",
             details={"change": "left", "paths": told, "quotas": quotas},
         )

@@ -215,3 +215,14 @@ def test_a_signature_is_asked_of_ssh_keygen_and_a_key_that_others_read_is_refuse
         _proofs.sign(proof(), str(key))
     assert _proofs.signer(proof(), "x")[1] == "it is not signed"
     assert "none that ssh-keygen makes" in _proofs.signer(dict(proof(), signature="--- x"), "x")[1]
+
+
+def test_a_server_that_is_older_than_the_hosts_is_named():
+    old = {
+        "mariadb": {"kind": "server", "version": "11.8.3-MariaDB"},
+        "postgresql": {"kind": "server", "version": "15.20 (Debian)"},
+        "mariadb:a": {"kind": "database"},
+    }
+    new = {"mariadb": {"kind": "server", "version": "10.11.19-MariaDB"}, "postgresql": {"kind": "server", "version": "17.2"}}
+    assert _loading.older(old, new) == [("mariadb", "11.8.3-MariaDB", "10.11.19-MariaDB")]
+    assert _loading.older(old, {}) == [] and _loading.older(new, old) == [("postgresql", "17.2", "15.20 (Debian)")]

@@ -44,6 +44,7 @@ def test_what_could_not_be_seen():
 
 def test_files_are_counted_at_each_level():
     items = {"/srv": {"type": "dir"}, "/srv/a/b/c/d/e/file": {"type": "file"}, "/srv/file": {"type": "file"}, "/srv/empty": {"type": "dir"}}
+    items["/srv/a/packaged"] = {"type": "file", "origin": "conffile-unmodified"}
     counted = _eyes.files_below({"items": items})
     assert counted == {"/srv": 2, "/srv/empty": 0, "/srv/a": 1, "/srv/a/b": 1, "/srv/a/b/c": 1}
 
