@@ -79,7 +79,12 @@ def _disks(system):
 
 
 def prepare(system, write):
-    """Make the text before the look. write(directory, {name: bytes}) replaces the directory's content."""
+    """Make the text before the look, and the key that the look would make: restic is given what is there now.
+
+    write(directory, {name: bytes}) replaces the directory's content.
+    """
+    for path in FILES:
+        system.secret(path)
     write(GENERATED, generated(system))
 
 
