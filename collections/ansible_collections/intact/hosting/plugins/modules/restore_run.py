@@ -112,7 +112,7 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _arguments, _restore, _restore_plan, _restore_services
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _arguments, _restore, _restore_journal, _restore_plan, _restore_services
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
@@ -122,11 +122,20 @@ def planned(params, backup, view, directory):
     path = os.path.join(directory, "plan.json")
     if os.path.exists(path):
         plan = read_document(path)
+        if plan.get("asked", _asked(params)) != _asked(params):
+            raise IntactError(
+                "%s was begun with other sites, select or system_paths: take another restore_id, or name what it was begun with" % params["restore_id"]
+            )
         said = {name: run["run"] for name, run in plan["runs"].items()}
         if plan["host"] != backup.host or said != {name: run.run for name, run in backup.runs.items()}:
             raise IntactError("%s was begun with another backup: take another restore_id, or name its run" % params["restore_id"])
         return plan, [Finding.from_dict(told) for told in plan.get("told", [])], True
     return (*_arguments.plan(params["restore_id"], backup, view, params), False)
+
+
+def _asked(params):
+    """What a restore is to bring: an id belongs to one such question."""
+    return {key: params[key] for key in ("sites", "select", "system_paths")}
 
 
 def diff(plan):
@@ -175,13 +184,14 @@ def main():
         if any(finding.severity == "blocker" for finding in findings):
             result["refused"] = True
         elif module.check_mode:
-            result["changed"] = _restore_plan.brings(plan)
+            events = _restore_journal.Journal(directory)
+            result["changed"] = _restore_plan.brings(plan) and not all(events.has(step["name"], "done") for step in plan["steps"])
         else:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             if not resumed:
-                write_document(os.path.join(directory, "plan.json"), dict(plan, told=result["findings"]))
+                write_document(os.path.join(directory, "plan.json"), dict(plan, told=result["findings"], asked=_asked(params)))
             services = _restore_services.Services(params["reload"], params["stop"], params["restart"], params["finish"])
-            done = _restore.Restore(plan, backup, view, directory, services, params["parallel"], params["keep"])
+            done = _restore.Restore(plan, backup, view, directory, services, params["parallel"], params["keep"], params["accept"])
             result["changed"] = done.run()
             result.update(seconds=done.times, findings=result["findings"] + [finding.as_dict() for finding in done.findings])
     except IntactError as exc:

@@ -7,22 +7,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import tempfile
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _live_file, _loading, _throwaway, mysql, postgresql
 from ansible_collections.intact.hosting.plugins.module_utils._backup._dump import environment
+from ansible_collections.intact.hosting.plugins.module_utils._backup._live_file import BESIDE, free_name
 from ansible_collections.intact.hosting.plugins.module_utils._backup._restore_steps import is_account
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mysql, _postgresql, _sqlite
-from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
+__all__ = ["BESIDE", "Databases", "engine", "is_file", "wanted"]
 BLOCK = 1 << 16
 ENGINES = {_mysql.NAME: mysql, _postgresql.NAME: postgresql}
 # nothing that anybody made: what a server brings with it
-MADE = ("database", "server")
+MADE = ("database", "server", "extension")
+# what a client says of a refusal, and what of it may be a customer's value or a hash
+REFUSED = re.compile(r"(?:\S+: )*\[?(?:ERROR|FATAL)\b")
+VALUE = re.compile(r"""((?:entry|value|near|type [a-z ]+):? )(['"]).*\2?""")
 
 
 def engine(name):
@@ -48,6 +55,11 @@ def _of(item, name):
     return item.get("database") == name.partition(":")[2] and item["kind"] not in ("user", "role", "server")
 
 
+def _anything(items):
+    """Whether there is anything that somebody made."""
+    return any(item.get("kind") not in MADE for item in items.values())
+
+
 class Databases:
     """view: the System of the host, with the class's options. aside: directory for dumps of what is overwritten.
 
@@ -58,20 +70,28 @@ class Databases:
         self.view, self.aside, self._file_item = view, aside, file_item
 
     def now(self, name, manifest):
-        """Items of what the host has by this name; None when there is nothing that anybody made."""
+        """Items of what the host has by this name; None when there is nothing."""
         # passwords were digested with the id of the host that was backed up
         view = System(dict(self.view.options, identity=manifest.get("host_id", "")))
         if is_file(name):
             return _live_file.items(view, name)
         if is_account(name):
-            dump = next(iter(engine(name).accounts(view)), None)
-            return wanted(name, {"sections": {"databases": {"items": dump.section()}}}) if dump else None
+            with self._accounts(name, view) as dump:
+                return wanted(name, {"sections": {"databases": {"items": dump.section()}}}) if dump else None
         if name not in engine(name).databases(view):
             return None
         with engine(name).open(view, name) as dump:
             items = dump.section()
             dump.process.kill()
-        return items if any(item.get("kind") not in MADE for item in items.values()) else None
+        return items
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _accounts(name, view):
+        """The server's accounts as a dump; None when there is no such server. There may be several clusters."""
+        with contextlib.ExitStack() as held:
+            dumps = [held.enter_context(dump) for dump in engine(name).accounts(view)]
+            yield next((dump for dump in dumps if dump.name == name), None)
 
     def state(self, name, manifest):
         """(absent | same | differs, what would be overwritten): what the host has by this name, beside what the backup has."""
@@ -86,7 +106,9 @@ class Databases:
             return ("differs", differing) if differing else ("same" if people <= set(new) else "absent", [])
         if is_file(name):
             return "same" if not self._findings(old, new) else "absent", []  # the file's own part of the plan tells whether it is newer
-        return ("differs", [name]) if self._findings(old, new) else ("same", [])
+        if not self._findings(old, new):
+            return "same", []
+        return ("differs", [name]) if _anything(new) else ("absent", [])
 
     @staticmethod
     def _findings(old, new):
@@ -106,34 +128,43 @@ class Databases:
         if is_file(name):
             return
         if is_account(name):
-            for dump in engine(name).accounts(self.view):
-                self._write(dump.path, [dump.text])
+            with self._accounts(name, self.view) as dump:
+                if dump:
+                    self._write(dump.path, [dump.text], lambda _tail: True)
             return
-        if self.now(name, manifest) is None:
+        there = self.now(name, manifest)
+        if there is None or not _anything(there):
             return
+        if engine(name) is postgresql and name.endswith(":postgres"):
+            # the server's own questions are asked there
+            raise IntactError("%s holds something else than the backup and is not dropped: empty it, or name it in keep" % name)
         with engine(name).open(self.view, name) as dump:
-            tail = self._write(dump.path, iter(lambda: dump.process.stdout.read(BLOCK), b""))
-            if dump.process.wait() != 0 or not dump.complete(tail):
+            blocks = iter(lambda: dump.process.stdout.read(BLOCK), b"")
+            if not self._write(dump.path, blocks, lambda tail: dump.process.wait() == 0 and dump.complete(tail)):
                 raise IntactError("%s could not be kept aside, so it is not overwritten: %s" % (name, dump.said()))
         self._drop(name)
 
-    def _write(self, path, blocks):
+    def _write(self, path, blocks, whole):
+        """Keep blocks under aside when they are whole. What was kept before stays: it may be the only one of the host's own."""
         path, tail = os.path.join(self.aside, path), b""
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+        with os.fdopen(os.open(path + ".part", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
             for block in blocks:
                 handle.write(block)
                 tail = (tail + block)[-4096:]
             handle.flush()
             os.fsync(handle.fileno())
-        return tail
+        if not whole(tail):
+            os.unlink(path + ".part")
+            return False
+        os.rename(path + ".part", free_name(path))
+        fsync_directory(os.path.dirname(path))
+        return True
 
     def _drop(self, name):
         database = unescape(name.partition(":")[2]).decode("utf-8", "surrogateescape")
         if engine(name) is mysql:
             argv, text = self._client(name), "DROP DATABASE IF EXISTS %s;" % _mysql.quote(database)
-        elif database == "postgres":
-            return  # cannot be dropped; what differs afterwards is told
         else:
             # FORCE ends the applications' sessions (PostgreSQL 13)
             argv, text = self._client(name), 'DROP DATABASE IF EXISTS "%s" WITH (FORCE);' % database.replace('"', '""')
@@ -158,7 +189,7 @@ class Databases:
             errors.seek(0)
             said = errors.read().decode("utf-8", "backslashreplace")
         # never the statement itself: it may hold a customer's data or a password's hash
-        wrong = [line.partition("near '")[0] for line in said.splitlines() if "ERROR" in line and "already exists" not in line]
+        wrong = [VALUE.sub(r"\1...", line) for line in said.splitlines() if REFUSED.match(line) and "already exists" not in line]
         if status and not wrong:
             raise IntactError("%s: the client ended with status %d: %s" % (name, status, said[-300:]))
         return wrong
@@ -176,7 +207,9 @@ class Databases:
         cluster = dict(_postgresql.labelled(_postgresql.clusters(self.view))).get(label)
         if cluster is None:
             raise IntactError("there is no cluster %s on this host: make it, then run the restore again" % label)
-        return postgresql.AS_OWNER + ["psql", "-X", "-q", "-p", str(cluster["port"]), "-v", "ON_ERROR_STOP=0", "-d", "template1"]
+        # a dump makes its database and connects to it, except that of postgres
+        place = "postgres" if name.endswith(":postgres") else "template1"
+        return postgresql.AS_OWNER + ["psql", "-X", "-q", "-p", str(cluster["port"]), "-v", "ON_ERROR_STOP=0", "-d", place]
 
     def compare(self, name, manifest):
         """Findings of what is on the host now against the manifest."""

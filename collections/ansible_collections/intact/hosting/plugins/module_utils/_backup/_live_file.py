@@ -7,16 +7,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import os
 import stat
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import sqlite
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 BLOCK = 1 << 16
 # what SQLite keeps beside a file, and must not be taken for the new one's
 BESIDE = ("-journal", "-wal", "-shm")
+
+
+def free_name(path):
+    """The path, or with a number behind when something was kept there before."""
+    kept, number = path, 1
+    while os.path.lexists(kept):
+        number += 1
+        kept = "%s.%d" % (path, number)
+    return kept
 
 
 def items(view, name):
@@ -38,6 +51,10 @@ def load(view, name, stream, aside, known):
     """Write the stream beside its place, and put it there when it is whole; what was there goes aside. known: {uid, gid, mode} of the backup, or None."""
     path = sqlite.file_of(name)
     here = view.lstat(path)
+    if here is not None and not stat.S_ISREG(here.st_mode) and not stat.S_ISLNK(here.st_mode):
+        raise IntactError("%s: what is there on this host is no file: move it away" % name)
+    if here is not None and stat.S_ISLNK(here.st_mode):
+        here = None  # a link says nothing of the file's owner, and is not followed
     if known is None and here is None:
         raise IntactError("%s: neither the backup nor this host says whose file it is: restore the directory that it is in" % name)
     owner, group = (known["uid"], known["gid"]) if known else (here.st_uid, here.st_gid)
@@ -46,8 +63,11 @@ def load(view, name, stream, aside, known):
         folder = _descriptors.open_directory(os.fsencode(view.realpath(os.path.dirname(path))), view.root)
     except FileNotFoundError as exc:
         raise IntactError("%s: its directory is not on this host: restore it first" % name) from exc
-    fresh, base = ".intact-restore-%d" % os.getpid(), os.path.basename(path)
+    base = os.path.basename(path)
+    fresh = ".intact-restore-" + hashlib.sha256(os.fsencode(base)).hexdigest()[:16]
     try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=folder)  # of a run that was cut
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
         try:
             for block in iter(lambda: stream.read(BLOCK), b""):
@@ -59,33 +79,47 @@ def load(view, name, stream, aside, known):
             os.fchown(fd, owner, group)
             os.fchmod(fd, mode)
             os.fsync(fd)
+            _put_aside(folder, base, os.path.join(aside, "sqlite" + os.path.dirname(path)))
+            os.rename(fresh, base, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
         except BaseException:
-            os.unlink(fresh, dir_fd=folder)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(fresh, dir_fd=folder)
             raise
         finally:
             os.close(fd)
-        _put_aside(folder, base, os.path.join(aside, "sqlite" + os.path.dirname(path)))
-        os.rename(fresh, base, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
         os.close(folder)
 
 
 def _put_aside(folder, base, aside):
+    """Keep the file and what is beside it; the file itself stays in place too, until the new one takes it."""
     for name in [base] + [base + ending for ending in BESIDE]:
         try:
-            source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             continue
+        os.makedirs(aside, mode=0o700, exist_ok=True)
+        kept = free_name(os.path.join(aside, name))
         try:
-            os.makedirs(aside, mode=0o700, exist_ok=True)
-            into = os.open(os.path.join(aside, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                for block in iter(lambda: os.read(source, BLOCK), b""):
-                    os.write(into, block)
-                os.fsync(into)
-            finally:
-                os.close(into)
-        finally:
-            os.close(source)
+            # the very file: whoever has it open still writes to it
+            os.link(name, kept, src_dir_fd=folder, follow_symlinks=False)
+        except OSError as exc:
+            if exc.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                raise
+            _copy(folder, name, kept)
+        fsync_directory(aside)
         if name != base:
             os.unlink(name, dir_fd=folder)
+
+
+def _copy(folder, name, kept):
+    if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        os.symlink(os.readlink(name, dir_fd=folder), kept)
+        return
+    source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(source, "rb") as reading, os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as writing:
+        for block in iter(lambda: reading.read(BLOCK), b""):
+            writing.write(block)
+        writing.flush()
+        os.fsync(writing.fileno())

@@ -93,7 +93,8 @@ class Backup:
     def matching(self, name, pattern):
         """The class's escaped paths that are a path, or match a shell pattern (whose * stays in one directory)."""
         text = escape(os.path.normpath(pattern))
-        if not any(c in pattern for c in "*?["):
+        if not any(c in pattern for c in "*?[") or self.below(name, text):
+            # a name that is there by itself is no pattern, whatever is in it
             return [text] if self.below(name, text) else []
         fixed = text[: min(text.index(c) for c in "*?[" if c in text)].rpartition("/")[0] or "/"
         words = text.split("/")

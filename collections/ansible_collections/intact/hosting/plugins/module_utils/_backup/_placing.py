@@ -15,11 +15,12 @@ import os
 import stat
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _metadata
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _sqlite
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
 HELD = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+LOGS = (b"-wal", b"-journal", b"-shm")
 
 
 class Modes:
@@ -86,9 +87,13 @@ class Placer:
             self._directory(source, target, name, path)
             return
         elif text in self.keep or text in self.same:
-            os.unlink(name, dir_fd=source)
+            _remove(source, name)
             return
         else:
+            for ending in LOGS if _is_sqlite(target, name) else ():
+                if _look(target, name + ending) and not _look(source, name + ending):
+                    # what is in the log is of the old file, and would be written into the new one
+                    self._put_aside(target, name + ending, path + ending)
             self._put_aside(target, name, path)
             self._move(source, target, name)
         self.placed += 1
@@ -134,6 +139,17 @@ class Placer:
         finally:
             os.close(held)
         self.overwritten.append(escape(path))
+
+
+def _is_sqlite(fd, name):
+    try:
+        held = _descriptors.open_file(name, fd)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(held).st_mode) and os.read(held, len(_sqlite.MAGIC)) == _sqlite.MAGIC
+    finally:
+        os.close(held)
 
 
 def _look(fd, name):

@@ -41,3 +41,13 @@ class Journal:
     def has(self, step, stage):
         """Whether a stage of a step is done."""
         return self.last(step, stage) is not None
+
+    def failed(self):
+        """{unit: event} of services that did not run again, and were not found mended since."""
+        out = {}
+        for event in self.events:
+            if event["stage"] == "unit":
+                out[event["unit"]] = event
+            elif event["stage"] == "mended":
+                out.pop(event["unit"], None)
+        return out

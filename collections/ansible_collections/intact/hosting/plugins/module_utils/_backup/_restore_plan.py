@@ -16,7 +16,7 @@ import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _metadata, _restore_steps, _snapshots
 from ansible_collections.intact.hosting.plugins.module_utils._backup._opened import is_below
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _tree
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _sqlite, _tree
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, parse_time
 
@@ -104,31 +104,54 @@ def judge(backup, made, view, accept=(), keep=(), databases=None):
     found, ids = [], _metadata.Ids(made["identity"]["users"], made["identity"]["groups"])
     for step in made["steps"]:
         step.update(comes=0, same=0, overwritten=[], newer=[], kept=[], extra=0, packaged=0)
+        step["streams"] = [stream for stream in step["streams"] if not stays(stream["name"], keep)]
         if step["kind"] == "rights":
             continue  # judged with the accounts
         for part in step["parts"]:
             wanted = part_items(backup, part, ids)
-            taken = parse_time(backup.manifests[part["class"]]["made"]).timestamp()
-            told = changes(wanted["items"], live(view, part["paths"])["items"], taken, view)
+            told = changes(wanted["items"], live(view, part["paths"])["items"], taken(backup, part["class"]), view)
             step["comes"] += told["comes"]
             step["same"] += len(told["same"])
             step["extra"] += told["extra"]
             step["packaged"] += len(wanted["left"])
             _sort(step, told["overwritten"], told["newer"], accept, keep)
-        step["streams"] = [stream for stream in step["streams"] if not named(stream["name"], keep)]
         for stream in step["streams"]:
             why = databases.lacking(stream["name"]) if databases else ""
             if why:
                 found.append(_lacking(step, stream["name"], why))
                 continue
             state, differing = databases.state(stream["name"], backup.manifests[stream["class"]]) if databases else ("absent", [])
-            if state == "differs":
-                _sort(step, [], differing, [*accept, *differing] if named(stream["name"], accept) else accept, keep)
+            written = [path for path in late(backup, stream["name"], view) if state == "absent" and path not in step["newer"] + step["overwritten"]]
+            if state == "differs" or written:
+                # a stream is loaded whole: what is in it can be accepted one by one, and not be kept so
+                differing = differing or written
+                _sort(step, [], differing, [*accept, *differing] if named(stream["name"], accept) else accept, ())
             else:
                 step["same" if state == "same" else "comes"] += 1
         if step["newer"]:
             found.append(_newer(step))
     return found
+
+
+def taken(backup, name):
+    """When a class's manifest was made, in seconds."""
+    return parse_time(backup.manifests[name]["made"]).timestamp()
+
+
+def late(backup, name, view):
+    """[escaped path] of a stream that is a file here, when the file or its log was written to since the newest of the manifests; else []."""
+    label, _colon, path = name.partition(":")
+    if label != _sqlite.NAME:
+        return []
+    states = [view.lstat(os.fsdecode(unescape(path)) + ending) for ending in ("", "-wal")]
+    newest = max(taken(backup, klass) for klass in backup.manifests)
+    return [path] if states[0] and any(state and state.st_mtime > newest for state in states) else []
+
+
+def stays(name, keep):
+    """Whether the host's version of a stream stays: it is named itself, or by the path of the file that it is."""
+    label, _colon, path = name.partition(":")
+    return named(name, keep) or (label == _sqlite.NAME and named(path, keep))
 
 
 def _sort(step, overwritten, newer, accept, keep):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._command import run as run_command, which
+from ansible_collections.intact.hosting.plugins.module_utils._command import run as run_command
+from ansible_collections.intact.hosting.plugins.module_utils._command import which
 
 SETTLE = 30
 
@@ -52,12 +53,18 @@ class Services:
         run_command(["systemctl", "daemon-reload"], check=False)
         return self._each(timers, "start")
 
-    def stop(self, name):
-        """Units that were stopped for a class; [(unit, why)] of those that would not."""
-        running = _units(self.while_class.get(name, ()), ["active", "activating", "reloading"])
+    def running(self, name):
+        """Units that have to be stopped for a class."""
+        return _units(self.while_class.get(name, ()), ["active", "activating", "reloading"])
+
+    def stop(self, units):
+        """[(unit, why)] of those that could not be stopped."""
         # sockets would start them again
-        wrong = self._each(sorted(running, key=lambda unit: not unit.endswith(".socket")), "stop")
-        return running, wrong
+        return self._each(sorted(units, key=lambda unit: not unit.endswith(".socket")), "stop")
+
+    def retry(self, unit, what):
+        """[(unit, why)] when what failed in an earlier run fails still. what: reloaded, restarted, started."""
+        return self._each([unit], {"reloaded": "reload-or-restart", "restarted": "restart", "started": "start"}[what])
 
     def start(self, units):
         """[(unit, why)] of those that do not run again."""

@@ -31,7 +31,7 @@ def steps(backup, sites=(), select=None, system_paths=SYSTEM_PATHS):
     if unknown:
         raise IntactError("no such selection: %s" % ", ".join(sorted(unknown)))
     out = _selected(backup, sites, select, system_paths) if select else _everything(backup, sites, system_paths)
-    _moved(out, backup.moves)
+    _moved(backup, out)
     return [step for step in out if step["kind"] == "accounts" or step["parts"] or step["streams"]]
 
 
@@ -50,11 +50,15 @@ def _everything(backup, sites, system_paths):
     first, last = _system(backup, system_paths)
     out = [_step("accounts", "accounts", streams=logins), _step("settings", "settings", first)]
     out += [_site(backup, site) for site in sites]
-    done = {path for step in out for part in step["parts"] for path in part["paths"]}
     held = {stream["name"] for step in out for stream in step["streams"]}
-    out += [_class(backup, name, done, held) for name in ORDER if name in backup.manifests and name != "system"]
+    out += [_class(backup, name, _done(out, name), held) for name in ORDER if name in backup.manifests and name != "system"]
     # once more: a right on a table can be given when the table is there
     return out + [_step("rights", "rights", streams=logins), _step("jobs", "jobs", last)]
+
+
+def _done(made, name):
+    """Paths that steps bring of a class. What another class has at the same place, such as a mailbox in a site's home, they do not bring."""
+    return {path for step in made for part in step["parts"] if part["class"] == name for path in part["paths"]}
 
 
 def _selected(backup, sites, select, system_paths):
@@ -64,14 +68,14 @@ def _selected(backup, sites, select, system_paths):
             raise IntactError("%s is not in the list of sites: name its paths and databases there" % name)
         out.append(_site(backup, known[name]))
     for path in select.get("paths", []):
-        out.append(_step(path, "path", _parts(backup, [path])))
+        out.append(_step(path, "path", _parts(backup, [path], every=True)))
     for user in select.get("mailboxes", []):
         boxes = (backup.manifests.get("mail", {}).get("sections", {}).get("mail") or {}).get("items", {})
         if boxes.get(escape(user), {}).get("kind") != "mailbox":
             raise IntactError("the backup holds no mailbox %s" % user)
         out.append(_step("mailbox %s" % user, "mailbox", [_part("mail", boxes[escape(user)]["paths"])]))
     for name in select.get("databases", []):
-        out.append(_step(name, "rights" if is_account(name) else "database", streams=_streams(backup, [name])))
+        out.append(_step(name, "database", streams=_streams(backup, [name])))
     for name in select.get("classes", []):
         if name not in backup.manifests:
             raise IntactError("the backup holds no class %s" % name)
@@ -90,8 +94,8 @@ def _part(name, paths):
 def _system(backup, patterns):
     """Parts of the class system: (what comes first, what comes last)."""
     paths = topmost(path for pattern in patterns for path in backup.matching("system", pattern)) if "system" in backup.manifests else []
-    last = [path for path in paths if path.endswith(".timer") or any(is_below(path, top) for top in JOBS)]
-    first = [path for path in paths if path not in last]
+    last = topmost(path for top in paths for path in backup.below("system", top) if path.endswith(".timer") or any(is_below(path, job) for job in JOBS))
+    first = [path for top in paths for path in _rest(backup, "system", top, set(last))]
     return ([_part("system", first)] if first else []), ([_part("system", last)] if last else [])
 
 
@@ -99,14 +103,19 @@ def _site(backup, site):
     return _step("site %s" % site["name"], "site", _parts(backup, site.get("paths") or []), _streams(backup, site.get("databases") or []))
 
 
-def _parts(backup, patterns):
+def _parts(backup, patterns, every=False):
+    """Parts for paths or patterns, from the class that knows most of each; every: also what other classes have in a path and that one has not."""
     parts = {}
     for pattern in patterns:
-        holders = backup.holders(escape(os.path.normpath(pattern)))[:1] or [name for name in backup.manifests if backup.matching(name, pattern)][:1]
+        text = escape(os.path.normpath(pattern))
+        holders = backup.holders(text) or [name for name in backup.manifests if backup.matching(name, pattern)]
         if not holders:
             raise IntactError("the backup holds nothing at %s" % pattern, path=pattern)
         parts.setdefault(holders[0], []).extend(backup.matching(holders[0], pattern))
-    return [_part(name, paths) for name, paths in sorted(parts.items())]
+        for name in holders[1:] if every else ():
+            tops = [top for top in backup.files(name).get("trees", []) if is_below(top, text) and backup.below(name, top)] or backup.matching(name, pattern)
+            parts.setdefault(name, []).extend(top for top in tops if not backup.below(holders[0], top))
+    return [_part(name, paths) for name, paths in sorted(parts.items()) if paths]
 
 
 def _streams(backup, names):
@@ -135,8 +144,15 @@ def _rest(backup, name, top, done):
     return [path for child in backup.children(name, top) for path in _rest(backup, name, child, inside)]
 
 
-def _moved(made, moves):
+def _moved(backup, made):
     for step in made:
         for part in step["parts"]:
-            part["from"] = {_moves.here(path, moves): path for path in part["paths"] if _moves.here(path, moves) != path}
-            part["paths"] = sorted(_moves.here(path, moves) for path in part["paths"])
+            places = {}
+            # of two that would be at one place the one that was there stays, else the later release's; the other one is told by restore.left
+            for path in sorted(part["paths"], key=lambda path: (_moves.here(path, backup.moves) == path, path)):
+                places[_moves.here(path, backup.moves)] = path
+            for new in [new for new, old in places.items() if new != old and backup.below(part["class"], new)]:
+                if any(is_below(new, top) for top in places if top != new):
+                    del places[new]
+            part["from"] = {new: old for new, old in places.items() if new != old}
+            part["paths"] = sorted(places)

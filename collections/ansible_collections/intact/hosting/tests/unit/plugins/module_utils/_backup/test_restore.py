@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _opened, _restore, _restore_plan, _restore_steps
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity, _opened, _restore, _restore_plan
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._backup import readback_fixture as fake
