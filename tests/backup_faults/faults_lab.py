@@ -160,12 +160,12 @@ def told(findings, kind, *names):
 
 
 def module(host, name, arguments, library=None):
-    """An Ansible module on a host: what it returns, `failed` included."""
+    """An Ansible module on a host: what it returns, and whether it failed."""
     argv = ["ansible", "--inventory", str(SCENARIO / "inventory"), "--module-name", name, "--args", json.dumps(arguments), host.name]
     done = subprocess.run(argv + (["--module-path", str(library)] if library else []), capture_output=True, text=True, check=False, timeout=600)
     said = done.stdout
     assert "=> {" in said, (done.returncode, said, done.stderr)
-    return json.loads(said[said.index("=> {") + 3 :])
+    return dict(json.loads(said[said.index("=> {") + 3 :]), failed="| FAILED! =>" in said)
 
 
 def repositories(*names):

@@ -78,7 +78,9 @@ def killed(real):
     """The server's administrator kills the dump's connection when a part is through: the rest waits in the server, since nobody reads it."""
     pass_on(real.stdout.read(200000))
     listing = "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = 'harbour_club' AND INFO LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'"
-    found = subprocess.run(["mariadb", "-N", "-e", listing], check=True, capture_output=True, text=True).stdout.split()
+    found = []
+    while not found:
+        found = subprocess.run(["mariadb", "-N", "-e", listing], check=True, capture_output=True, text=True).stdout.split()
     subprocess.run(["mariadb", "-e", "KILL %s" % found[0]], check=True)
     for block in iter(lambda: real.stdout.read(65536), b""):
         pass_on(block)

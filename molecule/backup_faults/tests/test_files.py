@@ -30,6 +30,8 @@ def break_disk():
     extent = lab.WEB1.run("filefrag", "-v", BROKEN).splitlines()[3].replace(".", " ").replace(":", " ").split()
     block = int(lab.WEB1.run("stat", "--file-system", "--format=%S", BROKEN))
     size = int(subprocess.run(["stat", "--format=%s", image], capture_output=True, text=True, check=True).stdout)
+    # a file that nobody touched since the last backup is not read again by restic
+    lab.WEB1.run("touch", BROKEN)
     lab.WEB1.run("umount", "/srv/archive")
     subprocess.run(["truncate", "--size=%d" % ((int(extent[3]) + 1000) * block), image], check=True)
     lab.WEB1.run("mount", device, "/srv/archive")
