@@ -100,3 +100,12 @@ class Engine:
         if self.held.get(name) == self.wanted[name]:
             return []
         return [Finding(id="databases.rows.lost", severity="blocker", subject=name, title="rows are lost", evidence="", remedy="", details={})]
+
+
+def failing(error):
+    """A function that raises, whatever it is given."""
+
+    def fail(*_given, **_more):
+        raise error
+
+    return fail

@@ -91,7 +91,7 @@ def test_a_cut_between_drop_and_load_is_made_good(tmp_path, monkeypatch):
     engine.held[SHOP] = b"old"
     made, _found = planned(backup, engine, databases=[SHOP], accept=["*"])
     with monkeypatch.context() as patch:
-        patch.setattr(_restore_journal.Journal, "add", lambda *_given, **_more: (_ for _ in ()).throw(OSError("cut")))
+        patch.setattr(_restore_journal.Journal, "add", fixture.failing(OSError("cut")))
         with pytest.raises(OSError, match="cut"):
             fixture.restore(tmp_path, made, backup, engines=engine).run()
     assert engine.held == {} and engine.kept == [(SHOP, b"old")]

@@ -80,7 +80,7 @@ def test_only_what_runs_is_stopped_sockets_first_and_started_last(tmp_path, host
 
 
 def test_a_cut_between_stop_and_start_names_what_is_down_and_the_next_run_starts_it(tmp_path, host, mail):
-    whole, mail[1].source.restore = mail[1].source.restore, lambda *_given: (_ for _ in ()).throw(IntactError("the line is dead"))
+    whole, mail[1].source.restore = mail[1].source.restore, fixture.failing(IntactError("the line is dead"))
     cut = fixture.restore(tmp_path, *mail, services=services())
     with pytest.raises(IntactError, match="dead"):
         cut.run()
@@ -127,7 +127,7 @@ def test_a_unit_that_does_not_run_afterwards_is_a_finding_until_it_runs(tmp_path
 
 def test_the_end_of_a_restore_that_was_cut_before_it_is_made_good(tmp_path, host, mail):
     finishing = _restore_services.Services(finish=["dovecot.service"])
-    finishing.finish, whole = lambda: (_ for _ in ()).throw(IntactError("cut")), finishing.finish
+    finishing.finish, whole = fixture.failing(IntactError("cut")), finishing.finish
     with pytest.raises(IntactError, match="cut"):
         fixture.restore(tmp_path, *mail, services=finishing).run()
     assert _restore_journal.Journal(str(tmp_path / "restores")).has("mail", "done")
@@ -151,7 +151,7 @@ def test_servers_are_restarted_when_their_settings_came_also_after_a_cut(tmp_pat
     made, _found = _restore_plan.plan("r", backup, System(), [], {"classes": ["system"]}, [str(conf)])
     placed = _restore._metadata.mend
     try:
-        _restore._metadata.mend = lambda *given, **more: placed(*given, **more) if more.get("marks") is False else (_ for _ in ()).throw(OSError("cut"))
+        _restore._metadata.mend = lambda *given, **more: placed(*given, **more) if more.get("marks") is False else fixture.failing(OSError("cut"))()
         with pytest.raises(OSError, match="cut"):
             fixture.restore(tmp_path, made, backup).run()
     finally:

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _live, _live_file, _placing, sqlite
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._backup import restore_fixture as fixture
 
 ROOT = os.geteuid() == 0
 
@@ -111,7 +112,7 @@ def test_a_cut_stream_changes_nothing(tmp_path, path, end):
 
 def test_what_an_earlier_cut_left_beside_it_is_taken_away(tmp_path, path, monkeypatch):
     name, manifest, data = backed_up(path)
-    monkeypatch.setattr(_live_file.os, "rename", lambda *_given, **_more: (_ for _ in ()).throw(OSError("cut")))
+    monkeypatch.setattr(_live_file.os, "rename", fixture.failing(OSError("cut")))
     monkeypatch.setattr(_live_file.os, "unlink", lambda *_given, **_more: None)
     with pytest.raises(OSError, match="cut"):
         live(tmp_path).load(name, io.BytesIO(data))

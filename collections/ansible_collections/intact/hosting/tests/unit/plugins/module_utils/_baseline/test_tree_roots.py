@@ -12,6 +12,15 @@ from ansible_collections.intact.hosting.plugins.module_utils._baseline import _t
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import System
 
 
+def failing(error):
+    """A function that raises, whatever it is given."""
+
+    def fail(*_given, **_more):
+        raise error
+
+    return fail
+
+
 def walk(*roots):
     walker = _tree.Walker(System({}))
     for root in roots:
@@ -39,7 +48,7 @@ def test_a_root_that_is_not_there_or_vanishes_gives_nothing(tmp_path, monkeypatc
     (tmp_path / "dangling").symlink_to("nothing")
     assert walk(tmp_path / "none", tmp_path / "file" / "below").items == {}
     assert list(walk(tmp_path / "dangling").items) == [str(tmp_path / "dangling")]
-    monkeypatch.setattr(_tree.Walker, "_entry", lambda *_given: (_ for _ in ()).throw(FileNotFoundError()))
+    monkeypatch.setattr(_tree.Walker, "_entry", failing(FileNotFoundError()))
     walker = walk(tmp_path / "file")
     assert (walker.items, walker.roots) == ({}, [])
 
