@@ -90,6 +90,9 @@ def main() -> int:
     customer.join(timeout=5)
     told["pages"], told["asked"] = customer.served, len(customer.lab.SITES)
     (results / "rescue.json").write_text(json.dumps(told), encoding="utf-8")
+    served = sorted(customer.served.values()) or [0.0]
+    whole = sum(run["seconds"] for run in told["runs"][:2])
+    print(f"first page after {served[0]} s, all {len(customer.served)} after {served[-1]} s, everything after {whole:.1f} s (with one cut at {told['cut']} s)")
     return 0
 
 

@@ -53,7 +53,6 @@ def test_pages_are_served_before_anything_else_is_restored(rescue):
     # in the operator's order: the first site does not wait for the last, and none of them for the mail
     assert next(iter(rescue["pages"])).startswith("www.hilltop.test") and first < last
     assert last < rescue["cut"] + rescue["runs"][1]["seconds"]
-    print("first page after %.1f s, all after %.1f s, of %.1f s for everything" % (first, last, rescue["cut"] + rescue["runs"][1]["seconds"]))
 
 
 def test_every_file_table_mailbox_list_and_job_is_as_it_was(compared):
