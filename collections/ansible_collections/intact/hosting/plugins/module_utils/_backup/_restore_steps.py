@@ -21,6 +21,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 SYSTEM_PATHS = ("/var/lib/intact/baseline.key", "/var/spool/cron/crontabs")
 # What starts work by itself must not find a half restored host.
 JOBS = ("/var/spool/cron", "/etc/crontab", "/etc/anacrontab", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly")
+# Never by a wider path: accounts come by name in a step of their own, and a host keeps its own identity and disks.
+OWN = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/machine-id", "/etc/fstab")
 SELECTIONS = ("sites", "paths", "mailboxes", "databases", "classes")
 
 
@@ -95,7 +97,10 @@ def _system(backup, patterns):
     """Parts of the class system: (what comes first, what comes last)."""
     paths = topmost(path for pattern in patterns for path in backup.matching("system", pattern)) if "system" in backup.manifests else []
     last = topmost(path for top in paths for path in backup.below("system", top) if path.endswith(".timer") or any(is_below(path, job) for job in JOBS))
-    first = [path for top in paths for path in _rest(backup, "system", top, set(last))]
+    named = sorted(set(paths) & set(OWN))
+    if named:
+        raise IntactError("%s in system_paths would overwrite this host's own: accounts come by name; one file by hand: select paths" % ", ".join(named))
+    first = [path for top in paths for path in _rest(backup, "system", top, set(last) | set(OWN))]
     return ([_part("system", first)] if first else []), ([_part("system", last)] if last else [])
 
 

@@ -157,3 +157,11 @@ def test_a_class_that_is_not_there_and_a_run_that_is_not_there_are_named():
         _restore_steps.steps(whole(), [], {"classes": ["panel"]})
     with pytest.raises(IntactError, match="by the name of r9"):
         _opened.Backup(whole().source, "web1", "r9")
+
+
+def test_a_wide_path_leaves_the_hosts_own_accounts_and_identity_alone():
+    backup = fixture.opened(system=fixture.names(["/etc"], "/etc/passwd", "/etc/machine-id", "/etc/fstab", "/etc/aliases"))
+    made = _restore_steps.steps(backup, [], {"classes": ["system"]}, ["/etc"])
+    assert [part["paths"] for step in made for part in step["parts"]] == [["/etc/aliases"]]
+    with pytest.raises(IntactError, match="/etc/passwd in system_paths"):
+        _restore_steps.steps(backup, [], {}, ["/etc/passwd"])
