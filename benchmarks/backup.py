@@ -21,9 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "benchmarks")]
 
-import dataset  # noqa: E402
-import programs  # noqa: E402
-from drill import drill  # noqa: E402
+import dataset  # noqa: E402 (beside this file: the path is set first)
+import programs  # noqa: E402 (beside this file: the path is set first)
+from drill import drill  # noqa: E402 (beside this file: the path is set first)
 
 # name, class, repositories, name of what it is held against
 CONTENDERS = (

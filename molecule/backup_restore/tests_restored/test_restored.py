@@ -36,7 +36,7 @@ def compared():
 @pytest.fixture
 def web2(host):
     if host.backend.get_hostname() != "web2.lab.test":
-        pytest.skip("only web2 was restored")
+        pytest.skip("only web2 was restored")  # testinfra asks for every host of the lab
     return host
 
 

@@ -115,7 +115,7 @@ IN_USE = {
 def keys(tmp_path_factory):
     """{name: path of a private key}: the drill host's, and a stranger's."""
     if not shutil.which("ssh-keygen"):
-        pytest.skip("ssh-keygen is not installed")
+        pytest.skip("ssh-keygen is not installed")  # a controller without it refuses signatures by itself; CI has it
     folder = tmp_path_factory.mktemp("keys")
     for name in ("drill", "stranger"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / name)], check=True, stdin=subprocess.DEVNULL)
