@@ -31,6 +31,8 @@ class Again:
             try:
                 fd = _descriptors.open_directory(root, self.system.root)
             except (FileNotFoundError, NotADirectoryError):
+                if self._same_file(root, items, since - TICK):
+                    continue
                 out |= {path for path in items if path == escape(root) or path.startswith(escape(root).rstrip("/") + "/")}
                 continue
             try:
@@ -38,6 +40,12 @@ class Again:
             finally:
                 os.close(fd)
         return sorted(out)
+
+    def _same_file(self, root, items, since):
+        """Whether a root is one file (a mailbox in /var/mail), was so for the walk, and has not changed since."""
+        found = self.system.lstat(os.fsdecode(root))
+        known = items.get(escape(root), {}).get("type")
+        return found is not None and known == "file" and stat.S_ISREG(found.st_mode) and found.st_ctime_ns < since
 
     def _directory(self, fd, path, items, since, out, seen):
         st = os.fstat(fd)

@@ -71,3 +71,24 @@ def test_reading_again_brings_the_look_up_to_date(tmp_path):
     assert section["items"].pop(top + "/a/file") == dict(now["items"].pop(top + "/a/file"), origin="local")
     assert section["items"] == now["items"]
     assert section["summary"]["files"] == now["summary"]["files"] == 3
+
+
+def test_a_root_that_is_one_file_is_changed_only_when_it_is(tmp_path):
+    mailbox = tmp_path / "carol"
+    mailbox.write_text("From a\n")
+    time.sleep(0.1)
+    since, root = time.time_ns(), os.fsencode(str(mailbox))
+    items = _eyes.tree(System(), [root], RULES)["items"]
+    assert list(items) == [escape(root)]
+
+    def changed():
+        return _again.Again(System(), _trees_data.matcher(RULES), {}).changed([root], items, since)
+
+    assert changed() == []
+    mailbox.write_text("From b\n")
+    os.utime(mailbox, (1, 1))
+    assert changed() == [escape(root)]
+    mailbox.unlink()
+    assert changed() == [escape(root)]
+    mailbox.symlink_to("/etc/hostname")
+    assert changed() == [escape(root)]
