@@ -30,10 +30,10 @@ def look(system, probe, options=None):
         system.options, system.unlooked = kept[0], kept[1] + found
 
 
-def tree(system, paths, rules):
-    """Section files for exactly these roots (bytes) and rules: what restic is given."""
+def tree(system, paths, rules, cache=None):
+    """Section files for exactly these roots (bytes) and rules: what restic is given. cache: a _files_cache.FilesCache."""
     roots = [os.fsdecode(path) for path in paths]
-    return look(system, files_probe, {"trees": roots, "default_excludes": False, "exclude": rules, "privileged": []})
+    return look(system, files_probe, {"trees": roots, "default_excludes": False, "exclude": rules, "privileged": [], "cache": cache})
 
 
 def there(system, paths):

@@ -52,6 +52,7 @@ CLASS = {
     "exclude": (list, []),
     "floor": (dict, {}),
     "drop_percent": (int, 30),
+    "reread_days": (int, 30),
     "max_age_hours": (int, 30),
     "max_proof_days": (int, 8),
 }
@@ -173,6 +174,10 @@ def _class(name, given):
             raise IntactError("%s.floor.%s must be a number, not %r" % (where, what, least), key="%s.floor.%s" % (where, what))
     if not 1 <= entry["drop_percent"] <= 100:
         raise IntactError("%s.drop_percent must be from 1 to 100, not %d" % (where, entry["drop_percent"]), key=where + ".drop_percent")
+    if not 0 <= entry["reread_days"] <= 366:
+        raise IntactError(
+            "%s.reread_days must be from 0 (read every file each time) to 366, not %d" % (where, entry["reread_days"]), key=where + ".reread_days"
+        )
     return entry
 
 

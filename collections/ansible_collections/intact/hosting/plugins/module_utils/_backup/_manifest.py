@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import hashlib
 import json
@@ -16,6 +17,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 
 SCHEMA = 1
 DROP = 30
+ROTTEN_LISTED = 20
+MEND_ROTTEN = "look at the disk (smartctl -x, dmesg), then bring the file back from a backup of that day or earlier: the copies have its earlier content"
 # An object with fewer things than this comes and goes.
 EMPTIED_FROM = 5
 
@@ -129,6 +132,20 @@ def volatile_finding(klass, path, times):
         "back it up by what writes it (a dump), or leave it out with a reason",
         severity="warning",
     )
+
+
+def rotten(klass, found):
+    """Files whose bytes are others and whose times are not: nobody wrote them, so a disk, its memory or its cable did. found: see FilesCache.rotten."""
+    out = []
+    for path, day, was, now in found[:ROTTEN_LISTED]:
+        read = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
+        evidence = "sha256 %s on %s, now %s, with the same inode, size and times" % (was[:16], read, now[:16])
+        out.append(_finding("source.rotten", klass, path, "its content changed and nobody wrote it", evidence, MEND_ROTTEN))
+    if len(found) > ROTTEN_LISTED:
+        names = ", ".join(path for path, _day, _was, _now in found[ROTTEN_LISTED:][:5])
+        title = "the content of %d more files changed and nobody wrote them" % (len(found) - ROTTEN_LISTED)
+        out.append(_finding("source.rotten", klass, "", title, names + ", ...", MEND_ROTTEN))
+    return out
 
 
 def not_in_use(klass):

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _held_against, _manifest, _moves, _outcome, _rules
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _tree, _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _mounttable, _tree, _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -29,10 +30,11 @@ class PathsRun:
         if hasattr(module, "prepare"):
             module.prepare(self.system, run.write_directory)
         self.paths = module.paths(self.system, self.options)
-        self.mounts = _tree.mounts(self.system)
+        self.mounts = _mounttable.types(self.system)
         self.rules = module.excluded(self.options) + _rules.nested(self.mounts, self.paths, _tree.LOCAL)
         _rules.check(self.rules, self.paths)
         self.options["rules"] = self.rules
+        self.options["cache"] = self.cache = run.files_cache(name, self.options["reread_days"])
         self.matcher = _trees_data.matcher(self.rules)
         self.volatile = set()
         self.sections, self.streams = {}, []
@@ -81,7 +83,10 @@ class PathsRun:
                 again = _again.Again(self.system, self.matcher, self.mounts)
             else:
                 self.volatile |= set(changed)
-        findings = [_manifest.volatile_finding(self.name, path, attempt + 1) for path in sorted(self.volatile | set(changed))]
+        with contextlib.suppress(OSError):
+            self.cache.save()  # without it the next run reads more
+        findings = _manifest.rotten(self.name, self.cache.rotten)
+        findings += [_manifest.volatile_finding(self.name, path, attempt + 1) for path in sorted(self.volatile | set(changed))]
         for name, outcome in results.items():
             outcome.held = self.hold(name, outcome, set(changed)) if outcome.snapshot else []
             if outcome.snapshot:

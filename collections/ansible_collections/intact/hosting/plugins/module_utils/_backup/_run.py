@@ -15,7 +15,7 @@ import time
 import traceback
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _dumps_run, _greet, _manifest, _outcome, _paths_run, _progress
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _dumps_run, _files_cache, _greet, _manifest, _outcome, _paths_run, _progress
 from ansible_collections.intact.hosting.plugins.module_utils._backup._classes import CLASSES
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, read_if_exists, write_atomic, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, gate, parse_time
@@ -68,6 +68,12 @@ class Run:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         write_atomic(path, packed)
         return path, digest
+
+    def files_cache(self, klass, days):
+        """What earlier runs read of a class's files."""
+        directory = os.path.join(self.home, "files-cache")
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        return _files_cache.FilesCache(os.path.join(directory, klass), days, self.wall_ns())
 
     def tags(self, klass, *more):
         """The tags of a snapshot."""

@@ -54,7 +54,7 @@ def excluded(options):
 
 def sections(system, options):
     """{files: the walk of exactly what restic is given}. Option rules: excluded() and what is mounted inside."""
-    return {"files": _eyes.tree(system, paths(system, options), options.get("rules", excluded(options)))}
+    return {"files": _eyes.tree(system, paths(system, options), options.get("rules", excluded(options)), options.get("cache"))}
 
 
 def counts(sections):

@@ -38,7 +38,7 @@ def excluded(options):
 def sections(system, options):
     """Every file; every list with its people and settings."""
     return {
-        "files": _eyes.tree(system, paths(system, options), options.get("rules", excluded(options))),
+        "files": _eyes.tree(system, paths(system, options), options.get("rules", excluded(options)), options.get("cache")),
         "lists": _eyes.look(system, lists),
     }
 

@@ -101,7 +101,7 @@ def sections(system, options):
     """Every file of the stores; every mailbox with its folders and messages; the queue. Ports are not asked: they tell nothing of what is backed up."""
     rules = options.get("rules", excluded(options))
     return {
-        "files": _eyes.tree(system, paths(system, options), rules),
+        "files": _eyes.tree(system, paths(system, options), rules, options.get("cache")),
         "mail": _eyes.look(system, mail, {"ports": [], "messages_listed": options.get("messages_listed", 50000), "content_bytes": 2**60}),
         "queue": _eyes.look(system, queue),
     }

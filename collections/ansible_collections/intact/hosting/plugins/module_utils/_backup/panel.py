@@ -31,7 +31,7 @@ def excluded(options):
 
 def sections(system, options):
     """{files: the exports}."""
-    return {"files": _eyes.tree(system, paths(system, options), options.get("rules", excluded(options)))}
+    return {"files": _eyes.tree(system, paths(system, options), options.get("rules", excluded(options)), options.get("cache"))}
 
 
 def counts(sections):

@@ -102,7 +102,7 @@ def excluded(options):
 def sections(system, options):
     """Files with where each comes from, accounts, packages, cron jobs."""
     return {
-        "files": _eyes.tree(system, paths(system, options), options.get("rules", excluded(options))),
+        "files": _eyes.tree(system, paths(system, options), options.get("rules", excluded(options)), options.get("cache")),
         "accounts": _eyes.look(system, accounts),
         "packages": _eyes.look(system, packages),
         "cron": _eyes.look(system, cron),

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""What is mounted, what should be, and which file system is on a device: read by the probes disks, mounts and accounts."""
+"""What is mounted, what should be, and which file system is on a device: read by the probes disks, mounts, accounts and files."""
 
 from __future__ import annotations
 
@@ -52,6 +52,13 @@ def mounted(system):
             "options": sorted(set(fields[5].split(",") + tail[2].split(","))),
         }
     return list(out.values())
+
+
+def types(system):
+    """{mount point as bytes: file system type} of this process's view; {} where nothing can be told."""
+    if not system.text("/proc/self/mountinfo"):
+        return {}
+    return {unescape(entry["target"]): entry["fstype"] for entry in mounted(system)}
 
 
 def fstab(system):

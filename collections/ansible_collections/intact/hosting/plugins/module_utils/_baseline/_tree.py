@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _aside, _attributes, _content, _descriptors
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _aside, _content, _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import OutOfTime
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
@@ -40,11 +40,12 @@ class Walker(_content.Reader):
     """Fills items {escaped path: attributes} from roots.
 
     excluded(path, name, kind, target): whether an entry is left out. md5_paths: paths (text) whose MD5 is
-    taken as well, into md5 {path: digest}. mounts: {path bytes: filesystem type}.
+    taken as well, into md5 {path: digest}. mounts: {path bytes: filesystem type}. cache: digests of files that need not be read (_backup._files_cache).
     """
 
-    def __init__(self, system, excluded=None, md5_paths=(), mounts=None):
+    def __init__(self, system, excluded=None, md5_paths=(), mounts=None, cache=None):
         super().__init__()
+        self.cache = cache
         self.system, self.excluded, self.md5_paths = system, excluded or (lambda *_entry: False), md5_paths
         self.mounts = mounts or {}
         self.items, self.md5, self.roots = {}, {}, []
@@ -63,7 +64,7 @@ class Walker(_content.Reader):
         real = os.fsencode(self.system.realpath(os.fsdecode(root)))
         if real != root and self.system.readlink(os.fsdecode(root)) is not None:
             target = os.fsencode(self.system.readlink(os.fsdecode(root)))
-            self._record(root, self.system.lstat(os.fsdecode(root)), {"target": escape(target)})
+            self.record(root, self.system.lstat(os.fsdecode(root)), {"target": escape(target)})
         try:
             fd = _descriptors.open_directory(real, self.system.root)
         except FileNotFoundError:
@@ -72,7 +73,7 @@ class Walker(_content.Reader):
             self._single(real)
             return
         try:
-            if not self._seen(real, os.fstat(fd)):
+            if not self.seen(real, os.fstat(fd)):
                 self.roots.append(escape(real))
                 self._directory(fd, real, 0)
         except BaseException:
@@ -111,7 +112,7 @@ class Walker(_content.Reader):
                 if len(paths) > 1:
                     self.items[path]["hardlink"] = first
 
-    def _seen(self, path, st):
+    def seen(self, path, st):
         """Whether this directory was walked under another name (bind mount, overlapping roots)."""
         key = (st.st_dev, st.st_ino)
         seen = key in self._directories
@@ -119,7 +120,7 @@ class Walker(_content.Reader):
         return seen
 
     def _directory(self, fd, path, depth):
-        self._record(path, os.fstat(fd), _descriptors.extended(fd))
+        self.record(path, os.fstat(fd), _descriptors.extended(fd))
         if self._time_is_up() or depth > DEEPEST:
             self.unwalked.append(escape(path))
             return
@@ -153,7 +154,7 @@ class Walker(_content.Reader):
         if kind == "dir" and not deep:
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
             try:
-                self._record(path, os.fstat(fd), _descriptors.extended(fd))
+                self.record(path, os.fstat(fd), _descriptors.extended(fd))
             finally:
                 os.close(fd)
         elif kind == "dir":
@@ -163,37 +164,39 @@ class Walker(_content.Reader):
         elif kind == "socket":
             self.sockets += 1  # made by whoever listens; the sockets section looks at listeners
         elif kind == "link":
-            self._record(path, st, {"target": escape(target)})
+            self.record(path, st, {"target": escape(target)})
         else:
             device = {"device": "%d:%d" % (os.major(st.st_rdev), os.minor(st.st_rdev))} if kind in ("char", "block") else {}
-            self._record(path, st, device)
+            self.record(path, st, device)
 
     def _child(self, parent, name, path, st, depth):
         filesystem = self.mounts.get(path)
         if filesystem:
             self.nested[escape(path)] = filesystem
             if filesystem not in LOCAL:
-                self._record(path, st, {})
+                self.record(path, st, {})
                 if filesystem not in VOLATILE:
                     self.system.skip(escape(path), "%s file system mounted inside a tree: not read from this host" % filesystem)
                 return
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
-            if self._seen(path, os.fstat(fd)):
-                self._record(path, os.fstat(fd), {"same_as": escape(self._directories[(st.st_dev, st.st_ino)])})
+            if self.seen(path, os.fstat(fd)):
+                self.record(path, os.fstat(fd), {"same_as": escape(self._directories[(st.st_dev, st.st_ino)])})
             else:
                 self._directory(fd, path, depth + 1)
         finally:
             os.close(fd)
 
     def _file(self, parent, name, text):
+        if self.cache and self._unread(os.stat(name, dir_fd=parent, follow_symlinks=False), text):
+            return
         try:
             fd = _descriptors.open_file(name, parent)
         except OSError as exc:
             if exc.errno == errno.ENOENT:
                 raise
             st = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            self._record(b"", st, {"size": st.st_size, "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)}, text)
+            self.record(b"", st, {"size": st.st_size, "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)}, text)
             return
         try:
             st = os.fstat(fd)
@@ -202,7 +205,10 @@ class Walker(_content.Reader):
             if st.st_nlink > 1 and self._linked(text, st):
                 return
             extra = _descriptors.extended(fd)
-            if not self._hashing or (self._timed and self._time_is_up()) or not self.system.spend(st.st_size):
+            known = self.cache.known(st) if self.cache and text not in self.md5_paths else None
+            if known:
+                self._keep(text, extra, st, {"size": st.st_size, "hash": known[0]}, None, read=False)
+            elif not self._hashing or (self._timed and self._time_is_up()) or not self.system.spend(st.st_size):
                 self._keep(text, extra, st, {"size": st.st_size, "state": "unhashed"}, None)
             elif st.st_size >= _content.BLOCK and self._aside and not self._aside.full():
                 self._aside.add(text, fd, (st, text in self.md5_paths), extra)
@@ -210,6 +216,17 @@ class Walker(_content.Reader):
                 self._keep(text, extra, *self._read(fd, st, text in self.md5_paths))
         finally:
             os.close(fd)
+
+    def _unread(self, st, text):
+        """Whether all of a file is known without opening it: nothing was changed since it was read, and it has no extended attributes."""
+        if not stat.S_ISREG(st.st_mode) or text in self.md5_paths:
+            return False
+        digest, plain = self.cache.known(st) or ("", False)
+        if not plain:
+            return False
+        if st.st_nlink == 1 or not self._linked(text, st):
+            self._keep(text, {}, st, {"size": st.st_size, "hash": digest}, None, read=False)
+        return True
 
     def _linked(self, text, st):
         """Whether this is another name of a file that was read already: what is known of that one holds."""
@@ -226,8 +243,10 @@ class Walker(_content.Reader):
             self.md5[text] = self.md5[first]
         return True
 
-    def _keep(self, text, extra, st, found, md5):
-        """Record a file with what reading it gave."""
+    def _keep(self, text, extra, st, found, md5, read=True):
+        """Record a file with what reading it gave, or what the cache knows of it."""
+        if self.cache and read and "hash" in found:
+            found = dict(found, hash=self.cache.note(text, st, found["hash"], not extra))
         extra.update(found)
         if "hash" in found:
             self.bytes += st.st_size
@@ -241,9 +260,10 @@ class Walker(_content.Reader):
             extra["links"] = st.st_nlink
         if st.st_size >= SPARSE_FROM and st.st_blocks * 512 < st.st_size // 2:
             extra["sparse"] = True
-        self._record(text, st, extra, text)
+        self.record(text, st, extra, text)
 
-    def _record(self, path, st, extra, text=None):
+    def record(self, path, st, extra, text=None):
+        """One entry. extra: what applies besides type, owner and mode. text: its path escaped, where that is known."""
         if (st.st_uid, st.st_gid) not in self._known:
             self._known.add((st.st_uid, st.st_gid))
             self.owners[str(st.st_uid)] = self.system.account(st.st_uid)
@@ -268,51 +288,6 @@ class Walker(_content.Reader):
             self._hashing = False
         return False
 
-    def privileged(self, root):
-        """Record only files that carry set-id bits or a capability: for the system's own program directories."""
-        self.settle()
-        root = os.fsencode(self.system.realpath(os.fsdecode(root)))
-        try:
-            fd = _descriptors.open_directory(root, self.system.root)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        try:
-            if self._seen(root, os.fstat(fd)):
-                return  # /bin is /usr/bin on a merged system
-            for folder, folders, names, at in os.fwalk(b".", dir_fd=fd):
-                folders.sort()
-                for name in names:
-                    try:
-                        st = os.stat(name, dir_fd=at, follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue
-                    path = os.path.normpath(os.path.join(root, folder, name))
-                    if not stat.S_ISREG(st.st_mode) or not st.st_mode & 0o111 or escape(path) in self.items:
-                        continue
-                    extra = {}
-                    try:
-                        held = b"/proc/self/fd/%d/%s" % (at, name)
-                        extra["capability"] = _attributes.capability(os.getxattr(held, "security.capability", follow_symlinks=False))
-                    except OSError:
-                        pass
-                    if extra or st.st_mode & 0o6000:
-                        self._record(path, st, extra)
-        finally:
-            os.close(fd)
-
 
 def _form(mode):
     return KINDS.get(stat.S_IFMT(mode), "unknown"), "%04o" % stat.S_IMODE(mode)
-
-
-def mounts(system):
-    """{mount point as bytes: filesystem type} from /proc/self/mountinfo."""
-    out = {}
-    for line in (system.read("/proc/self/mountinfo") or b"").splitlines():
-        parts = line.split(b" ")
-        if b"-" in parts[6:]:
-            point = parts[4]
-            for code, char in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-                point = point.replace(code, char)
-            out[point] = parts[parts.index(b"-", 6) + 1].decode()
-    return out

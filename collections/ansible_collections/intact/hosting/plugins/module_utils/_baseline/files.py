@@ -6,14 +6,15 @@
 """Files: a manifest of the trees that hold customers' data and the administrator's configuration, content and metadata.
 
 Options: trees (list, instead of the default), more_trees, exclude ([{patterns, reason}], besides the default),
-default_excludes (bool), privileged (list of program directories), together (how many like changes below one directory are told as one).
+default_excludes (bool), privileged (list of program directories), together (how many like changes below one directory are told as one),
+cache (a backup's, see _backup._files_cache).
 """
 
 from __future__ import annotations
 
 import os
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _manifest, _origin, _tree, _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _manifest, _mounttable, _origin, _privileged, _tree, _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -40,11 +41,11 @@ def capture(system):
     privileged = _paths(options.get("privileged", _trees_data.PRIVILEGED))
     packaged = _origin.owned(system, _shared(system, trees + privileged)) if known else {}
     shipped = {escape(path): md5 for path, md5 in _origin.shipped(system, trees, packaged).items()} if packaged else {}
-    walker = _tree.Walker(system, _trees_data.matcher(rules), {escape(path) for path in known} | set(shipped), _tree.mounts(system))
+    walker = _tree.Walker(system, _trees_data.matcher(rules), {escape(path) for path in known} | set(shipped), _mounttable.types(system), options.get("cache"))
     for tree in trees:
         walker.tree(tree)
     for tree in privileged:
-        walker.privileged(tree)
+        _privileged.walk(walker, tree)
     walker.finish()
     claimed = _set_origins(system, walker, known, packaged, shipped, trees + privileged)
     _say_what_was_left(system, walker)

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _job, _progress, _run
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _files_cache, _job, _progress, _run
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
@@ -85,6 +85,22 @@ def test_what_never_rests_is_named(tree):
     assert [(f["id"], f["subject"]) for f in document["findings"]] == [("backup.source.volatile", "files " + path)]
     assert read_document(str(tree / "home/manifests/files.json.gz"))["volatile"] == [path]
     assert len(vault.calls) == _run._paths_run.REREAD + 2
+
+
+def test_a_file_that_rotted_on_the_host_is_no_success(tree, monkeypatch):
+    later = lambda: time.time() + 300  # noqa: E731 (a clock by which the files have rested)
+    document, _noted = run(tree, FakeRestic("vault"), clock=later, reread_days=1)
+    assert document["status"] == "ok"
+    path = str(tree / "srv/one/0.html")
+    noted = _files_cache.FilesCache.note
+
+    def rotten(self, text, st, digest, plain):
+        return noted(self, text, st, "0" * 64 if text == path else digest, plain)
+
+    monkeypatch.setattr(_files_cache.FilesCache, "note", rotten)
+    document, noted = run(tree, FakeRestic("vault"), clock=lambda: time.time() + 300 + 86400, reread_days=1)
+    assert document["status"] == "findings" and noted["files", "vault"]["result"] == "partial"
+    assert [(f["id"], f["subject"]) for f in document["findings"]] == [("backup.source.rotten", "files " + path)]
 
 
 def test_a_snapshot_that_lacks_a_file_is_no_success(tree):

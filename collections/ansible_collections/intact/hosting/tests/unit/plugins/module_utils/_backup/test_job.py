@@ -52,6 +52,7 @@ def test_defaults():
         ({"classes": {"files": {"exclude": [{"patterns": ["x"]}]}}}, "patterns and a reason"),
         ({"classes": {"files": {"floor": {"sites": "3"}}}}, "floor.sites must be a number"),
         ({"classes": {"files": {"drop_percent": 0}}}, "drop_percent must be from 1 to 100"),
+        ({"classes": {"files": {"reread_days": -1}}}, "reread_days must be from 0"),
         ({"repositories": [dict(VAULT, name="Va ult"), OFFSITE]}, "must be of a-z"),
         ({"repositories": [{"name": "vault", "url": "/x"}, OFFSITE]}, "lacks password_file"),
         ({"repositories": [dict(VAULT, url="rest:https://u:geheim@vault/"), OFFSITE]}, "url holds a password"),

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _origin, _tree, _trees_data, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _mounttable, _origin, _tree, _trees_data, files
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -308,7 +308,7 @@ def test_mounts_are_read_from_mountinfo():
 36 22 0:44 / /srv/with\\040blank rw - nfs4 store:/x rw
 """
 
-    assert _tree.mounts(Recorded()) == {b"/": "ext4", b"/home": "xfs", b"/srv/with blank": "nfs4"}
+    assert _mounttable.types(Recorded()) == {b"/": "ext4", b"/home": "xfs", b"/srv/with blank": "nfs4"}
 
 
 def test_overlapping_roots_and_bind_mounts_are_walked_once(tmp_path):

@@ -1,0 +1,88 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""Digests of files that were read in earlier runs, by inode: a file that nobody touched since is not read each night, but every reread_days.
+
+The trust is restic's own (inode, size, modification and change time; a change time can't be set back), and less: only a file that had rested is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
+
+SCHEMA = 1
+# device, inode, size, modified, changed (nanoseconds), day of reading, whether it has no extended attributes, SHA-256
+RECORD = struct.Struct("<QQQqqI?32s")
+DAY = 86400 * 10**9
+# A page that is written through a mapping gets a change time only once, until the kernel has put it on the disk
+# (dirty_expire_centisecs, 30 s, and its writers' 5 s): what changed lately may change again without a trace.
+REST = 120 * 10**9
+# Anybody can date a file after the year 2262, which a record has no room for.
+FITS = 2**63
+
+
+class FilesCache:
+    """path: where it is kept. days: every file is read at least once in so many days, 0: each time. now: wall clock in nanoseconds, before the first look.
+
+    rotten: [(escaped path, day it was read, digest then, digest now)] of what has other bytes under the same times.
+    """
+
+    def __init__(self, path, days, now):
+        self.path, self.days, self._now = path, days, now
+        self._old = _load(path) if days else {}
+        self._new = {}
+        self.rotten = []
+
+    def known(self, st):
+        """(digest, whether the file has no extended attributes) of a file that need not be read, or None."""
+        key = (st.st_dev, st.st_ino)
+        record = self._new.get(key) or self._old.get(key)
+        if record is None or not _same(record, st) or self._due(st.st_ino, record[3]):
+            return None
+        self._new[key] = record
+        return record[5].hex(), record[4]
+
+    def note(self, text, st, digest, plain):
+        """A file was read. Returns the digest that holds: the earlier one, when bytes changed and times did not, as its copies have that content."""
+        key = (st.st_dev, st.st_ino)
+        record = self._old.get(key)
+        if record and _same(record, st) and record[5].hex() != digest:
+            if text not in (entry[0] for entry in self.rotten):
+                self.rotten.append((text, record[3], record[5].hex(), digest))
+            # with its old day: it is read again by each run until somebody mends it
+            self._new[key] = record
+            return record[5].hex()
+        if self.days and st.st_ctime_ns < self._now - REST and abs(st.st_mtime_ns) < FITS:
+            self._new[key] = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, self._now // DAY, plain, bytes.fromhex(digest))
+        return digest
+
+    def save(self):
+        """Keep what this run saw."""
+        body = b"".join(RECORD.pack(*(key + record)) for key, record in self._new.items())
+        head = json.dumps({"schema": SCHEMA, "sha256": hashlib.sha256(body).hexdigest()}).encode("ascii")
+        write_atomic(self.path, head + b"\n" + body)
+
+    def _due(self, inode, read):
+        """Whether the file's day came since it was read: inodes spread them evenly."""
+        return (self._now // DAY + inode) // self.days > (read + inode) // self.days
+
+
+def _same(record, st):
+    return record[:3] == (st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+
+
+def _load(path):
+    """{(device, inode): record}; nothing at all of a file that is not whole."""
+    head, _end, body = (read_if_exists(path) or b"").partition(b"\n")
+    try:
+        said = json.loads(head)
+        whole = said["schema"] == SCHEMA and said["sha256"] == hashlib.sha256(body).hexdigest()
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {fields[:2]: fields[2:] for fields in RECORD.iter_unpack(body)} if whole else {}
