@@ -79,7 +79,7 @@ def filled(name):
     with open(source() + b"/later", "w", encoding="ascii") as handle:
         handle.write(name)
     good(one.backup([source()], ["intact", "class:files"]))
-    return one, one.full_id("snapshot", first.snapshot)
+    return one, first.snapshot
 
 
 def flip(path):
@@ -378,7 +378,7 @@ def append_only_survives_deletion():
     try:
         one = server.restic()
         good(one.init())
-        shot = one.full_id("snapshot", one.backup([source()]).snapshot)
+        shot = one.backup([source()]).snapshot
         outcome = one.run(["forget", shot])
         told = expect(outcome.findings("vault", "files", "snapshot " + shot[:8]), "backup.repository.refused", shot[:8])
         for path in ("snapshots/" + shot, "keys/" + os.listdir(at("append/keys"))[0], "config"):
@@ -424,7 +424,7 @@ def torn_dump_makes_no_snapshot():
     # Found as a drill finds it: restic 0.18.0 can't keep it below a directory.
     held = _snapshots.Run("databases", "r", streams={path: shot["id"] for shot in two["far"].snapshots() for path in shot["paths"]})
     path, shot = _snapshots.stream_snapshot(held, {"path": "databases/mysql/shop.sql"})
-    assert shot == two["far"].full_id("snapshot", passed.outcomes["far"].snapshot), (shot, passed)
+    assert shot == passed.outcomes["far"].snapshot, (shot, passed)
     with open(at("dump.out"), "wb") as out:
         good(two["far"].dump(shot, path, out))
     assert os.path.getsize(at("dump.out")) == passed.bytes
