@@ -11,14 +11,13 @@ import glob
 import json
 import os
 import re
-import shlex
 import socket
 import subprocess
 import time
 import urllib.parse
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _listing, _locks, _outcome, _process, _secrets, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _listing, _locks, _outcome, _process, _secrets, _ssh, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 OLDEST = (0, 11, 0)
@@ -43,23 +42,6 @@ def parse_version(text):
     if not found:
         raise IntactError("%r is not what restic says of its version: give the path of a restic in backup's key program" % text[:100])
     return tuple(int(part or 0) for part in found.groups())
-
-
-def ssh_command(url, identity_file="", known_hosts_file=""):
-    """The ssh command for sftp:user@host:/path or sftp://user@host:port//path: asks nobody, trusts no unknown host, ends when the line is dead. Pure."""
-    rest = url[len("sftp:") :]
-    if rest.startswith("//"):
-        parts = urllib.parse.urlsplit(url)
-        user, host, port = parts.username or "", parts.hostname or "", parts.port
-    else:
-        place, port = rest.partition(":")[0] if not rest.startswith("[") else rest, None
-        user, _sign, host = place.rpartition("@")
-    options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=30", "ServerAliveInterval=30", "ServerAliveCountMax=4"]
-    options += ["UserKnownHostsFile=" + known_hosts_file] if known_hosts_file else []
-    options += ["IdentitiesOnly=yes"] if identity_file else []
-    argv = ["ssh"] + [part for option in options for part in ("-o", option)] + (["-i", identity_file] if identity_file else [])
-    argv += (["-p", str(port)] if port else []) + (["-l", user] if user else []) + ["-s", host, "sftp"]
-    return " ".join(shlex.quote(part) for part in argv)
 
 
 class Restic:
@@ -104,7 +86,7 @@ class Restic:
         argv = [_command.which(self.program) or self.program]
         argv += ["--cacert", self.repository["ca_file"]] if self.repository.get("ca_file") else []
         if url.startswith("sftp:"):
-            command = ssh_command(url, self.repository.get("identity_file", ""), self.repository.get("known_hosts_file", ""))
+            command = _ssh.command(url, self.repository.get("identity_file", ""), self.repository.get("known_hosts_file", ""))
             argv += ["-o", "sftp.command=" + command]
         argv += [part for option in self.repository.get("options") or [] for part in ("-o", option)]
         for key, flag in (("upload_kib", "--limit-upload"), ("download_kib", "--limit-download")):

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _listing, _locks, _outcome, _restic, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _listing, _locks, _outcome, _restic, _ssh, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 SAID = os.path.join(os.path.dirname(__file__), "restic_said")
@@ -193,10 +193,10 @@ def test_versions_and_ssh():
     assert _restic.parse_version("restic 0.14.0 compiled with go1.19.8 on linux/amd64") == (0, 14, 0)
     with pytest.raises(Exception, match="program"):
         _restic.parse_version("borg 1.2")
-    command = _restic.ssh_command("sftp:backup@vault2:/srv/r", "/etc/intact/backup/id", "/etc/intact/backup/known hosts")
+    command = _ssh.command("sftp:backup@vault2:/srv/r", "/etc/intact/backup/id", "/etc/intact/backup/known hosts")
     assert command.endswith("-i /etc/intact/backup/id -l backup -s vault2 sftp")
     assert "BatchMode=yes" in command and "StrictHostKeyChecking=yes" in command and "'UserKnownHostsFile=/etc/intact/backup/known hosts'" in command
-    assert " -p 2222 -l u -s h sftp" in _restic.ssh_command("sftp://u@h:2222//srv/r")
+    assert " -p 2222 -l u -s h sftp" in _ssh.command("sftp://u@h:2222//srv/r")
 
 
 def test_progress_is_told_at_most_every_two_seconds_and_a_stall_ends_the_call():
