@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-DRILLS = re.findall(r"^@drill\ndef (\w+)", (Path(__file__).resolve().parents[3] / "tests/backup_damage/drills.py").read_text(), re.MULTILINE)
+FILES = sorted((Path(__file__).resolve().parents[3] / "tests/backup_damage").glob("drills_*.py"))
+DRILLS = [name for path in FILES for name in re.findall(r"^@drill\ndef (\w+)", path.read_text(), re.MULTILINE)]
 VERSIONS = {"bullseye": "0.11", "bookworm": "0.14", "trixie": "0.18"}
 
 

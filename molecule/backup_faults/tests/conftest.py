@@ -1,7 +1,7 @@
 # Copyright: Intact contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which fault is shown where. `drills` is tests/backup_damage/drills.py, which the scenario backup_damage runs with three versions of restic.
+"""Which fault is shown where. `drills` are those in tests/backup_damage, which the scenario backup_damage runs with three versions of restic.
 
 flipped bit in a pack           drills: flipped_bit_in_a_pack
 missing pack                    drills: missing_pack, missing_pack_of_directories

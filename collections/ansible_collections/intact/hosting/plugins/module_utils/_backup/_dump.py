@@ -41,6 +41,14 @@ def environment(extra=None):
     return keep
 
 
+def start(argv, env=None, **more):
+    """A Popen of a database's program, in environment() and a session of its own. One that is gone or damaged fails what it was for, not the whole run."""
+    try:
+        return subprocess.Popen([os.fsencode(a) for a in argv], env=environment(env), start_new_session=True, **more)
+    except OSError as exc:
+        raise IntactError("%s can't be started (%s): install its package again" % (argv[0], exc.strerror)) from exc
+
+
 class Program:
     """A producer that is a program: the part of a Popen that a stream needs, with its error stream kept aside. descriptors: open files that it keeps."""
 
@@ -48,18 +56,10 @@ class Program:
         # an unnamed file: a program that complains a lot must not wait for somebody who reads it
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close())
         try:
-            self._process = subprocess.Popen(
-                [os.fsencode(a) for a in argv],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env=environment(env),
-                start_new_session=True,
-                pass_fds=descriptors,
-            )
-        except OSError as exc:
+            self._process = start(argv, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, pass_fds=descriptors)
+        except IntactError:
             self._errors.close()
-            raise IntactError("%s can't be started (%s): install its package again" % (argv[0], exc.strerror)) from exc
+            raise
         self.stdout = self._process.stdout
         self.pid = self._process.pid
 

@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup._dump import environment
+from ansible_collections.intact.hosting.plugins.module_utils._backup._dump import start
 from ansible_collections.intact.hosting.plugins.module_utils._command import Result
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
@@ -32,18 +32,7 @@ class Session:
         self._mark, self._count = mark, 0
         self._lock = threading.Lock()
         self._argv = tuple(argv)
-        try:
-            self._process = subprocess.Popen(
-                [os.fsencode(a) for a in argv],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment(env),
-                start_new_session=True,
-                bufsize=0,
-            )
-        except FileNotFoundError as exc:
-            raise IntactError("%s is not installed on this host" % argv[0]) from exc
+        self._process = start(argv, env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             os.set_blocking(pipe.fileno(), False)
 

@@ -26,19 +26,16 @@ def told(name):
     return re.sub("[\udc80-\udcff]", LOST, name.decode("utf-8", "surrogateescape"))
 
 
-def nodes(lines, heard=lambda _entry: None):
-    """Entries of `ls --json` (bytes), one by one: dict with path as it was told. The snapshot's own line is left out; heard is called with it."""
+def nodes(lines):
+    """Entries of `ls --json` (bytes), one by one: dict with path as it was told. The snapshot's own line is left out."""
     lines = iter(lines)
     while True:
         some = list(itertools.islice(lines, MANY))
         if not some:
             return
         for entry in _parsed(some):
-            kind = entry.get("struct_type") or entry.get("message_type")
-            if kind == "node":
+            if (entry.get("struct_type") or entry.get("message_type")) == "node":
                 yield entry
-            elif kind == "snapshot":
-                heard(entry)
 
 
 def _parsed(lines):

@@ -89,8 +89,6 @@ class PathsRun:
         findings += [_manifest.volatile_finding(self.name, path, attempt + 1) for path in sorted(self.volatile | set(changed))]
         for name, outcome in results.items():
             outcome.held = self.hold(name, outcome, set(changed)) if outcome.snapshot else []
-            if outcome.snapshot:
-                outcome.snapshot = self.run.restic[name].full_id("snapshot", outcome.snapshot)
         return manifest, digest, results, findings
 
     @property

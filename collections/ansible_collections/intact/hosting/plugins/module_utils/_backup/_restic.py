@@ -7,17 +7,17 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
-import shlex
 import socket
 import subprocess
 import time
 import urllib.parse
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _listing, _locks, _outcome, _process, _secrets, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _listing, _locks, _outcome, _process, _secrets, _ssh, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 OLDEST = (0, 11, 0)
@@ -44,23 +44,6 @@ def parse_version(text):
     return tuple(int(part or 0) for part in found.groups())
 
 
-def ssh_command(url, identity_file="", known_hosts_file=""):
-    """The ssh command for sftp:user@host:/path or sftp://user@host:port//path: asks nobody, trusts no unknown host, ends when the line is dead. Pure."""
-    rest = url[len("sftp:") :]
-    if rest.startswith("//"):
-        parts = urllib.parse.urlsplit(url)
-        user, host, port = parts.username or "", parts.hostname or "", parts.port
-    else:
-        place, port = rest.partition(":")[0] if not rest.startswith("[") else rest, None
-        user, _sign, host = place.rpartition("@")
-    options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=30", "ServerAliveInterval=30", "ServerAliveCountMax=4"]
-    options += ["UserKnownHostsFile=" + known_hosts_file] if known_hosts_file else []
-    options += ["IdentitiesOnly=yes"] if identity_file else []
-    argv = ["ssh"] + [part for option in options for part in ("-o", option)] + (["-i", identity_file] if identity_file else [])
-    argv += (["-p", str(port)] if port else []) + (["-l", user] if user else []) + ["-s", host, "sftp"]
-    return " ".join(shlex.quote(part) for part in argv)
-
-
 class Restic:
     """One repository, and the program that speaks with it.
 
@@ -71,7 +54,6 @@ class Restic:
         self.repository, self.name, self.program = repository, repository["name"], program
         self.limits, self.cache, self.patience = dict(limits or {}), cache, patience
         self._version = None
-        self._snapshots = []  # whole ids that a listing told
 
     @property
     def version(self):
@@ -104,7 +86,7 @@ class Restic:
         argv = [_command.which(self.program) or self.program]
         argv += ["--cacert", self.repository["ca_file"]] if self.repository.get("ca_file") else []
         if url.startswith("sftp:"):
-            command = ssh_command(url, self.repository.get("identity_file", ""), self.repository.get("known_hosts_file", ""))
+            command = _ssh.command(url, self.repository.get("identity_file", ""), self.repository.get("known_hosts_file", ""))
             argv += ["-o", "sftp.command=" + command]
         argv += [part for option in self.repository.get("options") or [] for part in ("-o", option)]
         for key, flag in (("upload_kib", "--limit-upload"), ("download_kib", "--limit-download")):
@@ -121,7 +103,8 @@ class Restic:
         text = heard + "\n" + out[-20000:].decode("utf-8", "surrogateescape") if rc else heard
         said = _secrets.redact(heard, self._secrets)
         outcome = _outcome.Outcome(_outcome.classify(rc, text, call.stopped), rc, said, summary, seconds=call.seconds, out=out)
-        outcome.snapshot = outcome.summary.get("snapshot_id", "")
+        # Versions before 0.17 tell the beginning of it.
+        outcome.snapshot = self.full_id("snapshot", outcome.summary["snapshot_id"]) if outcome.summary.get("snapshot_id") else ""
         return outcome
 
     def run(self, arguments, line=None, memories=()):
@@ -148,7 +131,6 @@ class Restic:
     def backup(self, paths, tags=(), host="", excludes=b"", parent="", progress=None, stall=_watch.STALL):
         """Back up paths (bytes) into one snapshot. excludes: the bytes of an exclude file. progress: called with a dict at most every 2 s.
 
-        Versions before 0.17 tell the beginning of its id: see full_id(), which costs nothing after ls().
         A source that is missing or unreadable makes the outcome partial, with its name: restic 0.14 ends with 0 where one is missing.
         """
         names, memories = self._names(paths), []
@@ -177,9 +159,10 @@ class Restic:
         """The whole id of a pack, index, snapshot or key of which a message told the beginning; what was told when it can't be found."""
         if len(name) == 64 or kind not in ("pack", "index", "snapshot", "key"):
             return name
-        told = [full for full in self._snapshots if kind == "snapshot" and full.startswith(name)]
-        if len(told) == 1:
-            return told[0]
+        # What restic has just saved is in its cache, where looking costs nothing; opening the repository takes half a second or more.
+        cached = glob.glob(os.path.join(glob.escape(self.cache), "*", "snapshots", name[:2], name + "*")) if kind == "snapshot" else []
+        if len(cached) == 1:
+            return os.path.basename(cached[0])
         listed = self.run(["list", {"pack": "packs", "index": "index", "snapshot": "snapshots", "key": "keys"}[kind], "--no-lock", "--quiet"])
         same = [full for full in listed.out.decode("ascii", "replace").split() if full.startswith(name)]
         if kind == "pack" and not same:
@@ -232,12 +215,7 @@ class Restic:
 
     def ls(self, snapshot):
         """Entries of a snapshot as a stream: dict with path (bytes, exactly as on the host), type, size, mode (Go's), uid, gid, mtime."""
-
-        def heard(entry):
-            if entry.get("id") and entry["id"] not in self._snapshots:
-                self._snapshots.append(entry["id"])
-
-        entries = _listing.nodes(self._lines(["ls", "--json", snapshot]), heard)
+        entries = _listing.nodes(self._lines(["ls", "--json", snapshot]))
         return _listing.exact(entries, lambda: (line[:-1] for line in self._lines(["ls", "--quiet", snapshot])))
 
     def _lines(self, arguments):

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup._dump import TAIL, environment
+from ansible_collections.intact.hosting.plugins.module_utils._backup._dump import TAIL, start
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import databases
 from ansible_collections.intact.hosting.plugins.module_utils._command import Result, run, which
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
@@ -122,15 +122,8 @@ class Server:
         """Start the server; ready() tells when it answers. It is a child of this thread and ends with it."""
         log = os.path.join(self.directory, "server.log")
         with open(log, "ab") as handle:
-            self._process = subprocess.Popen(
-                [os.fsencode(a) for a in self.unprivileged(argv, server=True)],
-                stdin=subprocess.DEVNULL,
-                stdout=handle,
-                stderr=handle,
-                env=environment({"HOME": self.directory, "TMPDIR": self.directory}),
-                cwd=self.directory,
-                start_new_session=True,
-            )
+            own = {"HOME": self.directory, "TMPDIR": self.directory}
+            self._process = start(self.unprivileged(argv, server=True), own, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, cwd=self.directory)
         deadline = time.monotonic() + seconds
         while self._process.poll() is None and time.monotonic() < deadline:
             if ready():
@@ -153,15 +146,8 @@ class Server:
         """Run a client of this server; a Result and the last bytes that it was given. stream: a binary file or pipe that is read to its end."""
         errors = tempfile.TemporaryFile()  # noqa: SIM115
         answers = tempfile.TemporaryFile()  # noqa: SIM115
-        process = subprocess.Popen(
-            [os.fsencode(a) for a in self.unprivileged(argv)],
-            stdin=subprocess.PIPE,
-            stdout=answers,
-            stderr=errors,
-            env=environment({"HOME": self.directory}),
-            cwd=self.directory,
-            start_new_session=True,
-        )
+        own = {"HOME": self.directory}
+        process = start(self.unprivileged(argv), own, stdin=subprocess.PIPE, stdout=answers, stderr=errors, cwd=self.directory)
         tail = b""
         with errors, answers:
             try:

@@ -42,9 +42,6 @@ class FakeRestic:
         self.taken[snapshot] = nodes
         return _outcome.Outcome("ok", 0, snapshot=snapshot, summary={"total_bytes_processed": 7})
 
-    def full_id(self, kind, name):
-        return name
-
     def ls(self, snapshot):
         return iter(self.taken[snapshot])
 

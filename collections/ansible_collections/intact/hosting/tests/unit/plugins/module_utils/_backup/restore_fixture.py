@@ -61,12 +61,15 @@ def opened(**classes):
 
 
 def restore(tmp_path, made, backup, **more):
-    """A Restore into tmp_path."""
+    """A Restore into tmp_path, which stages there too."""
     etc = tmp_path / "etc"
     etc.mkdir(exist_ok=True)
     for name in _identity.FILES:
         (etc / name).touch()
-    return _restore.Restore(made, backup, System(), str(tmp_path / "restores"), etc=str(etc), **more)
+    one = _restore.Restore(made, backup, System(), str(tmp_path / "restores"), etc=str(etc), **more)
+    # Staged beside the host's trees, and not at the root of this machine's filesystem.
+    one._by_device = lambda paths: {str(tmp_path): paths}
+    return one
 
 
 class Engine:

@@ -83,6 +83,8 @@ def test_a_program_that_is_damaged_is_told_by_its_name(tmp_path):
     program.chmod(0o755)
     with pytest.raises(IntactError, match=r"mariadb-dump can't be started \(Exec format error\)"):
         _dump.Program([str(program)])
+    with pytest.raises(IntactError, match=r"mariadb-dump can't be started \(Exec format error\)"):
+        _held.Session([str(program)], "SELECT '{}';")
 
 
 def test_a_feed_gives_its_bytes_and_tells_its_failure():

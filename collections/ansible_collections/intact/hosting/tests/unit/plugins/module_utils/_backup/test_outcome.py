@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _listing, _locks, _outcome, _restic, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _check, _listing, _locks, _outcome, _restic, _ssh, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 SAID = os.path.join(os.path.dirname(__file__), "restic_said")
@@ -162,9 +162,7 @@ def test_two_listings_that_differ_are_no_listing():
 def test_lines_are_parsed_together_and_judged_alone(monkeypatch):
     monkeypatch.setattr(_listing, "MANY", 2)
     lines = [b'{"struct_type":"node","path":"/%d"}\n' % number for number in range(5)] + [b"\n"]
-    heard = []
-    assert [entry["path"] for entry in _listing.nodes([b'{"struct_type":"snapshot","id":"ab"}\n', *lines], heard.append)] == ["/0", "/1", "/2", "/3", "/4"]
-    assert heard == [{"struct_type": "snapshot", "id": "ab"}]
+    assert [entry["path"] for entry in _listing.nodes([b'{"struct_type":"snapshot","id":"ab"}\n', *lines])] == ["/0", "/1", "/2", "/3", "/4"]
     for torn in ([lines[0], b'{"path":"/x\n'], [b'{"a":[1', b"2]}"], [b'{"a":1},{"b":2}', b" "]):
         with pytest.raises(IntactError, match="no JSON"):
             list(_listing.nodes(torn))
@@ -195,10 +193,10 @@ def test_versions_and_ssh():
     assert _restic.parse_version("restic 0.14.0 compiled with go1.19.8 on linux/amd64") == (0, 14, 0)
     with pytest.raises(Exception, match="program"):
         _restic.parse_version("borg 1.2")
-    command = _restic.ssh_command("sftp:backup@vault2:/srv/r", "/etc/intact/backup/id", "/etc/intact/backup/known hosts")
+    command = _ssh.command("sftp:backup@vault2:/srv/r", "/etc/intact/backup/id", "/etc/intact/backup/known hosts")
     assert command.endswith("-i /etc/intact/backup/id -l backup -s vault2 sftp")
     assert "BatchMode=yes" in command and "StrictHostKeyChecking=yes" in command and "'UserKnownHostsFile=/etc/intact/backup/known hosts'" in command
-    assert " -p 2222 -l u -s h sftp" in _restic.ssh_command("sftp://u@h:2222//srv/r")
+    assert " -p 2222 -l u -s h sftp" in _ssh.command("sftp://u@h:2222//srv/r")
 
 
 def test_progress_is_told_at_most_every_two_seconds_and_a_stall_ends_the_call():

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -110,15 +111,6 @@ def test_a_short_id_becomes_the_whole_one():
     assert one.full_id("tree", "12345678") == "12345678" and one.full_id("pack", PACK) == PACK and len(one.asked_for) == asked
 
 
-def test_the_id_of_a_snapshot_that_was_listed_is_asked_no_more(monkeypatch):
-    one, full = Fake((0, 14, 0), {("list", "snapshots"): b"fe" * 32 + b"\n"}), "ab" * 32
-    said = [b'{"struct_type":"snapshot","id":"%s"}\n' % full.encode(), b'{"struct_type":"node","path":"/a","type":"file"}\n']
-    monkeypatch.setattr(one, "_lines", lambda arguments: iter(said))
-    assert [entry["path"] for entry in one.ls("abababab")] == [b"/a"]
-    assert one.full_id("snapshot", "abababab") == full and one.asked_for == []
-    assert one.full_id("snapshot", "fefefefe") == "fe" * 32 and len(one.asked_for) == 1
-
-
 def test_files_of_a_lost_pack_are_told_by_its_blobs_where_find_looks_into_the_pack():
     one = Fake((0, 11, 0), LOST)
     found = _check._named(one, said("0.11-check-missing-pack"), None, [("files", "5a")])
@@ -138,13 +130,20 @@ def test_a_lost_index_is_named_and_not_the_trees(name):
 
 
 class Started:
-    """In place of _process.Call: what was started with what."""
+    """In place of _process.Call: what was started with what. It prints these lines and ends well."""
+
+    prints, said, stopped, seconds = (), b"", "", 0.0
 
     def __init__(self, argv, environment, memories=(), **more):
         self.argv, self.environment, self.more = argv, environment, more
-        self.process = type("Process", (), {"stdin": None, "pid": 1})()
+        self.process = type("Process", (), {"stdin": io.BytesIO(), "pid": 1})()
         for memory in memories:
             memory.close()
+
+    def wait(self):
+        for line in self.prints:
+            self.more["line"](line)
+        return 0
 
 
 @pytest.fixture
@@ -160,6 +159,28 @@ def begin(monkeypatch, tmp_path):
         return one
 
     return make
+
+
+@pytest.mark.parametrize(
+    ("told", "cached", "asked"),
+    [
+        ("abababab", ["ab" * 32], 0),
+        ("abababab", [], 1),
+        ("abababab", ["ab" * 32, "ab" * 4 + "c" * 56], 1),
+        ("ab" * 32, [], 0),
+    ],
+)
+def test_a_backup_tells_the_whole_id_of_its_snapshot_whichever_restic_made_it(begin, monkeypatch, tmp_path, told, cached, asked):
+    one = begin((0, 14, 0))
+    one.answers["list", "snapshots"] = b"%s\n%s\n" % (b"fe" * 32, b"ab" * 32)
+    for name in cached:
+        place = tmp_path / "cache" / ("d" * 64) / "snapshots" / name[:2] / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    monkeypatch.setattr(Started, "prints", [b'{"message_type":"summary","snapshot_id":"%s"}\n' % told.encode()])
+    for outcome in (one.backup([b"/etc"]), one.stdin("/intact/x").finish()):
+        assert (outcome.kind, outcome.snapshot) == ("ok", "ab" * 32)
+    assert len(one.asked_for) == 2 * asked
 
 
 def test_the_init_of_011_gets_its_address_in_the_environment_and_nothing_else_does(begin):

@@ -15,15 +15,10 @@ from ansible_collections.intact.hosting.plugins.module_utils._backup import _ide
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._backup import readback_fixture as fake
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._backup import restore_fixture as fixture
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nann:x:1001:1001::/home/ann:/bin/sh\nbob:x:1002:1002::/home/bob:/bin/sh\nmysql:x:110:110::/:/bin/false\n"
 GROUP = "root:x:0:\nann:x:1001:\nbob:x:1002:\nmysql:x:110:\nwww-data:x:33:ann,bob\n"
-
-
-@pytest.fixture(autouse=True)
-def staging(tmp_path, monkeypatch):
-    """Beside the host's trees, and not at the root of this machine's filesystem."""
-    monkeypatch.setattr(_restore.Restore, "_by_device", lambda _self, paths: {str(tmp_path): paths})
 
 
 @pytest.fixture
@@ -46,14 +41,6 @@ def backup(tmp_path, site):
 
 def plan(backup, site, **more):
     return _restore_plan.plan("r", backup, System(), [{"name": "shop", "paths": [str(site / "shop")], "databases": []}], **more)
-
-
-def restore(tmp_path, made, backup, **more):
-    etc = tmp_path / "etc"
-    etc.mkdir(exist_ok=True)
-    for name in _identity.FILES:
-        (etc / name).touch()
-    return _restore.Restore(made, backup, System(), str(tmp_path / "restores"), etc=str(etc), **more)
 
 
 def test_sites_come_first_and_nothing_twice(backup, site):
@@ -99,9 +86,9 @@ def test_newer_data_is_never_overwritten_without_a_word(backup, site):
 def test_what_was_lost_comes_back_and_a_second_run_does_nothing(tmp_path, backup, site):
     made, _findings = plan(backup, site)
     shutil.rmtree(site)
-    done = restore(tmp_path, made, backup)
+    done = fixture.restore(tmp_path, made, backup)
     assert done.run() and done.findings == [] and (site / "shop" / "data" / "a").read_text() == "backup"
-    assert not restore(tmp_path, made, backup).run()
+    assert not fixture.restore(tmp_path, made, backup).run()
     assert not [name for name in os.listdir(tmp_path) if name.startswith(_restore.STAGING)]
 
 
@@ -118,9 +105,9 @@ def test_a_cut_restore_goes_on_where_it_was(tmp_path, backup, site, monkeypatch)
 
     monkeypatch.setattr(backup.source, "restore", cut)
     with pytest.raises(IntactError, match="dead"):
-        restore(tmp_path, made, backup).run()
+        fixture.restore(tmp_path, made, backup).run()
     assert (site / "shop" / "index.html").exists() and not (site / "blog").exists()
-    done = restore(tmp_path, made, backup)
+    done = fixture.restore(tmp_path, made, backup)
     assert done.run() and done.findings == [] and (site / "blog" / "index.html").exists()
     assert calls == [[str(site / "shop")], [str(site / "blog")], [str(site / "blog")]]
 

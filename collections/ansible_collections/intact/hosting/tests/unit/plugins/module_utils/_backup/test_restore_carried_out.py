@@ -21,11 +21,6 @@ SHOP = "mariadb:shop"
 LATER = 4 * 10**9
 
 
-@pytest.fixture(autouse=True)
-def staging(tmp_path, monkeypatch):
-    monkeypatch.setattr(_restore.Restore, "_by_device", lambda _self, paths: {str(tmp_path): paths})
-
-
 @pytest.fixture
 def top(tmp_path):
     """A tree that was backed up long ago: www/index, www/data."""

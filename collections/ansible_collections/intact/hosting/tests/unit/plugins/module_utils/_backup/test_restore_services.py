@@ -43,7 +43,6 @@ def host(tmp_path, monkeypatch):
     (place / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % place)
     monkeypatch.setattr(_restore_services, "which", lambda _program: None)
-    monkeypatch.setattr(_restore.Restore, "_by_device", lambda _self, paths: {str(tmp_path): paths})
     return place
 
 
