@@ -25,6 +25,14 @@ def proof():
     return json.loads(found[-1].read_text())
 
 
+@pytest.fixture(scope="module")
+def findings():
+    """What the same drill told, as the role brought it to the controller beside the proof."""
+    found = sorted((RESULTS / "proofs").glob("web1-*-findings.json"))
+    assert found, "the drill brought no findings to the controller"
+    return json.loads(found[-1].read_text())
+
+
 def test_both_places_are_proven_class_by_class(proof):
     assert proof["result"] == "proven" and proof["host"] == "web1.lab.test"
     assert sorted(proof["repositories"]) == ["attic", "vault"]
@@ -33,7 +41,21 @@ def test_both_places_are_proven_class_by_class(proof):
         for kind, entry in repository["classes"].items():
             assert entry["result"] == "proven", (name, kind, entry)
             assert any(entry["counts"].values()), (name, kind, entry)
+            assert entry["compared"].get("files") or entry["compared"].get("tables"), (name, kind, entry)
             assert entry["seconds"] > 0
+
+
+def test_each_mbox_was_compared(host, findings):
+    """Nothing comes in while the lab is backed up. Once each mbox was called volatile all the same, and none was compared."""
+    if host.backend.get_hostname() != "web1.lab.test":
+        pytest.skip("only web1 is backed up")
+    manifest = json.loads(host.check_output("zcat /var/lib/intact/backup/manifests/mail.json.gz"))
+    mboxes = {path for path in manifest["sections"]["files"]["items"] if path.startswith("/var/mail/")}
+    assert mboxes, "the manifest names no mbox below /var/mail: nothing is tested here"
+    assert not mboxes & set(manifest["volatile"])
+    volatile = [finding["details"] for finding in findings if finding["id"] == "backup.source.volatile"]
+    named = {path for details in volatile for path in [details["object"], *details["paths"]]}
+    assert sorted(path for path in named if path.startswith("/var/mail")) == []
 
 
 def test_the_proof_is_signed_by_the_drill_hosts_key(proof, tmp_path):

@@ -18,11 +18,11 @@ TICK = 20_000_000
 
 
 class Again:
-    """Looks at the roots that a walk made items of. excluded and mounts: the same as the walk's."""
+    """Looks at the roots that a walk made items of. excluded and mounts: the same as the walk's. directories: as FilesCache.directories."""
 
-    def __init__(self, system, excluded, mounts):
-        self.system, self.excluded, self.mounts = system, excluded, mounts
-        self._children = None
+    def __init__(self, system, excluded, mounts, directories=None):
+        self.system, self.excluded, self.mounts, self.directories = system, excluded, mounts, directories or {}
+        self._children, self._closed = None, set()
 
     def changed(self, roots, items, since):
         """Escaped paths of what is another one than at `since` (nanoseconds of the wall clock), or new, or gone, sorted."""
@@ -39,7 +39,9 @@ class Again:
                 self._directory(fd, root, items, since - TICK, out, seen)
             finally:
                 os.close(fd)
-        return sorted(out)
+        # of a directory that went, or became something else, all went that was in it
+        inside = tuple(path + "/" for path in self._closed)
+        return sorted(out | {path for path in items if inside and path.startswith(inside)})
 
     def _same_file(self, root, items, since):
         """Whether a root is one file (a mailbox in /var/mail), was so for the walk, and has not changed since."""
@@ -55,6 +57,8 @@ class Again:
         touched = st.st_ctime_ns >= since
         if touched:
             out.add(escape(path))
+            if self.directories.get(escape(path), (st.st_dev, st.st_ino)) != (st.st_dev, st.st_ino):
+                since = 0  # another directory was moved here: what is in it may be as old as it likes
         names = set()
         prefix = path.rstrip(b"/") + b"/"
         deeper = []
@@ -77,9 +81,13 @@ class Again:
                     deeper.append(name)
                 elif late:
                     out.add(escape(prefix + name))
+                    if items.get(escape(prefix + name), {}).get("type") == "dir":
+                        self._closed.add(escape(prefix + name))
         if touched:
             out |= names - items.keys()
-            out |= self._inside(path, items) - names
+            gone = self._inside(path, items) - names
+            self._closed |= {name for name in gone if items[name]["type"] == "dir"}
+            out |= gone
         for name in deeper:
             if self.mounts.get(prefix + name, "ext4") in _tree.LOCAL:
                 self._deeper(fd, name, prefix + name, items, since, out, seen)

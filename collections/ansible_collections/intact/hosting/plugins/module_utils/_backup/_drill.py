@@ -11,13 +11,17 @@ import datetime
 import os
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _loading, _looks, _metadata, _outcome, _rooted, _scratch, _snapshots
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _compared, _loading, _looks, _metadata, _outcome, _rooted, _scratch, _snapshots
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 # How far ahead of ours a host's clock may be.
 AHEAD = datetime.timedelta(minutes=5)
 # Changes that tell of the look, not of what was restored. Every other difference is a loss: nothing happened in between.
 NO_LOSS = ("unlooked", "off", "still", "new", "unproven", "")
+# Too little was compared: no loss that was seen, and no proof either.
+UNCOMPARED = "drill.uncompared"
+# So many volatile subjects have a finding each.
+LISTED = 20
 
 
 class Drill:
@@ -25,15 +29,27 @@ class Drill:
 
     host: its name in the snapshots. known: {class: {run: manifest sha256}} as the host's own state tells. servers: function(directory) -> _loading.Servers.
     disturb: for tests, called with (repository, class, tree) after a tree was restored. now: function -> aware datetime.
+    limit: how much of a class may be left uncompared, see _compared.LIMIT.
     """
 
     def __init__(
-        self, repositories, scratch, host, known=None, servers=_loading.Servers, clock=time.monotonic, now=None, disturb=None, tell=lambda _line: None
+        self,
+        repositories,
+        scratch,
+        host,
+        known=None,
+        servers=_loading.Servers,
+        clock=time.monotonic,
+        now=None,
+        disturb=None,
+        tell=lambda _line: None,
+        limit=None,
     ):
         self.repositories, self.scratch, self.host = repositories, scratch, host
         self.known, self._servers, self._clock = known or {}, servers, clock
         self._now = now or (lambda: datetime.datetime.now(datetime.timezone.utc))
         self._disturb, self._tell = disturb or (lambda *_where: None), tell
+        self.limit = dict(_compared.LIMIT, **(limit or {}))
         self.findings, self.host_id = [], ""
         self._manifests = {}
 
@@ -59,7 +75,7 @@ class Drill:
     def _class(self, repository, name, found):
         """The proof's entry of one class from one repository."""
         self._tell("%s: %s" % (repository, name))
-        first = len(self.findings)
+        begin = len(self.findings)
         entry = {"result": "unproven"}
         try:
             run = self._choose(repository, name, found)
@@ -68,11 +84,13 @@ class Drill:
                 self._read_back(repository, run, entry)
         except IntactError as exc:
             self._broken(exc, repository, name, "could not be restored")
-        mine = self.findings[first:]
+        mine = self.findings[begin:]
         entry["findings"] = len(mine)
         wrong = [finding for finding in mine if finding.severity == "blocker"]
+        wrong.sort(key=lambda finding: finding.id == UNCOMPARED)
         if wrong:
-            entry.update(result="failed", why="%s: %s" % (wrong[0].subject, wrong[0].title))
+            first = wrong[0]
+            entry.update(result="unproven" if first.id == UNCOMPARED else "failed", why="%s: %s" % (first.subject, first.title))
         elif "manifest" in entry:
             entry["result"] = "proven"
         return entry
@@ -168,19 +186,36 @@ class Drill:
         def view(_section):
             return _rooted.Rooted(os.path.realpath(tree), owners=files.get("owners"), groups=files.get("groups"))
 
-        volatile = list(manifest.get("volatile") or [])
-        findings, seen, blind = _looks.compare(manifest["sections"], view, volatile, more)
+        findings, seen, blind, counted = _looks.compare(manifest["sections"], view, manifest.get("volatile") or (), more)
         for finding in findings:
             if finding.details.get("change") not in NO_LOSS:
                 finding.severity = "blocker"
             finding.details.update({"repository": repository, "class": run.name, "object": finding.subject})
             finding.subject = _outcome.subject(repository, run.name, finding.subject)
         self.findings += findings
-        for path in volatile:
-            why = "it changed while it was backed up"
-            self._find("backup.source.volatile", "warning", repository, run.name, path, "not compared", why, "back it up by what writes it (a dump)")
-        entry.update(looked=seen, unlooked=blind, compare_seconds=round(self._clock() - begun, 1))
+        entry.update(looked=seen, unlooked=blind, compared=counted.compared, uncompared=counted.uncompared, limit=dict(self.limit))
+        self._tell_uncompared(repository, run.name, counted)
+        entry["compare_seconds"] = round(self._clock() - begun, 1)
         self.host_id = self.host_id or manifest.get("host_id") or ""
+
+    def _tell_uncompared(self, repository, name, counted):
+        """A warning for what changed while it was backed up, and a blocker where too much of the class was not compared."""
+        title = "changed while it was backed up: its content was not compared"
+        remedy = "back it up by what writes it (a dump), or leave it out with a reason"
+        if len(counted.changed) > LISTED:
+            said = "%d, such as %s" % (len(counted.changed), _compared.named(counted.changed))
+            self._find("backup.source.volatile", "warning", repository, name, "", title, said, remedy, paths=counted.changed[:1000])
+        else:
+            for subject in counted.changed:
+                self._find("backup.source.volatile", "warning", repository, name, subject, title, "each time that it was read", remedy, paths=[subject])
+        evidence, paths = _compared.too_much(counted, self.limit)
+        if evidence:
+            title = "too much of it was not compared to call it proven"
+            remedy = (
+                "see why it changes all the time: back up when less is written, by what writes it (a dump), or leave it out with a reason; then drill again. "
+                "Where it has to be so, raise restore_drill_uncompared_percent"
+            )
+            self._find(UNCOMPARED, "blocker", repository, name, "", title, evidence, remedy, paths=paths[:1000], change="uncompared")
 
     def _judge_manifest(self, repository, run, manifest, digest):
         self._manifests.setdefault((run.name, run.run), {})[repository] = digest
@@ -217,7 +252,7 @@ class Drill:
         remedy = _outcome.SENTENCES[outcome.kind][1] if outcome and outcome.kind in _outcome.SENTENCES else "repair what is named, and drill again"
         self._find(kind, "blocker", repository, name, "", title, str(exc), remedy)
 
-    def _find(self, kind, severity, repository, name, subject, title, evidence, remedy):
+    def _find(self, kind, severity, repository, name, subject, title, evidence, remedy, **details):
         where = _outcome.subject(repository, name, subject)
-        more = {"repository": repository, "class": name, "object": subject, "change": "missing" if severity == "blocker" else ""}
+        more = dict({"repository": repository, "class": name, "object": subject, "change": "missing" if severity == "blocker" else ""}, **details)
         self.findings.append(Finding(id=kind, severity=severity, subject=where, title=title, evidence=evidence, remedy=remedy, check="PF33", details=more))

@@ -30,6 +30,7 @@ FITS = 2**63
 class FilesCache:
     """path: where it is kept. days: every file is read at least once in so many days, 0: each time. now: wall clock in nanoseconds, before the first look.
 
+    directories: {escaped path: (device, inode)} of the last look, not kept.
     rotten: [(escaped path, day it was read, digest then, digest now)] of what has other bytes under the same times.
     """
 
@@ -37,7 +38,7 @@ class FilesCache:
         self.path, self.days, self._now = path, days, now
         self._old = _load(path) if days else {}
         self._new = {}
-        self.rotten = []
+        self.rotten, self.directories = [], {}
 
     def known(self, st):
         """(digest, whether the file has no extended attributes) of a file that need not be read, or None."""

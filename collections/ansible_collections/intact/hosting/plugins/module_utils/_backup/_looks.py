@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import posixpath
 
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _compared
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _digests, _mailboxes, _sqlite, accounts, cron, files, lists
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import compare as compare_documents
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._registry import PROBES
@@ -153,12 +154,13 @@ LOOKS = {
 
 
 def compare(sections, make_view, volatile=(), more=None):
-    """Look at sections of a manifest again and compare: (findings, {section: what was seen, as a summary}, [section that nothing can be said of]).
+    """Look at sections of a manifest again and compare: (findings, {section: what was seen, as a summary}, [section that nothing can be said of], numbers).
 
-    make_view(section) -> a System. volatile: subjects that changed while they were backed up: not compared.
+    make_view(section) -> a System. volatile: subjects that changed while they were backed up, see _compared.loosened(); numbers: a _compared.Counted.
     more: {section: (before, after)} that was looked at elsewhere, such as databases in a throw-away server.
     """
-    old, new, summaries, blind = {}, {}, {}, []
+    old, new, summaries, blind, pairs = {}, {}, {}, [], {}
+    volatile = frozenset(volatile)
     for section, data in sections.items():
         view = make_view(section)
         if not data or not data.get("items") and section not in (more or {}):
@@ -169,8 +171,9 @@ def compare(sections, make_view, volatile=(), more=None):
             blind.append(section)
             continue
         try:
-            before, after = pair if pair is not None else LOOKS[section](view, data)
-            before, after = _without(before, volatile), _without(after, volatile)
+            looked = pair if pair is not None else LOOKS[section](view, data)
+            before, after = _compared.loosened(section, *looked, volatile)
+            pairs[section] = looked
         except (IntactError, OSError, ValueError, KeyError) as exc:
             before, after = data, None
             state = {"status": "failed", "reason": "%s: %s" % (type(exc).__name__, exc) if isinstance(exc, KeyError) else str(exc)}
@@ -178,7 +181,7 @@ def compare(sections, make_view, volatile=(), more=None):
         new[section] = _section(after, dict(state, unlooked=view.unlooked))
         summaries[section] = (after or {}).get("summary") or {"items": len((after or {}).get("items", {}))}
     result = compare_documents({"sections": old}, {"sections": new}, {name: PROBES[name] for name in old if name in PROBES})
-    return result["findings"], summaries, blind
+    return result["findings"], summaries, blind, _compared.Counted(sections, pairs, volatile)
 
 
 def _section(data, state):
@@ -186,10 +189,3 @@ def _section(data, state):
     if data is not None:
         section["data"] = data
     return section
-
-
-def _without(data, volatile):
-    if not volatile:
-        return data
-    gone = set(volatile)
-    return dict(data, items={subject: item for subject, item in data.get("items", {}).items() if subject not in gone})

@@ -63,7 +63,7 @@ class PathsRun:
         """(manifest, its digest, {repository: what came of it}, findings)."""
         self.look()
         roots = [path for path in self.paths if not os.path.islink(path)]
-        again = _again.Again(self.system, self.matcher, self.mounts)
+        again = _again.Again(self.system, self.matcher, self.mounts, self.cache.directories)
         excludes = _rules.exclude_file(self.rules)
         parents = {}
         for attempt in range(PASSES):
@@ -80,7 +80,7 @@ class PathsRun:
                 # from the beginning of that look on: what changes after it was seen there is found by the next one
                 self._since = began
                 self.reread(changed)
-                again = _again.Again(self.system, self.matcher, self.mounts)
+                again = _again.Again(self.system, self.matcher, self.mounts, self.cache.directories)
             else:
                 self.volatile |= set(changed)
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils import _proofs
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _compared
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
 SCHEMA = 1
@@ -52,7 +53,8 @@ def unproven(proof):
     found = []
     for repository, entry in sorted(proof["repositories"].items()):
         for name, held in sorted(entry["classes"].items()):
-            if held["result"] == "unproven":
+            # of one that was read back, the drill tells by itself why it is not proven
+            if held["result"] == "unproven" and "run" not in held:
                 found.append(
                     Finding(
                         id="backup.unproven",
@@ -67,15 +69,48 @@ def unproven(proof):
     return found
 
 
+def _entries(proof):
+    """{"repository class": entry}."""
+    return {"%s %s" % (repository, name): entry for repository, part in proof["repositories"].items() for name, entry in part["classes"].items()}
+
+
+def compared(proof):
+    """How much of each class was compared, a line for each of which a proof tells: proofs of earlier drills do not."""
+    lines = []
+    for what, entry in sorted(_entries(proof).items()):
+        told = []
+        for kind in ("files", "mailboxes", "tables"):
+            done, left = ((entry.get(key) or {}).get(kind, 0) for key in ("compared", "uncompared"))
+            if done or left:
+                told.append("%d of %d %s" % (done, done + left, kind))
+            if kind == "files" and (done or left):
+                done, left = ((entry.get(key) or {}).get("bytes", 0) for key in ("compared", "uncompared"))
+                told[-1] += " with %s of the bytes" % _compared.percent(100.0 * done / (done + left) if left else 100)
+        if told:
+            lines.append("%s: compared %s" % (what, ", ".join(told)))
+    return lines
+
+
+def _left(held):
+    """What was not compared, in all, as the summary says it."""
+    told = []
+    for kind in _compared.JUDGED:
+        done, left = (sum((entry.get(key) or {}).get(kind, 0) for entry in held) for key in ("compared", "uncompared"))
+        if left:
+            told.append("%d of %d %s" % (left, done + left, kind))
+    return "; not compared: " + ", ".join(told) if told else ""
+
+
 def summary(proof):
     """What a proof proves, as one line for people."""
-    held = {"%s %s" % (repository, name): entry for repository, part in proof["repositories"].items() for name, entry in part["classes"].items()}
+    held = _entries(proof)
     bad = ["%s is %s" % (what, entry["result"]) for what, entry in sorted(held.items()) if entry["result"] != "proven"]
-    return "%d of %d proven: %s%s; restored in %.0f s, %s" % (
+    return "%d of %d proven: %s%s%s; restored in %.0f s, %s" % (
         len(held) - len(bad),
         len(held),
         _proofs.covers(proof),
         " (not: %s)" % ", ".join(bad) if bad else "",
+        _left(held.values()),
         sum(entry.get("seconds", 0) for entry in held.values()),
         "signed" if proof.get("signature") else "not signed",
     )

@@ -120,7 +120,10 @@ class Walker(_content.Reader):
         return seen
 
     def _directory(self, fd, path, depth):
-        self.record(path, os.fstat(fd), _descriptors.extended(fd))
+        st = os.fstat(fd)
+        self.record(path, st, _descriptors.extended(fd))
+        if self.cache:
+            self.cache.directories[escape(path)] = (st.st_dev, st.st_ino)
         if self._time_is_up() or depth > DEEPEST:
             self.unwalked.append(escape(path))
             return

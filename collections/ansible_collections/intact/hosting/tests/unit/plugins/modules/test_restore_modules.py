@@ -84,6 +84,30 @@ def test_a_drill_leaves_a_proof_and_nothing_else(host, call_module):
     assert {name: held["classes"]["files"]["result"] for name, held in result["proof"]["repositories"].items()} == {"far": "proven", "near": "proven"}
 
 
+def test_a_drill_tells_how_much_was_compared_and_what_may_be_left_out(host, call_module):
+    result = drill(call_module, host)
+    assert result["compared"] == ["%s files: compared 3 of 3 files with 100 %% of the bytes" % name for name in ("far", "near")]
+    entry = result["proof"]["repositories"]["near"]["classes"]["files"]
+    assert entry["compared"] == {"files": 3, "bytes": 18} and entry["uncompared"] == {"files": 0, "bytes": 0}
+    assert entry["limit"] == {"percent": 5, "objects": 3}
+    taken = _flight.now()
+    for source in host.sources.values():
+        source.back_up(host.path / "again", "files", host.top, run="r2", taken=taken, change=lambda m: m.update(volatile=[str(host.index)]))
+    result = drill(call_module, host)
+    assert result["result"] == "proven" and {f["id"] for f in result["findings"]} == {"backup.source.volatile"}
+    result = drill(call_module, host, uncompared_objects=0)
+    assert result["result"] == "unproven" and ("drill.uncompared", "near files") in ids(result)
+    assert result["proof"]["repositories"]["near"]["classes"]["files"]["limit"] == {"percent": 5, "objects": 0}
+    assert drill(call_module, host, uncompared_objects=0, uncompared_percent=33.4)["result"] == "proven"
+
+
+@pytest.mark.parametrize("more", [{"uncompared_percent": -1}, {"uncompared_percent": 101}, {"uncompared_objects": -1}])
+@pytest.mark.parametrize("check", [True, False])
+def test_limits_that_mean_nothing_are_refused_before_the_drill(host, call_module, check, more):
+    result = drill(call_module, host, check=check, **more)
+    assert result["failed"] and "from 0 to 100" in result["msg"] and not host.dest.exists()
+
+
 def test_check_mode_looks_at_the_scratch_root_and_makes_nothing(host, call_module):
     result = drill(call_module, host, check=True)
     assert (result["changed"], result["result"], result["path"]) == (False, "unproven", "")

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _eyes, _paths_run
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _eyes, _files_cache, _paths_run
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
@@ -47,6 +48,36 @@ def test_each_kind_of_change_is_found_and_what_is_left_out_is_not(tmp_path):
     (tmp_path / ".cache" / "x").write_text("x")
     found = again(tmp_path, section, since)
     assert found == ["a/file", "b/file", "c", "c/file", "c/new\\x0a"]
+
+
+def test_what_was_in_a_directory_that_went_is_named_with_it(tmp_path):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "file").write_text("x")
+    (tmp_path / "turned").mkdir()
+    (tmp_path / "turned" / "file").write_text("x")
+    section, since = first(tmp_path)
+    shutil.rmtree(tmp_path / "deep")
+    shutil.rmtree(tmp_path / "turned")
+    (tmp_path / "turned").write_text("a file now")
+    found = again(tmp_path, section, since)
+    assert found == [".", "deep", "deep/er", "deep/er/file", "turned", "turned/file"]
+    top = escape(str(tmp_path))
+    paths = [os.path.normpath(top + "/" + name) for name in found]
+    _paths_run.reread(System(), section, paths, _trees_data.matcher(RULES), {})
+    assert section["items"] == _eyes.tree(System(), [os.fsencode(str(tmp_path))], RULES)["items"]
+
+
+def test_a_directory_that_was_swapped_for_an_older_one_is_read(tmp_path):
+    (tmp_path / "next").mkdir()
+    (tmp_path / "next" / "file").write_text("the next release, made before the look")
+    section, since = first(tmp_path)
+    cache = _files_cache.FilesCache(str(tmp_path) + ".cache", 0, since)
+    section = _eyes.tree(System(), [os.fsencode(str(tmp_path))], RULES, cache)
+    os.rename(tmp_path / "a", tmp_path / "old")
+    os.rename(tmp_path / "next", tmp_path / "a")
+    looker = _again.Again(System(), _trees_data.matcher(RULES), {}, cache.directories)
+    found = looker.changed([os.fsencode(str(tmp_path))], section["items"], since)
+    assert escape(str(tmp_path / "a/file")) in found and escape(str(tmp_path / "b/file")) not in found
 
 
 def test_a_lost_tree_is_all_gone(tmp_path):

@@ -135,6 +135,14 @@ def edited(proof, **more):
     return dict(proof, digest=_proofs.digest(proof))
 
 
+def uncompared(proof, name, *repositories):
+    """As a drill writes it where too much of a class changed while it was backed up."""
+    for repository in repositories:
+        more = {"result": "unproven", "compared": {"files": 1, "bytes": 5}, "uncompared": {"files": 7, "bytes": 90}, "limit": {"percent": 5.0, "objects": 3}}
+        proof["repositories"][repository]["classes"][name].update(more)
+    return dict(proof, result="unproven")
+
+
 def aged(proof, repository, name, hours):
     taken = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours)
     proof["repositories"][repository]["classes"][name]["taken"] = taken.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -144,6 +152,15 @@ def aged(proof, repository, name, hours):
 def test_a_young_signed_proof_of_every_class_from_two_repositories_lets_the_upgrade_begin(keys):
     told, why = gate(_proofs.sign(drilled(CLASSES), keys["drill"]), keys)
     assert told == ["backup.proven"] and "signed by drill@example.com" in why
+
+
+def test_the_numbers_of_what_was_compared_are_signed_and_do_not_disturb(keys):
+    proof = drilled(CLASSES)
+    proof["repositories"]["far"]["classes"]["mail"].update(compared={"files": 90}, uncompared={"files": 1}, limit={"percent": 5.0, "objects": 3})
+    signed = _proofs.sign(proof, keys["drill"])
+    assert gate(signed, keys)[0] == ["backup.proven"]
+    signed["repositories"]["far"]["classes"]["mail"]["uncompared"]["files"] = 0
+    assert "its signature is not about this content" in gate(edited(signed), keys)[1]
 
 
 def test_what_the_flights_journal_keeps_of_a_proof():
@@ -163,13 +180,18 @@ def test_what_the_flights_journal_keeps_of_a_proof():
         (lambda key, _other: _proofs.sign(drilled(CLASSES, host_id="bb"), key), "another machine of this name (machine-id bb)"),
         (lambda key, _other: _proofs.sign(drilled(("databases", "files", "mail", "system")), key), "lists is proven from 0 of 2 repositories"),
         (lambda key, _other: _proofs.sign(drilled(CLASSES, repositories=("near",)), key), "mail is proven from 1 of 2 repositories"),
+        (
+            lambda key, _other: _proofs.sign(uncompared(drilled(CLASSES), "mail", "far", "near"), key),
+            "mail is proven from 0 of 2 repositories (far: unproven; near: unproven)",
+        ),
+        (lambda key, _other: _proofs.sign(uncompared(drilled(CLASSES), "mail", "near"), key), "mail is proven from 1 of 2 repositories (near: unproven)"),
         (lambda _key, _other: drilled(CLASSES), "it is not signed"),
         (lambda _key, other: _proofs.sign(drilled(CLASSES), other), "its key is none of the allowed signers'"),
         (lambda key, _other: dict(_proofs.sign(drilled(CLASSES), key), made="2026-01-01T00:00:00Z"), "changed after it was made"),
         (lambda key, _other: edited(_proofs.sign(drilled(CLASSES), key), made="2026-01-01T00:00:00Z"), "its signature is not about this content"),
     ],
-    ids=["too old", "another host", "another machine of this name", "a class in use is missing", "one repository", "unsigned", "a stranger's key"]
-    + ["tampered", "tampered with a new digest"],
+    ids=["too old", "another host", "another machine of this name", "a class in use is missing", "one repository", "not compared", "not compared in one"]
+    + ["unsigned", "a stranger's key", "tampered", "tampered with a new digest"],
 )
 def test_any_other_proof_does_not(keys, make, words):
     told, why = gate(make(keys["drill"], keys["stranger"]), keys)
