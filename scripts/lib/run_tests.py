@@ -9,6 +9,7 @@ counted in steps. Each step's whole output is in build/log/.
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -89,12 +90,31 @@ def molecule(scenario: str) -> Result:
     return finish(name, problem, seconds, f"{tests} tests")
 
 
-def table(results: list[Result]) -> str:
+def checks(mode: str) -> list[Result]:
+    """What needs no container."""
+    results = []
+    if mode in ("all", "fast"):
+        results.append(plain("lint", [str(SCRIPTS / "lint")]))
+        results.append(unit())
+    if mode == "all":
+        results.append(plain("sanity", [str(SCRIPTS / "sanity")]))
+        results.append(plain("build", [str(SCRIPTS / "build")]))
+    return results
+
+
+def labs(chosen: list[str]) -> list[Result]:
+    """The scenarios, one after the other: images and names of containers are shared."""
+    needed = scenarios.images(ROOT, chosen)
+    built = [images(needed)] if needed else []
+    return built + [molecule(scenario) for scenario in chosen]
+
+
+def table(results: list[Result], seconds: float) -> str:
     width = max(len(result.name) for result in results)
     lines = ["", f"{'step':<{width}}  result    seconds  what"]
     for result in results:
         lines.append(f"{result.name:<{width}}  {'ok' if result.ok else 'FAILED':<6}  {result.seconds:>9.0f}  {result.note}".rstrip())
-    lines.append(f"{'total':<{width}}          {sum(result.seconds for result in results):>9.0f}")
+    lines.append(f"{'all, side by side':<{width}}          {seconds:>9.0f}")
     return "\n".join(lines)
 
 
@@ -108,21 +128,13 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"run-tests: there is no scenario {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
-    results = []
-    if mode in ("all", "fast"):
-        results.append(plain("lint", [str(SCRIPTS / "lint")]))
-        results.append(unit())
-    if mode == "all":
-        results.append(plain("sanity", [str(SCRIPTS / "sanity")]))
-        results.append(plain("build", [str(SCRIPTS / "build")]))
-    chosen = wanted if mode == "molecule" else known if mode == "all" else []
-    needed = scenarios.images(ROOT, chosen)
-    if needed:
-        results.append(images(needed))
-    for scenario in chosen:
-        results.append(molecule(scenario))
+    start = time.monotonic()
+    # Side by side: a scenario waits for its containers more than it computes.
+    with concurrent.futures.ThreadPoolExecutor(2) as lanes:
+        both = lanes.submit(checks, mode), lanes.submit(labs, wanted if mode == "molecule" else known if mode == "all" else [])
+        results = [result for lane in both for result in lane.result()]
     failed = sum(not result.ok for result in results)
-    print(table(results))
+    print(table(results, time.monotonic() - start))
     # Last, so that it is seen where only the end of the output is kept.
     for result in results:
         if not result.ok:
