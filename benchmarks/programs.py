@@ -37,7 +37,7 @@ class Spent:
 
 
 def spend(argv: list[str], environment: dict[str, str], log: Path) -> Spent:
-    """Run a program to its end."""
+    """Run a program to its end, and until what it wrote is on the disk: a second repository pays for the first one's pages."""
     os.sync()
     with log.open("ab") as out:
         began = time.monotonic()
@@ -48,6 +48,7 @@ def spend(argv: list[str], environment: dict[str, str], log: Path) -> Spent:
             process.terminate()
             process.wait()
             raise
+        os.sync()
         wall = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
