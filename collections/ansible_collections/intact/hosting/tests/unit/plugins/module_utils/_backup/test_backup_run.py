@@ -88,8 +88,7 @@ def test_what_never_rests_is_named(tree):
 
 
 def test_a_file_that_rotted_on_the_host_is_no_success(tree, monkeypatch):
-    later = lambda: time.time() + 300  # noqa: E731 (a clock by which the files have rested)
-    document, _noted = run(tree, FakeRestic("vault"), clock=later, reread_days=1)
+    document, _noted = run(tree, FakeRestic("vault"), clock=lambda: time.time() + 300, reread_days=1)
     assert document["status"] == "ok"
     path = str(tree / "srv/one/0.html")
     noted = _files_cache.FilesCache.note

@@ -50,7 +50,7 @@ def backed_up(tmp_path):
                 handle.write("From ann")
         source = fake.Memory("near")
         source.back_up(tmp_path, klass, top, change=lambda manifest: manifest.update(volatile=paths[:volatile]))
-        (tree,) = source.trees.values()
+        tree = next(iter(source.trees.values()))
         for path in paths[:volatile]:
             with open(tree + path, "a", encoding="ascii") as handle:
                 handle.write(" and more")
