@@ -140,11 +140,11 @@ def rotten(klass, found):
     for path, day, was, now in found[:ROTTEN_LISTED]:
         read = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
         evidence = "sha256 %s on %s, now %s, with the same inode, size and times" % (was[:16], read, now[:16])
-        out.append(_finding("source.rotten", klass, path, "its content changed and nobody wrote it", evidence, MEND_ROTTEN))
-    if len(found) > ROTTEN_LISTED:
-        names = ", ".join(path for path, _day, _was, _now in found[ROTTEN_LISTED:][:5])
-        title = "the content of %d more files changed and nobody wrote them" % (len(found) - ROTTEN_LISTED)
-        out.append(_finding("source.rotten", klass, "", title, names + ", ...", MEND_ROTTEN))
+        out.append(_finding("source.rotten", klass, path, "its content changed and nobody wrote it", evidence, MEND_ROTTEN, paths=[path]))
+    more = [path for path, _day, _was, _now in found[ROTTEN_LISTED:]]
+    if more:
+        title = "the content of %d more files changed and nobody wrote them" % len(more)
+        out.append(_finding("source.rotten", klass, "", title, ", ".join(more[:5]) + ", ...", MEND_ROTTEN, paths=more[:1000]))
     return out
 
 
@@ -181,6 +181,6 @@ def _told(counts):
     return ", ".join("%d %s" % (number, what) for what, number in sorted(counts.items())) or "nothing was counted"
 
 
-def _finding(name, klass, subject, title, evidence, remedy, severity="blocker"):
+def _finding(name, klass, subject, title, evidence, remedy, severity="blocker", **more):
     subject = _outcome.subject("", klass, subject)
-    return Finding(id="backup." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, details={"class": klass})
+    return Finding(id="backup." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, details={"class": klass, **more})
