@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _held_against, _manifest, _moves, _outcome, _rules
@@ -73,7 +74,7 @@ class PathsRun:
             parents = {name: outcome.snapshot for name, outcome in results.items()}
             began = self.run.wall_ns()
             self.run.progress.stage(self.name, "looking again")
-            changed = [p for p in again.changed(roots, self.items, self._since) if p not in self.volatile]
+            changed = [p for p in again.changed(roots, self.items, self._since, began) if p not in self.volatile]
             if not changed or not any(parents.values()):
                 break
             if attempt < REREAD:
@@ -103,7 +104,7 @@ class PathsRun:
             self.system.unlooked = []
             self.sections = self.module.sections(self.system, self.options)
             return
-        reread(self.system, self.sections["files"], changed, self.matcher, self.mounts)
+        reread(self.system, self.sections["files"], changed, self.matcher, self.mounts, self.cache)
 
     def hold(self, repository, outcome, changed):
         """Findings: one repository's own list of its new snapshot, held against the manifest."""
@@ -133,12 +134,13 @@ class PathsRun:
         return out
 
 
-def reread(system, section, changed, excluded, mounts):
-    """Replace the entries of a section files by what they are now; what was known of their origin stays."""
+def reread(system, section, changed, excluded, mounts, cache=None):
+    """Replace the entries of a section files by what they are now; what was known of their origin stays. cache: a _files_cache.FilesCache."""
     items = section["items"]
-    walker = _tree.Walker(system, excluded, (), mounts)
+    walker = _tree.Walker(system, excluded, (), mounts, cache)
+    directories = cache.directories if cache else {}
     for text in changed:
-        path = unescape(text)
+        path, was = unescape(text), directories.get(text)
         try:
             parent = _descriptors.open_directory(os.path.dirname(path), system.root)
         except OSError:
@@ -148,10 +150,15 @@ def reread(system, section, changed, excluded, mounts):
         try:
             # of a directory only its own entry: what changed in it is in the list by itself, unless all of it is new
             walker.entry(parent, os.path.basename(path), path, deep=text not in items)
-        except FileNotFoundError:
+        except OSError as exc:
             items.pop(text, None)
+            # gone, or another one than a moment ago: the next look tells what it is then
+            if exc.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                walker.items[text] = {"type": "unknown", "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)}
         finally:
             os.close(parent)
+        if "same_as" in items.get(text, ()) and walker.items.get(text, {}).get("type") == "dir" and directories.get(text) == was:
+            walker.items[text]["same_as"] = items[text]["same_as"]
     walker.finish()
     for text, item in walker.items.items():
         old = items.get(text, {})
