@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _held_against, _manifest, _moves, _outcome, _rules
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _eyes, _held_against, _manifest, _moves, _outcome, _rules
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _mounttable, _tree, _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -169,3 +169,4 @@ def reread(system, section, changed, excluded, mounts, cache=None):
     summary["entries"] = len(items)
     summary["files"] = sum(item["type"] == "file" for item in items.values())
     summary["bytes"] = sum(item.get("size", 0) for item in items.values() if item["type"] == "file")
+    _eyes.tell_unreadable(system, items)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -13,7 +14,7 @@ import time
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _eyes, _files_cache, _paths_run
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _tree, _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
@@ -165,6 +166,20 @@ def test_a_race_while_it_is_read_again_does_not_end_the_run(tmp_path):
         _paths_run.reread(System(), section, [top + "/a"], _trees_data.matcher(RULES), {})
     # the look after this one finds what it is then
     assert calls and top + "/a" not in section["items"]
+
+
+def test_what_cannot_be_read_again_is_told(tmp_path, monkeypatch):
+    section, _since = first(tmp_path)
+    top, system = escape(str(tmp_path)), System()
+
+    def broken(self, parent, name, path, deep=True):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(_tree.Walker, "entry", broken)
+    _paths_run.reread(system, section, [top + "/a"], _trees_data.matcher(RULES), {})
+    assert section["items"][top + "/a"] == {"type": "unknown", "state": "unreadable: EIO"}
+    (told,) = system.unlooked
+    assert told["what"] == top + "/a" and "could not be read" in told["why"] and told["section"] == "files"
 
 
 def test_a_lost_tree_is_all_gone(tmp_path):
