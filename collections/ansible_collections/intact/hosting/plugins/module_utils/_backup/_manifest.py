@@ -23,8 +23,11 @@ MEND_ROTTEN = "look at the disk (smartctl -x, dmesg), then bring the file back f
 EMPTIED_FROM = 5
 
 
-def make(klass, job, run, moment, host_id, looked, streams=(), volatile=(), release=None):
-    """The document. looked: {sections, counts, objects, excluded, unlooked}. release: {id, version} of the operating system."""
+def make(klass, job, run, moment, host_id, looked, streams=(), volatile=(), release=None, since=0):
+    """The document. looked: {sections, counts, objects, excluded, unlooked}. release: {id, version} of the operating system.
+
+    since: when that look began, in nanoseconds of the host's clock: an entry of the snapshot that was changed later is none that it saw.
+    """
     return {
         "schema": SCHEMA,
         "class": klass,
@@ -33,6 +36,7 @@ def make(klass, job, run, moment, host_id, looked, streams=(), volatile=(), rele
         "os": dict(release or {}),
         "run": run,
         "made": moment,
+        "since": since,
         "sections": looked["sections"],
         "counts": looked["counts"],
         "objects": looked["objects"],

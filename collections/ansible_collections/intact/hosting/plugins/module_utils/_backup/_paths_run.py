@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _eyes, _held_against, _manifest, _moves, _outcome, _rules
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _eyes, _held_against, _late, _manifest, _moves, _outcome, _rules
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _mounttable, _tree, _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -49,7 +49,7 @@ class PathsRun:
 
     def manifest(self):
         """The manifest as it is now."""
-        more = self._touched_subjects()
+        more = _late.touched(self.sections, self.volatile)
         looked = {
             "sections": self.sections,
             "counts": self.module.counts(self.sections),
@@ -58,7 +58,9 @@ class PathsRun:
             "unlooked": self.system.unlooked,
         }
         release = _moves.release(self.system.text("/etc/os-release"))
-        return _manifest.make(self.name, self.run.job, self.run.id, self.run.moment(), self.run.host_id, looked, self.streams, self.volatile | more, release)
+        return _manifest.make(
+            self.name, self.run.job, self.run.id, self.run.moment(), self.run.host_id, looked, self.streams, self.volatile | more, release, self._since
+        )
 
     def go(self):
         """(manifest, its digest, {repository: what came of it}, findings)."""
@@ -118,20 +120,6 @@ class PathsRun:
         except IntactError as exc:
             wrong = [("snapshot " + outcome.snapshot, str(exc))]
         return _held_against.findings(self.name, repository, wrong)
-
-    def _touched_subjects(self):
-        """Subjects of other sections whose files changed each time they were read: a mailbox into which mail comes in."""
-        if not self.volatile:
-            return set()
-        out = set()
-        for section, data in self.sections.items():
-            if section == "files":
-                continue
-            for subject, item in data.get("items", {}).items():
-                places = item.get("paths") if isinstance(item, dict) else None
-                if places and any(path == place or path.startswith(place + "/") for path in self.volatile for place in places):
-                    out.add(subject)
-        return out
 
 
 def reread(system, section, changed, excluded, mounts, cache=None):

@@ -48,12 +48,13 @@ def ids(document):
 
 
 def test_a_good_run(tree):
-    vault, offsite = FakeRestic("vault"), FakeRestic("offsite")
+    vault, offsite, began = FakeRestic("vault"), FakeRestic("offsite"), time.time_ns()
     document, noted = run(tree, vault, offsite)
     assert (document["status"], document["findings"]) == ("ok", [])
     assert noted["files", "vault"]["result"] == "ok" and noted["files", "vault"]["counts"]["files"] == 12
     assert len(vault.calls) == 1 and vault.calls[0]["paths"][-1] == os.fsencode(str(tree / "home/manifests/files.json.gz"))
     manifest = read_document(str(tree / "home/manifests/files.json.gz"))
+    assert began - 10**9 < manifest["since"] < time.time_ns()
     assert manifest["class"] == "files" and manifest["run"] == document["run"] and manifest["volatile"] == []
     assert "manifest:" + noted["files", "vault"]["manifest"] in vault.calls[0]["tags"]
     assert b"kept by the file system" in vault.calls[0]["excludes"]
