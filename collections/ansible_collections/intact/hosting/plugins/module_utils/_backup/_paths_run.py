@@ -32,7 +32,7 @@ class PathsRun:
             module.prepare(self.system, run.write_directory)
         self.paths = module.paths(self.system, self.options)
         self.mounts = _mounttable.types(self.system)
-        self.rules = module.excluded(self.options) + _rules.nested(self.mounts, self.paths, _tree.LOCAL)
+        self.rules = module.excluded(self.options) + _rules.nested(self.mounts, self.paths, _tree.LOCAL) + _rules.swapped(self.system, self.paths)
         _rules.check(self.rules, self.paths)
         self.options["rules"] = self.rules
         self.options["cache"] = self.cache = run.files_cache(name, self.options["reread_days"])
