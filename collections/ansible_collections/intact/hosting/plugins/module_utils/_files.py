@@ -15,6 +15,8 @@ import re
 import stat
 import tempfile
 
+# How the name of a file begins that write_atomic() has not finished.
+HALF = ".intact-"
 _PLAIN = re.compile(r"[^\\\x00-\x1f\x7f\udc80-\udcff]*\Z")
 
 
@@ -64,7 +66,7 @@ def fsync_directory(path):
 def write_atomic(path, data, mode=0o600):
     """Replace path by data (bytes): temporary file beside it, fsync, rename, fsync of the directory."""
     directory = os.path.dirname(os.path.abspath(path))
-    fd, temporary = tempfile.mkstemp(prefix=".intact-", dir=directory)
+    fd, temporary = tempfile.mkstemp(prefix=HALF, dir=directory)
     try:
         with os.fdopen(fd, "wb") as handle:
             handle.write(data)

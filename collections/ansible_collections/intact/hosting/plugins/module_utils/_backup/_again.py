@@ -15,6 +15,9 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 
 # The kernel stamps changes with a clock that ticks a few times a second.
 TICK = 20_000_000
+# A change time so far ahead of the clock is none of this run: a clock ran ahead when it was made. (_run tells of a clock that is set back meanwhile.)
+AHEAD = 60 * 10**9
+FOREVER = float("inf")
 
 
 class Again:
@@ -22,11 +25,12 @@ class Again:
 
     def __init__(self, system, excluded, mounts, directories=None):
         self.system, self.excluded, self.mounts, self.directories = system, excluded, mounts, directories or {}
-        self._children, self._closed = None, set()
+        self._children, self._closed, self._until = None, set(), FOREVER
 
-    def changed(self, roots, items, since):
-        """Escaped paths of what is another one than at `since` (nanoseconds of the wall clock), or new, or gone, sorted."""
+    def changed(self, roots, items, since, now=None):
+        """Escaped paths of what is another one than at `since` (nanoseconds of the wall clock, as now), or new, or gone, sorted."""
         out, seen = set(), set()
+        self._until = FOREVER if now is None else now + AHEAD
         for root in roots:
             try:
                 fd = _descriptors.open_directory(root, self.system.root)
@@ -40,25 +44,32 @@ class Again:
             finally:
                 os.close(fd)
         # of a directory that went, or became something else, all went that was in it
-        inside = tuple(path + "/" for path in self._closed)
-        return sorted(out | {path for path in items if inside and path.startswith(inside)})
+        left = list(self._closed)
+        while left:
+            inside = self._inside(left.pop(), items)
+            out |= inside
+            left += inside
+        return sorted(out)
 
     def _same_file(self, root, items, since):
         """Whether a root is one file (a mailbox in /var/mail), was so for the walk, and has not changed since."""
         found = self.system.lstat(os.fsdecode(root))
         known = items.get(escape(root), {}).get("type")
-        return found is not None and known == "file" and stat.S_ISREG(found.st_mode) and found.st_ctime_ns < since
+        return found is not None and known == "file" and stat.S_ISREG(found.st_mode) and not since <= found.st_ctime_ns <= self._until
 
     def _directory(self, fd, path, items, since, out, seen):
-        st = os.fstat(fd)
-        if (st.st_dev, st.st_ino) in seen:
-            return
-        seen.add((st.st_dev, st.st_ino))
-        touched = st.st_ctime_ns >= since
-        if touched:
-            out.add(escape(path))
-            if self.directories.get(escape(path), (st.st_dev, st.st_ino)) != (st.st_dev, st.st_ino):
-                since = 0  # another directory was moved here: what is in it may be as old as it likes
+        st, text, until = os.fstat(fd), escape(path), self._until if since else FOREVER
+        key, alias = (st.st_dev, st.st_ino), "same_as" in items.get(text, ())
+        touched = since <= st.st_ctime_ns <= until
+        moved = (touched or alias) and self.directories.get(text, key) != key
+        if (touched or moved) and (key not in seen or text in items):
+            out.add(text)
+        if key in seen or (alias and not moved):
+            return  # what is in it has other paths
+        seen.add(key)
+        if moved:
+            # another directory was moved here: what is in it may be as old as it likes
+            touched, since, until = True, 0, FOREVER
         names = set()
         prefix = path.rstrip(b"/") + b"/"
         deeper = []
@@ -68,7 +79,7 @@ class Again:
                     found = entry.stat(follow_symlinks=False)
                 except OSError:
                     continue  # gone or unreadable: its directory tells, or the first look did
-                mode, late = found.st_mode, found.st_ctime_ns >= since
+                mode, late = found.st_mode, since <= found.st_ctime_ns <= until
                 if not (touched or late or stat.S_ISDIR(mode)):
                     continue
                 name = os.fsencode(entry.name)
@@ -85,7 +96,7 @@ class Again:
                         self._closed.add(escape(prefix + name))
         if touched:
             out |= names - items.keys()
-            gone = self._inside(path, items) - names
+            gone = self._inside(text, items) - names
             self._closed |= {name for name in gone if items[name]["type"] == "dir"}
             out |= gone
         for name in deeper:
@@ -102,13 +113,14 @@ class Again:
         finally:
             os.close(fd)
 
-    def _inside(self, path, items):
+    def _inside(self, directory, items):
         """Names (escaped paths) that the walk found in a directory."""
         if self._children is None:
             self._children = {}
             for text in items:
-                self._children.setdefault(text.rpartition("/")[0] or "/", set()).add(text)
-        return self._children.get(escape(path), set())
+                if text != "/":
+                    self._children.setdefault(text.rpartition("/")[0] or "/", set()).add(text)
+        return self._children.get(directory, set())
 
     @staticmethod
     def _target(fd, name, kind):

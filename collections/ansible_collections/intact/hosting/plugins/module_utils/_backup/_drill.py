@@ -11,7 +11,17 @@ import datetime
 import os
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _compared, _loading, _looks, _metadata, _outcome, _rooted, _scratch, _snapshots
+from ansible_collections.intact.hosting.plugins.module_utils._backup import (
+    _compared,
+    _late,
+    _loading,
+    _looks,
+    _metadata,
+    _outcome,
+    _rooted,
+    _scratch,
+    _snapshots,
+)
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 # How far ahead of ours a host's clock may be.
@@ -186,7 +196,17 @@ class Drill:
         def view(_section):
             return _rooted.Rooted(os.path.realpath(tree), owners=files.get("owners"), groups=files.get("groups"))
 
-        findings, seen, blind, counted = _looks.compare(manifest["sections"], view, manifest.get("volatile") or (), more)
+        def late(before, after):
+            paths = _late.differing(before, after)
+            if not paths or not manifest.get("since"):
+                return before, set()
+            try:
+                nodes = self.repositories[repository].entries(run.snapshot, _late.asked(paths))
+            except IntactError:
+                return before, set()  # then every difference is one
+            return _late.told(before, after, paths, nodes, manifest["since"])
+
+        findings, seen, blind, counted = _looks.compare(manifest["sections"], view, manifest.get("volatile") or (), more, late)
         for finding in findings:
             if finding.details.get("change") not in NO_LOSS:
                 finding.severity = "blocker"

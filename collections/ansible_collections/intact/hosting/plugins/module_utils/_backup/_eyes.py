@@ -33,7 +33,19 @@ def look(system, probe, options=None):
 def tree(system, paths, rules, cache=None):
     """Section files for exactly these roots (bytes) and rules: what restic is given. cache: a _files_cache.FilesCache."""
     roots = [os.fsdecode(path) for path in paths]
-    return look(system, files_probe, {"trees": roots, "default_excludes": False, "exclude": rules, "privileged": [], "cache": cache})
+    data = look(system, files_probe, {"trees": roots, "default_excludes": False, "exclude": rules, "privileged": [], "cache": cache})
+    # the second look finds it, and reads it again or tells that it is volatile
+    system.unlooked = [entry for entry in system.unlooked if entry["why"] != files_probe.CHANGING]
+    return data
+
+
+def tell_unreadable(system, items):
+    """Bring up to date what is told of files that could not be read, after some were read again."""
+    system.unlooked = [entry for entry in system.unlooked if entry["why"] != files_probe.UNREADABLE]
+    told = len(system.unlooked)
+    files_probe.say_unreadable(system, items)
+    for entry in system.unlooked[told:]:
+        entry["section"] = files_probe.SECTION
 
 
 def there(system, paths):

@@ -10,11 +10,13 @@ The trust is restic's own (inode, size, modification and change time; a change t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import struct
 
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._files import HALF, read_if_exists, write_atomic
 
 SCHEMA = 1
 # device, inode, size, modified, changed (nanoseconds), day of reading, whether it has no extended attributes, SHA-256
@@ -37,24 +39,26 @@ class FilesCache:
     def __init__(self, path, days, now):
         self.path, self.days, self._now = path, days, now
         self._old = _load(path) if days else {}
-        self._new = {}
+        self._new, self._named = {}, set()
         self.rotten, self.directories = [], {}
 
     def known(self, st):
         """(digest, whether the file has no extended attributes) of a file that need not be read, or None."""
         key = (st.st_dev, st.st_ino)
         record = self._new.get(key) or self._old.get(key)
-        if record is None or not _same(record, st) or self._due(st.st_ino, record[3]):
+        if record is None or not _same(record, st):
             return None
+        # also when its day came: should it turn out that it can't be read, what was read earlier is all that tells of it
         self._new[key] = record
-        return record[5].hex(), record[4]
+        return None if self._due(st.st_ino, record[3]) else (record[5].hex(), record[4])
 
     def note(self, text, st, digest, plain):
         """A file was read. Returns the digest that holds: the earlier one, when bytes changed and times did not, as its copies have that content."""
         key = (st.st_dev, st.st_ino)
         record = self._old.get(key)
         if record and _same(record, st) and record[5].hex() != digest:
-            if text not in (entry[0] for entry in self.rotten):
+            if text not in self._named:
+                self._named.add(text)
                 self.rotten.append((text, record[3], record[5].hex(), digest))
             # with its old day: it is read again by each run until somebody mends it
             self._new[key] = record
@@ -64,14 +68,21 @@ class FilesCache:
         return digest
 
     def save(self):
-        """Keep what this run saw."""
+        """Keep what this run saw. Raises OSError where it can't be kept."""
+        directory = os.path.dirname(self.path)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        # one run at a time writes here: these are of one that was killed while it did
+        for name in os.listdir(directory):
+            if name.startswith(HALF):
+                os.unlink(os.path.join(directory, name))
         body = b"".join(RECORD.pack(*(key + record)) for key, record in self._new.items())
         head = json.dumps({"schema": SCHEMA, "sha256": hashlib.sha256(body).hexdigest()}).encode("ascii")
         write_atomic(self.path, head + b"\n" + body)
 
     def _due(self, inode, read):
-        """Whether the file's day came since it was read: inodes spread them evenly."""
-        return (self._now // DAY + inode) // self.days > (read + inode) // self.days
+        """Whether the file's day came since it was read: inodes spread them evenly. A day to come was written by a clock that was wrong."""
+        today = self._now // DAY
+        return read > today or (today + inode) // self.days > (read + inode) // self.days
 
 
 def _same(record, st):
@@ -79,11 +90,10 @@ def _same(record, st):
 
 
 def _load(path):
-    """{(device, inode): record}; nothing at all of a file that is not whole."""
-    head, _end, body = (read_if_exists(path) or b"").partition(b"\n")
-    try:
+    """{(device, inode): record}; nothing at all of a file that is not whole or can't be read: without it a run reads more, and that is all."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, struct.error):
+        head, _end, body = (read_if_exists(path) or b"").partition(b"\n")
         said = json.loads(head)
-        whole = said["schema"] == SCHEMA and said["sha256"] == hashlib.sha256(body).hexdigest()
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return {fields[:2]: fields[2:] for fields in RECORD.iter_unpack(body)} if whole else {}
+        if said["schema"] == SCHEMA and said["sha256"] == hashlib.sha256(body).hexdigest():
+            return {fields[:2]: fields[2:] for fields in RECORD.iter_unpack(body)}
+    return {}

@@ -66,6 +66,7 @@ def plain(entry, path):
         "uid": entry.get("uid") or 0,
         "gid": entry.get("gid") or 0,
         "mtime": entry.get("mtime") or "",
+        "ctime": entry.get("ctime") or "",
     }
 
 

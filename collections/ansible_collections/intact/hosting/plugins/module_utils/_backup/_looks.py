@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import posixpath
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _compared
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _compared, _late
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _digests, _mailboxes, _sqlite, accounts, cron, files, lists
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import compare as compare_documents
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._registry import PROBES
@@ -153,15 +153,17 @@ LOOKS = {
 }
 
 
-def compare(sections, make_view, volatile=(), more=None):
+def compare(sections, make_view, volatile=(), more=None, late=None):
     """Look at sections of a manifest again and compare: (findings, {section: what was seen, as a summary}, [section that nothing can be said of], numbers).
 
     make_view(section) -> a System. volatile: subjects that changed while they were backed up, see _compared.loosened(); numbers: a _compared.Counted.
     more: {section: (before, after)} that was looked at elsewhere, such as databases in a throw-away server.
+    late: function(before, after) of the section files -> (before, paths) as _late.told(): what the snapshot says of what changed after the manifest's look.
     """
     old, new, summaries, blind, pairs = {}, {}, {}, [], {}
     volatile = frozenset(volatile)
-    for section, data in sections.items():
+    # files first: what is late of them tells of the others
+    for section, data in sorted(sections.items(), key=lambda entry: entry[0] != "files"):
         view = make_view(section)
         if not data or not data.get("items") and section not in (more or {}):
             continue
@@ -172,7 +174,11 @@ def compare(sections, make_view, volatile=(), more=None):
             continue
         try:
             looked = pair if pair is not None else LOOKS[section](view, data)
-            before, after = _compared.loosened(section, *looked, volatile)
+            before, after = looked
+            if section == "files" and late:
+                before, changed = late(before, after)
+                volatile |= changed | _late.touched(sections, changed)
+            before, after = _compared.loosened(section, before, after, volatile)
             pairs[section] = looked
         except (IntactError, OSError, ValueError, KeyError) as exc:
             before, after = data, None

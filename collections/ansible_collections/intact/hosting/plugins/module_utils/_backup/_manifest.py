@@ -23,8 +23,11 @@ MEND_ROTTEN = "look at the disk (smartctl -x, dmesg), then bring the file back f
 EMPTIED_FROM = 5
 
 
-def make(klass, job, run, moment, host_id, looked, streams=(), volatile=(), release=None):
-    """The document. looked: {sections, counts, objects, excluded, unlooked}. release: {id, version} of the operating system."""
+def make(klass, job, run, moment, host_id, looked, streams=(), volatile=(), release=None, since=0):
+    """The document. looked: {sections, counts, objects, excluded, unlooked}. release: {id, version} of the operating system.
+
+    since: when that look began, in nanoseconds of the host's clock: an entry of the snapshot that was changed later is none that it saw.
+    """
     return {
         "schema": SCHEMA,
         "class": klass,
@@ -33,6 +36,7 @@ def make(klass, job, run, moment, host_id, looked, streams=(), volatile=(), rele
         "os": dict(release or {}),
         "run": run,
         "made": moment,
+        "since": since,
         "sections": looked["sections"],
         "counts": looked["counts"],
         "objects": looked["objects"],
@@ -140,11 +144,11 @@ def rotten(klass, found):
     for path, day, was, now in found[:ROTTEN_LISTED]:
         read = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
         evidence = "sha256 %s on %s, now %s, with the same inode, size and times" % (was[:16], read, now[:16])
-        out.append(_finding("source.rotten", klass, path, "its content changed and nobody wrote it", evidence, MEND_ROTTEN))
-    if len(found) > ROTTEN_LISTED:
-        names = ", ".join(path for path, _day, _was, _now in found[ROTTEN_LISTED:][:5])
-        title = "the content of %d more files changed and nobody wrote them" % (len(found) - ROTTEN_LISTED)
-        out.append(_finding("source.rotten", klass, "", title, names + ", ...", MEND_ROTTEN))
+        out.append(_finding("source.rotten", klass, path, "its content changed and nobody wrote it", evidence, MEND_ROTTEN, paths=[path]))
+    more = [path for path, _day, _was, _now in found[ROTTEN_LISTED:]]
+    if more:
+        title = "the content of %d more files changed and nobody wrote them" % len(more)
+        out.append(_finding("source.rotten", klass, "", title, ", ".join(more[:5]) + ", ...", MEND_ROTTEN, paths=more[:1000]))
     return out
 
 
@@ -181,6 +185,6 @@ def _told(counts):
     return ", ".join("%d %s" % (number, what) for what, number in sorted(counts.items())) or "nothing was counted"
 
 
-def _finding(name, klass, subject, title, evidence, remedy, severity="blocker"):
+def _finding(name, klass, subject, title, evidence, remedy, severity="blocker", **more):
     subject = _outcome.subject("", klass, subject)
-    return Finding(id="backup." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, details={"class": klass})
+    return Finding(id="backup." + name, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, details={"class": klass, **more})

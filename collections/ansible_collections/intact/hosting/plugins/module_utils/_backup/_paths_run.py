@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _held_against, _manifest, _moves, _outcome, _rules
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _again, _eyes, _held_against, _late, _manifest, _moves, _outcome, _rules
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors, _mounttable, _tree, _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -31,7 +32,7 @@ class PathsRun:
             module.prepare(self.system, run.write_directory)
         self.paths = module.paths(self.system, self.options)
         self.mounts = _mounttable.types(self.system)
-        self.rules = module.excluded(self.options) + _rules.nested(self.mounts, self.paths, _tree.LOCAL)
+        self.rules = module.excluded(self.options) + _rules.nested(self.mounts, self.paths, _tree.LOCAL) + _rules.swapped(self.system, self.paths)
         _rules.check(self.rules, self.paths)
         self.options["rules"] = self.rules
         self.options["cache"] = self.cache = run.files_cache(name, self.options["reread_days"])
@@ -48,7 +49,7 @@ class PathsRun:
 
     def manifest(self):
         """The manifest as it is now."""
-        more = self._touched_subjects()
+        more = _late.touched(self.sections, self.volatile)
         looked = {
             "sections": self.sections,
             "counts": self.module.counts(self.sections),
@@ -57,7 +58,9 @@ class PathsRun:
             "unlooked": self.system.unlooked,
         }
         release = _moves.release(self.system.text("/etc/os-release"))
-        return _manifest.make(self.name, self.run.job, self.run.id, self.run.moment(), self.run.host_id, looked, self.streams, self.volatile | more, release)
+        return _manifest.make(
+            self.name, self.run.job, self.run.id, self.run.moment(), self.run.host_id, looked, self.streams, self.volatile | more, release, self._since
+        )
 
     def go(self):
         """(manifest, its digest, {repository: what came of it}, findings)."""
@@ -73,7 +76,7 @@ class PathsRun:
             parents = {name: outcome.snapshot for name, outcome in results.items()}
             began = self.run.wall_ns()
             self.run.progress.stage(self.name, "looking again")
-            changed = [p for p in again.changed(roots, self.items, self._since) if p not in self.volatile]
+            changed = [p for p in again.changed(roots, self.items, self._since, began) if p not in self.volatile]
             if not changed or not any(parents.values()):
                 break
             if attempt < REREAD:
@@ -103,7 +106,7 @@ class PathsRun:
             self.system.unlooked = []
             self.sections = self.module.sections(self.system, self.options)
             return
-        reread(self.system, self.sections["files"], changed, self.matcher, self.mounts)
+        reread(self.system, self.sections["files"], changed, self.matcher, self.mounts, self.cache)
 
     def hold(self, repository, outcome, changed):
         """Findings: one repository's own list of its new snapshot, held against the manifest."""
@@ -118,27 +121,14 @@ class PathsRun:
             wrong = [("snapshot " + outcome.snapshot, str(exc))]
         return _held_against.findings(self.name, repository, wrong)
 
-    def _touched_subjects(self):
-        """Subjects of other sections whose files changed each time they were read: a mailbox into which mail comes in."""
-        if not self.volatile:
-            return set()
-        out = set()
-        for section, data in self.sections.items():
-            if section == "files":
-                continue
-            for subject, item in data.get("items", {}).items():
-                places = item.get("paths") if isinstance(item, dict) else None
-                if places and any(path == place or path.startswith(place + "/") for path in self.volatile for place in places):
-                    out.add(subject)
-        return out
 
-
-def reread(system, section, changed, excluded, mounts):
-    """Replace the entries of a section files by what they are now; what was known of their origin stays."""
+def reread(system, section, changed, excluded, mounts, cache=None):
+    """Replace the entries of a section files by what they are now; what was known of their origin stays. cache: a _files_cache.FilesCache."""
     items = section["items"]
-    walker = _tree.Walker(system, excluded, (), mounts)
+    walker = _tree.Walker(system, excluded, (), mounts, cache)
+    directories = cache.directories if cache else {}
     for text in changed:
-        path = unescape(text)
+        path, was = unescape(text), directories.get(text)
         try:
             parent = _descriptors.open_directory(os.path.dirname(path), system.root)
         except OSError:
@@ -148,10 +138,15 @@ def reread(system, section, changed, excluded, mounts):
         try:
             # of a directory only its own entry: what changed in it is in the list by itself, unless all of it is new
             walker.entry(parent, os.path.basename(path), path, deep=text not in items)
-        except FileNotFoundError:
+        except OSError as exc:
             items.pop(text, None)
+            # gone, or another one than a moment ago: the next look tells what it is then
+            if exc.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                walker.items[text] = {"type": "unknown", "state": "unreadable: %s" % errno.errorcode.get(exc.errno, exc.errno)}
         finally:
             os.close(parent)
+        if "same_as" in items.get(text, ()) and walker.items.get(text, {}).get("type") == "dir" and directories.get(text) == was:
+            walker.items[text]["same_as"] = items[text]["same_as"]
     walker.finish()
     for text, item in walker.items.items():
         old = items.get(text, {})
@@ -162,3 +157,4 @@ def reread(system, section, changed, excluded, mounts):
     summary["entries"] = len(items)
     summary["files"] = sum(item["type"] == "file" for item in items.values())
     summary["bytes"] = sum(item.get("size", 0) for item in items.values() if item["type"] == "file")
+    _eyes.tell_unreadable(system, items)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""What a backup leaves out, and why: one list, told to restic as an exclude file and to the manifest's walk as a matcher, so that both see the same tree. Pure.
+"""What a backup leaves out, and why: one list, told to restic as an exclude file and to the manifest's walk as a matcher, so that both see the same tree.
 
 A pattern without a slash is a name anywhere; one that begins with a slash is a whole path, * stays within a component, ** stands for whole components.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -34,6 +35,9 @@ EXCLUDED = (
     {"patterns": ["/**/storage/framework/sessions"], "reason": "sessions of visitors come and go"},
     {"patterns": ["/root/.ansible/tmp", "/home/*/.ansible/tmp"], "reason": "programs of the moment, made by a running playbook"},
 )
+
+# A page, which may have 64 KiB.
+SWAP_HEADER = 65536
 
 
 def check(rules, roots=()):
@@ -100,4 +104,20 @@ def nested(mounts, roots, local):
         inside = any(point != root and point.startswith(root.rstrip(b"/") + b"/") for root in roots)
         if inside and kind not in local:
             out.append({"patterns": [literal(os.fsdecode(point)) + "/*"], "reason": "%s is mounted there: not on this host's disks" % kind})
+    return out
+
+
+def swapped(system, roots):
+    """Rules for swap files inside the roots (bytes): the kernel writes them behind the file system's back, so that they look untouched, or rotten."""
+    out = []
+    for line in system.text("/proc/swaps").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 3 or fields[1] != "file" or not fields[2].isdigit():
+            continue
+        path = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), fields[0])
+        inside = any(os.fsencode(path).startswith(root.rstrip(b"/") + b"/") for root in roots)
+        held = system.lstat(path) if inside else None
+        # a container sees its machine's: what has that name here is another file
+        if held is not None and stat.S_ISREG(held.st_mode) and 0 <= held.st_size - int(fields[2]) * 1024 <= SWAP_HEADER:
+            out.append({"patterns": [literal(path)], "reason": "swap: what is in it is of no use after a boot"})
     return out

@@ -71,9 +71,7 @@ class Run:
 
     def files_cache(self, klass, days):
         """What earlier runs read of a class's files."""
-        directory = os.path.join(self.home, "files-cache")
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        return _files_cache.FilesCache(os.path.join(directory, klass), days, self.wall_ns())
+        return _files_cache.FilesCache(os.path.join(self.home, "files-cache", klass), days, self.wall_ns())
 
     def tags(self, klass, *more):
         """The tags of a snapshot."""

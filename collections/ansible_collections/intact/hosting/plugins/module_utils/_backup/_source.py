@@ -14,6 +14,7 @@ import threading
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _rules, _snapshots
 from ansible_collections.intact.hosting.plugins.module_utils._backup._outcome import ResticError
+from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 BLOCK = 1 << 16
@@ -49,6 +50,11 @@ class Source:
     def manifest(self, run):
         """(manifest, its sha256) of a run."""
         return _snapshots.opened(self.read(run.snapshot, _snapshots.manifest_path(run.name)), run.name)
+
+    def entries(self, snapshot, paths):
+        """{escaped path: entry} of those of the paths (escaped) that a snapshot has."""
+        wanted = {unescape(path): path for path in paths}
+        return {wanted[node["path"]]: node for node in self.restic.ls(snapshot) if node["path"] in wanted}
 
     def restore(self, snapshot, target, paths=()):
         """A snapshot, or only these paths (text) of it, below target. Raises IntactError when not all of it came."""

@@ -119,11 +119,15 @@ class Walker(_content.Reader):
         self._directories.setdefault(key, path)
         return seen
 
-    def _directory(self, fd, path, depth):
+    def _own(self, fd, path, extra=None):
+        """A directory's own entry."""
         st = os.fstat(fd)
-        self.record(path, st, _descriptors.extended(fd))
+        self.record(path, st, _descriptors.extended(fd) if extra is None else extra)
         if self.cache:
             self.cache.directories[escape(path)] = (st.st_dev, st.st_ino)
+
+    def _directory(self, fd, path, depth):
+        self._own(fd, path)
         if self._time_is_up() or depth > DEEPEST:
             self.unwalked.append(escape(path))
             return
@@ -157,7 +161,7 @@ class Walker(_content.Reader):
         if kind == "dir" and not deep:
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
             try:
-                self.record(path, os.fstat(fd), _descriptors.extended(fd))
+                self._own(fd, path)
             finally:
                 os.close(fd)
         elif kind == "dir":
@@ -184,7 +188,7 @@ class Walker(_content.Reader):
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
             if self.seen(path, os.fstat(fd)):
-                self.record(path, os.fstat(fd), {"same_as": escape(self._directories[(st.st_dev, st.st_ino)])})
+                self._own(fd, path, {"same_as": escape(self._directories[(st.st_dev, st.st_ino)])})
             else:
                 self._directory(fd, path, depth + 1)
         finally:

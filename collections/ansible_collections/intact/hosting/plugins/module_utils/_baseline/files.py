@@ -19,6 +19,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 SECTION = "files"
+CHANGING = "being written while it was read, three times: content not compared"
+UNREADABLE = "could not be read (a damaged disk?): content not compared"
 # Where packages write as well.
 SHARED = (b"/etc", b"/opt", b"/usr", b"/bin", b"/sbin", b"/lib", b"/var/lib")
 
@@ -48,6 +50,7 @@ def capture(system):
         _privileged.walk(walker, tree)
     walker.finish()
     claimed = _set_origins(system, walker, known, packaged, shipped, trees + privileged)
+    say_unreadable(system, walker.items)
     _say_what_was_left(system, walker)
     return {
         "items": walker.items,
@@ -107,19 +110,23 @@ def _set_origins(system, walker, known, packaged, shipped, trees):
     return sorted(path for path in gone if not system.exists(os.fsdecode(unescape(path))))
 
 
+def say_unreadable(system, items):
+    """Skip what the walk met and could not read."""
+    _skip(system, sorted(path for path, item in items.items() if item.get("state", "").startswith("unreadable")), UNREADABLE)
+
+
 def _say_what_was_left(system, walker):
-    unreadable = sorted(path for path, item in walker.items.items() if item.get("state", "").startswith("unreadable"))
-    for paths, why in (
-        (unreadable, "could not be read (a damaged disk?): content not compared"),
-        (walker.unhashed, "a limit of this section was reached: only their size, owner and mode were compared"),
-        (walker.changing, "being written while it was read, three times: content not compared"),
-        (walker.unwalked, "a limit of this section was reached: nothing below was looked at"),
-    ):
-        if len(paths) > 3:
-            system.skip("%d paths: %s, ..." % (len(paths), ", ".join(paths[:3])), why)
-        else:
-            for path in paths:
-                system.skip(path, why)
+    _skip(system, walker.unhashed, "a limit of this section was reached: only their size, owner and mode were compared")
+    _skip(system, walker.changing, CHANGING)
+    _skip(system, walker.unwalked, "a limit of this section was reached: nothing below was looked at")
+
+
+def _skip(system, paths, why):
+    if len(paths) > 3:
+        system.skip("%d paths: %s, ..." % (len(paths), ", ".join(paths[:3])), why)
+    else:
+        for path in paths:
+            system.skip(path, why)
 
 
 def _summary(walker):

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 import shutil
+import stat
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _manifest, _snapshots, _source
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import files
@@ -17,9 +19,10 @@ from ansible_collections.intact.hosting.plugins.module_utils._system import Syst
 
 
 class Memory:
-    """Stands in for _source.Source."""
+    """Stands in for _source.Source. changed: {path: its change time in the snapshots, in seconds}; nothing else changed after 1970."""
 
     def __init__(self, name):
+        self.changed = {}
         self.name, self.shots, self.trees, self.files, self.broken = name, [], {}, {}, ""
 
     def back_up(self, store, klass, top, run="r1", host="web1", taken="2026-11-22T15:00:00Z", change=None, streams=(), sections=None, tag=True, host_id="aa"):
@@ -73,6 +76,17 @@ class Memory:
                 shutil.copytree(source + path, place, symlinks=True, dirs_exist_ok=True)
             else:
                 shutil.copy2(source + path, place, follow_symlinks=False)
+
+    def entries(self, snapshot, paths):
+        out = {}
+        for path in paths:
+            place = self.trees[snapshot] + path
+            if os.path.lexists(place):
+                st = os.lstat(place)
+                kind = "symlink" if stat.S_ISLNK(st.st_mode) else "dir" if stat.S_ISDIR(st.st_mode) else "file"
+                ctime = datetime.datetime.fromtimestamp(self.changed.get(path, 0), datetime.timezone.utc).isoformat()
+                out[path] = {"type": kind, "mode": stat.S_IMODE(st.st_mode), "uid": st.st_uid, "gid": st.st_gid, "ctime": ctime}
+        return out
 
     def stream(self, snapshot, path):
         return _source.Passing(lambda out: self.write(snapshot, path, out))

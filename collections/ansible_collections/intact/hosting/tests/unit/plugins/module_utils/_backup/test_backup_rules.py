@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _rules, files
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _trees_data
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 
 def rule(*patterns, reason="because"):
@@ -55,3 +58,23 @@ def test_what_is_mounted_from_elsewhere_is_closed_and_told():
     found = _rules.nested(mounts, [b"/srv"], {"ext4", "xfs"})
     assert [entry["patterns"] for entry in found] == [["/srv/nfs/*"], ["/srv/odd??name?/*"]]
     assert "nfs4" in found[0]["reason"]
+
+
+def test_a_swap_file_is_left_out_where_it_is_this_hosts(tmp_path):
+    """Its bytes change and its times do not: it would be called rotten."""
+    swap, other = tmp_path / "swap file", tmp_path / "other"
+    for path in (swap, other):
+        path.write_bytes(b"")
+        os.truncate(path, 1 << 20)
+    told = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/vda2 partition\t4194300\t0\t-2\n"
+    told += "%s file\t\t1020\t\t0\t\t-3\n%s file\t\t4096\t\t0\t\t-4\n" % (str(swap).replace(" ", "\\040"), other)
+    told += "%s file\t\t1020\t\t0\t\t-5\n" % (tmp_path / "gone\\040(deleted)")
+
+    class Host(System):
+        def text(self, path, *more):
+            return told if path == "/proc/swaps" else super().text(path, *more)
+
+    (rule,) = _rules.swapped(Host(), [os.fsencode(str(tmp_path))])
+    assert rule["patterns"] == [str(tmp_path / "swap?file")] and "swap" in rule["reason"]
+    assert _rules.swapped(Host(), [os.fsencode(str(tmp_path / "deeper"))]) == []
+    assert _rules.check([rule]) == [rule]

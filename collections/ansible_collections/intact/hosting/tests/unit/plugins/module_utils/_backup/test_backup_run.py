@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _files_cache, _job, _progress, _run
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _content, _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
@@ -46,12 +48,13 @@ def ids(document):
 
 
 def test_a_good_run(tree):
-    vault, offsite = FakeRestic("vault"), FakeRestic("offsite")
+    vault, offsite, began = FakeRestic("vault"), FakeRestic("offsite"), time.time_ns()
     document, noted = run(tree, vault, offsite)
     assert (document["status"], document["findings"]) == ("ok", [])
     assert noted["files", "vault"]["result"] == "ok" and noted["files", "vault"]["counts"]["files"] == 12
     assert len(vault.calls) == 1 and vault.calls[0]["paths"][-1] == os.fsencode(str(tree / "home/manifests/files.json.gz"))
     manifest = read_document(str(tree / "home/manifests/files.json.gz"))
+    assert began - 10**9 < manifest["since"] < time.time_ns()
     assert manifest["class"] == "files" and manifest["run"] == document["run"] and manifest["volatile"] == []
     assert "manifest:" + noted["files", "vault"]["manifest"] in vault.calls[0]["tags"]
     assert b"kept by the file system" in vault.calls[0]["excludes"]
@@ -85,6 +88,53 @@ def test_what_never_rests_is_named(tree):
     assert [(f["id"], f["subject"]) for f in document["findings"]] == [("backup.source.volatile", "files " + path)]
     assert read_document(str(tree / "home/manifests/files.json.gz"))["volatile"] == [path]
     assert len(vault.calls) == _run._paths_run.REREAD + 2
+
+
+def test_a_log_that_is_written_while_it_is_read_is_no_fault_of_the_host(tree, monkeypatch):
+    """It is volatile, or was quiet when it was read again: neither is a file that could not be looked at."""
+    read, busy = _content.Reader._read, [True]
+
+    def changing(self, fd, st, md5):
+        st, found, other = read(self, fd, st, md5)
+        if busy and st.st_size == 4:
+            return st, {"size": st.st_size, "state": "changing"}, None
+        return st, found, other
+
+    monkeypatch.setattr(_content.Reader, "_read", changing)
+    log = tree / "srv/one/log"
+    log.write_text("line")
+    document, _noted = run(tree, FakeRestic("vault", during=lambda _call: os.utime(log)))
+    assert ids(document) == ["backup.source.volatile"] and document["status"] == "ok"
+
+    def during(call):
+        busy.clear()
+        if call == 1:
+            os.utime(log)
+            time.sleep(0.1)
+
+    document, _noted = run(tree, FakeRestic("vault", during=during))
+    item = read_document(str(tree / "home/manifests/files.json.gz"))["sections"]["files"]["items"][str(log)]
+    assert (document["status"], ids(document)) == ("ok", []) and "hash" in item
+
+
+def test_what_could_be_read_after_all_is_not_told(tree, monkeypatch):
+    opened, broken = _descriptors.open_file, [True]
+
+    def fails(name, parent):
+        if broken and name == b"0.html":
+            raise OSError(errno.ELOOP, "it was a link for a moment")
+        return opened(name, parent)
+
+    def during(call):
+        if call == 1:
+            broken.clear()
+            (tree / "srv/one/0.html").chmod(0o600)
+            (tree / "srv/two/0.html").chmod(0o600)
+            time.sleep(0.1)
+
+    monkeypatch.setattr(_descriptors, "open_file", fails)
+    document, _noted = run(tree, FakeRestic("vault", during=during))
+    assert (document["status"], document["findings"]) == ("ok", [])
 
 
 def test_a_file_that_rotted_on_the_host_is_no_success(tree, monkeypatch):

@@ -12,7 +12,7 @@ import os
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _proofs
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _drill, _loading, _metadata, _proof, _scratch
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _drill, _loading, _looks, _manifest, _metadata, _proof, _scratch, _snapshots
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._backup import readback_fixture as fake
 
@@ -145,6 +145,69 @@ def test_a_drill_that_broke_off_is_a_failure_whatever_was_told_before(drill, bac
     findings, entry, _document = drill(source, servers=Stuck)
     assert [f.id for f in findings if f.severity == "blocker"] == ["drill.uncompared", "drill.failed"]
     assert (entry["result"], entry["why"]) == ("failed", "near mail: could not be restored")
+
+
+@pytest.fixture
+def overtaken(backed_up, monkeypatch):
+    """A backup whose tree changed after the last look, at the second 2000, in ways that the manifest knows nothing of."""
+
+    def make(since=2000 * 10**9):
+        source, paths = backed_up(100, 0)
+        (tree,) = source.trees.values()
+        (identity,) = source.trees
+        where = _snapshots.manifest_path("mail")
+        manifest = dict(_manifest.unpack(source.files[identity, where]), since=since)
+        inbox = {"path": paths[2], "messages": 3, "digest": "a", "by": "content", "flags": {}}
+        box = {"kind": "mailbox", "folders": {"INBOX": inbox}, "paths": [paths[2]], "home": "", "subscriptions": [], "filters": {}, "active": "", "secret": ""}
+        manifest["sections"] = {"mail": {"items": {"carol": box}}, **manifest["sections"]}
+        fewer = dict(box, folders={"INBOX": dict(inbox, messages=2, digest="b")})
+        monkeypatch.setitem(_looks.LOOKS, "mail", lambda _view, before: (before, {"items": {"carol": fewer}}))
+        source.files[identity, where], digest = _manifest.pack(manifest)
+        source.shots[0]["tags"] = [tag for tag in source.shots[0]["tags"] if not tag.startswith("manifest:")] + ["manifest:" + digest]
+        with open(tree + paths[0], "a", encoding="ascii") as handle:
+            handle.write(" and more")
+        os.chmod(tree + paths[1], 0o640)
+        os.rename(tree + paths[2], tree + paths[2] + ":2,S")
+        os.unlink(tree + paths[3])
+        os.symlink("elsewhere", tree + paths[3])
+        top = os.path.dirname(paths[0])
+        os.chmod(tree + top, 0o751)
+        source.changed = dict.fromkeys([paths[0], paths[1], paths[3], top], 2001)
+        return source, paths
+
+    return make
+
+
+def test_what_changed_after_the_last_look_is_no_loss(drill, overtaken):
+    """On a busy host there is always something, and no manifest can tell of it: it lies in the same snapshot."""
+    source, paths = overtaken()
+    findings, entry, _document = drill(source)
+    assert [f for f in told(findings) if f[1] == "blocker"] == [] and entry["result"] == "proven"
+    assert {f.details["object"] for f in findings} == set(paths[:4]) | {"carol"}
+    assert (entry["compared"]["files"], entry["uncompared"]["files"]) == (96, 4)
+
+
+def test_what_changed_before_it_or_nobody_knows_when_is_a_loss(drill, overtaken):
+    source, paths = overtaken()
+    source.changed.pop(paths[0])
+    source.changed.pop(os.path.dirname(paths[0]))
+    findings, entry, _document = drill(source)
+    lost = {f[2].rpartition("/")[2] for f in told(findings) if f[1] == "blocker"}
+    # user002, which went, is told as the mailbox that it was
+    assert lost == {"user000", "mail", "near mail carol: INBOX"} and entry["result"] == "failed"
+
+
+def test_a_manifest_of_an_earlier_release_does_not_say_when_it_looked(drill, overtaken):
+    findings, entry, _document = drill(overtaken(since=0)[0])
+    assert entry["result"] == "failed" and len([f for f in findings if f.severity == "blocker"]) == 5
+
+
+def test_what_the_snapshot_has_and_did_not_come_back_is_a_loss(drill, overtaken):
+    source, paths = overtaken()
+    findings, entry, _document = drill(source, disturb=lambda _repository, _klass, tree: os.unlink(tree + paths[0]))
+    assert ("files.missing", "blocker", "near mail " + paths[0]) in told(findings) and entry["result"] == "failed"
+    findings, entry, _document = drill(source, disturb=lambda _repository, _klass, tree: os.chmod(tree + paths[1], 0o777))
+    assert ("files.mode.changed", "blocker", "near mail " + paths[1]) in told(findings) and entry["result"] == "failed"
 
 
 def databases(tmp_path, volatile, seen=DUMP):

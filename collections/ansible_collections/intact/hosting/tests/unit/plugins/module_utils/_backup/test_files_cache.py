@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import time
@@ -170,6 +172,8 @@ def test_many_are_told_together():
     found = [("/srv/%d" % number, 20000, "a" * 64, "b" * 64) for number in range(30)]
     told = _manifest.rotten("files", found)
     assert len(told) == 21 and "10 more files" in told[-1].title and "/srv/20" in told[-1].evidence
+    # whoever brings them back has to know all of them
+    assert told[-1].details["paths"] == ["/srv/%d" % number for number in range(20, 30)] and told[0].details["paths"] == ["/srv/0"]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +185,74 @@ def test_a_cache_that_is_not_whole_is_no_cache(tree, tmp_path, counted, damage):
     counted.clear()
     items, cache = look(tree, tmp_path / "kept")
     assert len(counted) == 9 and items == first and cache.rotten == []
+
+
+def test_a_place_that_cannot_be_read_or_written_is_no_cache_and_no_failure(tree, tmp_path, counted):
+    (tmp_path / "kept" / "in it").mkdir(parents=True)
+    (tmp_path / "file").write_text("where the directory should be")
+    os.symlink("/nowhere", tmp_path / "dangling")
+    for place in ("kept", "file/kept", "dangling/kept", "new/kept"):
+        counted.clear()
+        cache = _files_cache.FilesCache(str(tmp_path / place), 30, now())
+        _eyes.tree(System(), [os.fsencode(str(tree))], [], cache)
+        assert len(counted) == 9
+        with contextlib.suppress(OSError):  # as a run does
+            cache.save()
+    assert (tmp_path / "new/kept").is_file() and (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_records_of_another_length_are_no_cache(tree, tmp_path, counted):
+    body = b"of a later release"
+    (tmp_path / "kept").write_bytes(b'{"schema": 1, "sha256": "%s"}\n' % hashlib.sha256(body).hexdigest().encode() + body)
+    look(tree, tmp_path / "kept")
+    assert len(counted) == 9
+
+
+def test_what_a_killed_run_left_beside_it_goes(tree, tmp_path):
+    home = tmp_path / "files-cache"
+    home.mkdir()
+    (home / ".intact-abc").write_bytes(b"half of a cache")
+    (home / "mail").write_bytes(b"of another class")
+    look(tree, home / "files")
+    assert sorted(path.name for path in home.iterdir()) == ["files", "mail"]
+
+
+def test_a_day_that_a_wrong_clock_wrote_is_not_waited_for(tree, tmp_path, counted):
+    look(tree, tmp_path / "kept", days=10, clock=now() + 3650 * DAY)
+    counted.clear()
+    look(tree, tmp_path / "kept", days=10)
+    assert len(counted) == 9
+
+
+def test_a_file_that_could_not_be_read_on_its_day_is_still_known(tree, tmp_path, monkeypatch):
+    """A disk gives an error first, and other bytes once it has replaced the sector."""
+    begin, reading = now(), _content.Reader._hash
+    look(tree, tmp_path / "kept", days=10, clock=begin)
+    rot(tmp_path / "kept")
+
+    def broken(self, fd, size, md5):
+        if size == 104:
+            raise OSError(errno.EIO, "Input/output error")
+        return reading(self, fd, size, md5)
+
+    path = escape(str(tree / "deep/4"))
+    monkeypatch.setattr(_content.Reader, "_hash", broken)
+    items, cache = look(tree, tmp_path / "kept", days=10, clock=begin + 10 * DAY)
+    assert items[path]["state"] == "unreadable: EIO" and "hash" not in items[path] and cache.rotten == []
+    monkeypatch.setattr(_content.Reader, "_hash", reading)
+    _items, cache = look(tree, tmp_path / "kept", days=10, clock=begin + 11 * DAY)
+    assert [entry[0] for entry in cache.rotten] == [path]
+
+
+def test_a_disk_of_which_all_is_rotten_is_told_in_time(tmp_path):
+    cache = _files_cache.FilesCache(str(tmp_path / "kept"), 30, now())
+    st = tmp_path.stat()
+    cache._old[st.st_dev, st.st_ino] = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, 20000, True, b"\0" * 32)
+    began = time.process_time()
+    for _look in range(2):
+        for number in range(20000):
+            cache.note("/srv/%d" % number, st, "1" * 64, True)
+    assert len(cache.rotten) == 20000 and time.process_time() - began < 5
 
 
 def test_a_date_that_a_record_has_no_room_for(tree, tmp_path, counted):
