@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import struct
@@ -19,8 +20,9 @@ import struct
 from ansible_collections.intact.hosting.plugins.module_utils._files import HALF, read_if_exists, write_atomic
 
 SCHEMA = 1
-# device, inode, size, modified, changed (nanoseconds), day of reading, whether it has no extended attributes, SHA-256
-RECORD = struct.Struct("<QQQqqI?32s")
+# size, modified, changed (nanoseconds), day of reading, whether it has no extended attributes, SHA-256; kept packed, for millions of files
+RECORD = struct.Struct("<QqqI?32s")
+KEY = struct.Struct("<QQ")  # device, inode
 DAY = 86400 * 10**9
 # A page that is written through a mapping gets a change time only once, until the kernel has put it on the disk
 # (dirty_expire_centisecs, 30 s, and its writers' 5 s): what changed lately may change again without a trace.
@@ -44,28 +46,32 @@ class FilesCache:
 
     def known(self, st):
         """(digest, whether the file has no extended attributes) of a file that need not be read, or None."""
-        key = (st.st_dev, st.st_ino)
-        record = self._new.get(key) or self._old.get(key)
+        key, record = self._record(st)
         if record is None or not _same(record, st):
             return None
         # also when its day came: should it turn out that it can't be read, what was read earlier is all that tells of it
-        self._new[key] = record
+        if key not in self._new:
+            self._new[key] = self._old.pop(key)
         return None if self._due(st.st_ino, record[3]) else (record[5].hex(), record[4])
 
     def note(self, text, st, digest, plain):
         """A file was read. Returns the digest that holds: the earlier one, when bytes changed and times did not, as its copies have that content."""
-        key = (st.st_dev, st.st_ino)
-        record = self._old.get(key)
+        key, record = self._record(st)
         if record and _same(record, st) and record[5].hex() != digest:
             if text not in self._named:
                 self._named.add(text)
                 self.rotten.append((text, record[3], record[5].hex(), digest))
             # with its old day: it is read again by each run until somebody mends it
-            self._new[key] = record
+            self._new[key] = RECORD.pack(*record)
             return record[5].hex()
         if self.days and st.st_ctime_ns < self._now - REST and abs(st.st_mtime_ns) < FITS:
-            self._new[key] = (st.st_size, st.st_mtime_ns, st.st_ctime_ns, self._now // DAY, plain, bytes.fromhex(digest))
+            self._new[key] = RECORD.pack(st.st_size, st.st_mtime_ns, st.st_ctime_ns, self._now // DAY, plain, bytes.fromhex(digest))
         return digest
+
+    def _record(self, st):
+        key = KEY.pack(st.st_dev, st.st_ino)
+        packed = self._new.get(key) or self._old.get(key)
+        return key, packed and RECORD.unpack(packed)
 
     def save(self):
         """Keep what this run saw. Raises OSError where it can't be kept."""
@@ -75,7 +81,7 @@ class FilesCache:
         for name in os.listdir(directory):
             if name.startswith(HALF):
                 os.unlink(os.path.join(directory, name))
-        body = b"".join(RECORD.pack(*(key + record)) for key, record in self._new.items())
+        body = b"".join(itertools.chain.from_iterable(self._new.items()))
         head = json.dumps({"schema": SCHEMA, "sha256": hashlib.sha256(body).hexdigest()}).encode("ascii")
         write_atomic(self.path, head + b"\n" + body)
 
@@ -90,10 +96,10 @@ def _same(record, st):
 
 
 def _load(path):
-    """{(device, inode): record}; nothing at all of a file that is not whole or can't be read: without it a run reads more, and that is all."""
+    """{key: record}, packed; nothing at all of a file that is not whole or can't be read: without it a run reads more, and that is all."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, struct.error):
         head, _end, body = (read_if_exists(path) or b"").partition(b"\n")
         said = json.loads(head)
         if said["schema"] == SCHEMA and said["sha256"] == hashlib.sha256(body).hexdigest():
-            return {fields[:2]: fields[2:] for fields in RECORD.iter_unpack(body)}
+            return dict(struct.iter_unpack("%ds%ds" % (KEY.size, RECORD.size), body))
     return {}
