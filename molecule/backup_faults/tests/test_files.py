@@ -78,9 +78,10 @@ def test_an_emptied_directory(run):
 
 def test_a_file_that_changes_while_it_is_read(run):
     """Each copy of it is a mixture, and so is each look at it."""
-    lab.told(run.findings, "backup.source.volatile", "files " + RESTLESS)
-    finding = lab.told(run.findings, "backup.source.unreadable", "files " + RESTLESS)[0]
-    assert finding["severity"] == "blocker" and "being written while it was read" in finding["evidence"], finding
+    finding = lab.told(run.findings, "backup.source.volatile", "files " + RESTLESS)[0]
+    # that it could be looked at is no question: a busy log would be a blocker each night
+    assert finding["severity"] == "warning" and "times it was read" in finding["evidence"], finding
+    assert not [other for other in run.findings if other["id"] == "backup.source.unreadable" and RESTLESS in other["subject"]]
 
 
 def test_nothing_else_is_told_and_it_is_not_good(run):
