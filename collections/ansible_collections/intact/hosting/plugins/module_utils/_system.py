@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import grp
 import os
 import pwd
 import socket
+import stat
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
@@ -75,6 +77,24 @@ class System:
     def read(self, path, limit=None):
         """Bytes of a file or None when it is not there."""
         return read_if_exists(path, limit)
+
+    def blocks(self, path, offset, size):
+        """Bytes of a block device or an image file, fewer at its end; an OSError where it can't be read. Nothing else is read."""
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(fd).st_mode
+            if not (stat.S_ISBLK(mode) or stat.S_ISREG(mode)):
+                raise OSError(errno.ENOTBLK, os.strerror(errno.ENOTBLK), path)
+            parts = []
+            while size > 0:
+                part = os.pread(fd, min(size, 1 << 20), offset)
+                if not part:
+                    break
+                parts.append(part)
+                size, offset = size - len(part), offset + len(part)
+            return b"".join(parts)
+        finally:
+            os.close(fd)
 
     def text(self, path):
         """Text of a file ("" when not there), undecodable bytes kept as surrogates."""

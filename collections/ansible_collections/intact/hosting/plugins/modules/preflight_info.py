@@ -64,7 +64,7 @@ options:
     description:
       - Proof documents, each with C(kind) (V(backup) or V(panel:NAME)), C(taken) (a date), C(host) (machine-id or host name), C(digest),
         and where known C(result) (V(proven)) and C(disks).
-      - Documents in O(proofs_dir) on the host are read as well.
+      - Documents in O(proofs_dir) on the host are read as well. Of a panel, only a proven export in C(/var/lib/intact/panel), or its C(export.json), counts.
     type: list
     elements: dict
     default: []

@@ -7,7 +7,8 @@
 
 A class is a module with NAME, EXPECTED (the count that must not be zero), in_use(system), paths(system, options), excluded(options),
 sections(system, options), counts(sections), objects(sections), and where it has them: prepare(system, write) before the look,
-refine(system, options), taken(system, options) (what the class files leaves to it), dumps(system, options) (its streams).
+refine(system, options), taken(system, options) (what the class files leaves to it), dumps(system, options) (its streams),
+judged(system, options) (findings about what it would back up).
 """
 
 from __future__ import annotations

@@ -11,11 +11,15 @@ import fcntl
 import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 FILES = ("passwd", "shadow", "group", "gshadow")
 WIDTH = {"passwd": 7, "shadow": 9, "group": 4, "gshadow": 4}
 LOCK = "/etc/.pwd.lock"
-PEOPLE, SYSTEM, QUARANTINE = range(1000, 60000), range(999, 99, -1), range(64000, 65000)
+PEOPLE, SYSTEM = range(1000, 60000), range(999, 99, -1)
+# Numbers for what nobody owns. 61184-65519 is what systemd gives to services for a moment, containers begin at 100000 (systemd, UIDS-GIDS);
+# the second range is for hosts that are containers themselves and have 65,536 numbers.
+QUARANTINE = (*range(70000, 100000), *range(60706, 61184))
 NOBODY = 65534
 
 
@@ -32,7 +36,8 @@ def table(text, kind):
 def plan(backup, live, used_users=(), used_groups=()):
     """What has to be written so that everybody in a backup is somebody here. backup, live: {passwd shadow group gshadow: text}.
 
-    used_users, used_groups: numbers that own something in the backup. Returns {"users": {old: new number}, "groups": ..., "rows": {file: [line]},
+    live may have the host's uid_map and gid_map (/proc/self): numbers that it can hold. used_users, used_groups: numbers that own something in
+    the backup. Returns {"users": {old: new number}, "groups": ..., "rows": {file: [line]},
     "members": {group: [name]}, "notes": [sentence]}.
     """
     old, new = ({kind: table(side.get(kind, ""), kind) for kind in FILES} for side in (backup, live))
@@ -60,8 +65,8 @@ def plan(backup, live, used_users=(), used_groups=()):
             more = [m for m in row[3].split(",") if m in people and m not in have]
             if more:
                 out["members"][name] = more
-    _orphans(out, "users", used_users, {int(row[2]) for row in old["passwd"].values()}, taken_users)
-    _orphans(out, "groups", used_groups, {int(row[2]) for row in old["group"].values()}, taken_groups)
+    _orphans(out, "users", used_users, {int(row[2]) for row in old["passwd"].values()}, taken_users, live.get("uid_map", ""))
+    _orphans(out, "groups", used_groups, {int(row[2]) for row in old["group"].values()}, taken_groups, live.get("gid_map", ""))
     return out
 
 
@@ -87,11 +92,15 @@ def _number(out, key, name, number, live, taken):
     return here
 
 
-def _orphans(out, key, used, named, taken):
-    """Numbers that own files and that no name had: they must not become somebody's here."""
-    for number in sorted({int(u) for u in used} - named - {0, NOBODY}):
+def _orphans(out, key, used, named, taken, mapped):
+    """Numbers that own files and that no name had: they must not become somebody's here, nor one another's."""
+    used = {int(u) for u in used}
+    held = [range(int(first), int(first) + int(count)) for first, _outside, count in map(str.split, mapped.splitlines())]
+    for number in sorted(used - named - {0, NOBODY}):
         if number in taken and number not in out[key]:
-            here = next(n for n in QUARANTINE if n not in taken)
+            here = next((n for n in QUARANTINE if n not in taken and n not in used and (not held or any(n in r for r in held))), None)
+            if here is None:
+                raise IntactError("no number is left for the files of the nameless %s %d: free some of 60706-61183 on this host" % (key[:-1], number))
             taken.add(here)
             out[key][number] = here
             out["notes"].append("files of the nameless %s %d get number %d: %d belongs to somebody here" % (key[:-1], number, here, number))
@@ -103,8 +112,8 @@ def changes(made):
 
 
 def read(system):
-    """The account files of a host or of a restored tree."""
-    return {kind: system.text("/etc/" + kind) for kind in FILES}
+    """The account files of a host or of a restored tree, and which numbers a host can hold."""
+    return dict({kind: system.text("/etc/" + kind) for kind in FILES}, **{name: system.text("/proc/self/" + name) for name in ("uid_map", "gid_map")})
 
 
 def apply(made, etc="/etc", lock=LOCK):

@@ -3,188 +3,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""Put the backup's program on the host: its own sources, its job, its units and timers. Tells what it would change, and changes only that."""
+"""The backup's program on a host: its place, its job, a service and a timer for each class."""
 
 from __future__ import annotations
 
-import ast
-import json
-import os
-import re
-import shutil
-import sys
-
+from ansible_collections.intact.hosting.plugins.module_utils import _program
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _job, _main, _units
-from ansible_collections.intact.hosting.plugins.module_utils._command import run
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
-from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._program import PACKAGE, UNITS
 
-PACKAGE = "ansible_collections.intact.hosting.plugins.module_utils"
-UNITS = "/etc/systemd/system"
-CONFIGURATION = "/etc/intact/backup"
-MAIN = (
-    """import os, sys
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from %s._backup import _main
-sys.exit(_main.main(sys.argv[1:]))
-"""
-    % PACKAGE
-)
+__all__ = ["PACKAGE", "UNITS"]
 ENTRY = _main.__name__[len(PACKAGE) + 1 :]
-
-
-def source(name):
-    """Source text of one of our modules, from wherever it was imported (a directory, or Ansible's zip)."""
-    full = PACKAGE + "." + name
-    __import__(full)
-    text = sys.modules[full].__loader__.get_source(full)
-    if text is None:
-        raise IntactError("the source of %s cannot be read: the program cannot be installed" % full)
-    return text
-
-
-def imported(text):
-    """Names below our package that a source imports, at its top or inside of functions."""
-    out = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module and (node.module + ".").startswith(PACKAGE + "."):
-            inside = node.module[len(PACKAGE) + 1 :]
-            # `from package import module` and `from package.module import thing` look alike
-            out |= {"%s.%s" % (inside, alias.name) if inside else alias.name for alias in node.names} | ({inside} if inside else set())
-    return out
+PLACE = _program.Place(_units.PROGRAM, _main.JOB, r"intact-backup(?:@\.service|-[a-z]+\.timer)\Z", {_main.HOME: 0o700, "/var/cache/intact": 0o700})
 
 
 def parts():
     """{name of a module: its source} of all that the program imports."""
-    out, waiting = {}, {ENTRY}
-    while waiting:
-        name = waiting.pop()
-        if name in out:
-            continue
-        try:
-            out[name] = source(name)
-        except ImportError:
-            continue  # a thing in a module, not a module
-        waiting |= imported(out[name])
-    return out
+    return _program.parts(ENTRY)
 
 
 def files():
     """{relative path: text} of the program."""
-    out = {"__main__.py": MAIN}
-    folders = PACKAGE.split(".")
-    for depth in range(1, len(folders) + 1):
-        out["/".join(folders[:depth]) + "/__init__.py"] = ""
-    for name in parts():
-        path = "/".join(folders + name.split("."))
-        package = hasattr(sys.modules[PACKAGE + "." + name], "__path__")
-        out[path + ("/__init__.py" if package else ".py")] = source(name)
-    return out
+    return _program.files(ENTRY)
 
 
-class Installer:
-    """Compares what is on the host with what has to be there. changes: [(path, before, after)], in the order in which they are made; None: not there."""
+class Installer(_program.Installer):
+    """schedule: {class: {calendar, delay}}."""
 
     def __init__(self, job, schedule, root=""):
-        self.job, self.root, self.changes = job, root, []
         _job.check(job)
-        for relative, text in sorted(files().items()):
-            self._want(os.path.join(_units.PROGRAM, relative), text.encode())
-        self._stale_program()
-        for name, text in _units.texts(schedule, job.get("limits"), job.get("metrics_file", "")).items():
-            self._want(os.path.join(UNITS, name), text.encode())
-        self.timers = [_units.timer_name(klass) for klass in sorted(schedule)]
-        self._stale_units()
-        self._want(os.path.join(CONFIGURATION, "job.json"), _packed(job))
-
-    def _want(self, path, data):
-        before = read_if_exists(self.root + path)
-        if before != data:
-            self.changes.append((path, before, data))
-
-    def _stale_program(self):
-        known = {os.path.join(self.root + _units.PROGRAM, relative) for relative in files()}
-        for folder, _folders, names in os.walk(self.root + _units.PROGRAM):
-            for name in names:
-                path = os.path.join(folder, name)
-                if path not in known:
-                    self.changes.append((path[len(self.root) :], read_if_exists(path), None))
-
-    def _stale_units(self):
-        folder = self.root + UNITS
-        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-            if re.match(r"intact-backup-[a-z]+\.timer\Z", name) and name not in self.timers:
-                self.changes.append((os.path.join(UNITS, name), read_if_exists(os.path.join(folder, name)), None))
-
-    def diff(self):
-        """What would change in job and units, for the operator; the program as one line."""
-        told = [change for change in self.changes if not change[0].startswith(_units.PROGRAM)]
-        out = [
-            {
-                "before_header": path,
-                "after_header": path,
-                "before": (before or b"").decode("utf-8", "replace"),
-                "after": (after or b"").decode("utf-8", "replace"),
-            }
-            for path, before, after in told
-        ]
-        if len(told) < len(self.changes):
-            out.append({"before_header": _units.PROGRAM, "after_header": _units.PROGRAM, "before": "", "after": "%d files\n" % (len(self.changes) - len(told))})
-        return out
-
-    def apply(self):
-        """Make the changes."""
-        for folder, mode in ((_units.PROGRAM, 0o755), (CONFIGURATION, 0o700), (_main.HOME, 0o700), ("/var/cache/intact", 0o700)):
-            os.makedirs(self.root + folder, mode=mode, exist_ok=True)
-            os.chmod(self.root + folder, mode)
-        gone = [os.path.basename(path) for path, _before, after in self.changes if after is None and path.startswith(UNITS)]
-        if gone and not self.root:
-            run(["systemctl", "disable", "--now"] + gone, check=False)
-        for path, _before, after in self.changes:
-            if after is None:
-                os.unlink(self.root + path)
-                continue
-            os.makedirs(os.path.dirname(self.root + path), mode=0o755, exist_ok=True)
-            write_atomic(self.root + path, after, 0o600 if path.startswith(CONFIGURATION) else 0o644)
-        if not self.root and any(path.startswith(UNITS) for path, _before, _after in self.changes):
-            run(["systemctl", "daemon-reload"])
-
-    def idle_timers(self):
-        """Timers that have to be enabled and started."""
-        if self.root:
-            return []
-        return [name for name in self.timers if not _on(name)]
-
-    def start_timers(self, names):
-        """Enable and start them."""
-        if names:
-            run(["systemctl", "enable", "--now"] + names)
-
-
-def _on(name):
-    said = run(["systemctl", "is-enabled", name], check=False).text.strip(), run(["systemctl", "is-active", name], check=False).text.strip()
-    return said == ("enabled", "active")
-
-
-def _packed(job):
-    return (json.dumps(job, indent=1, sort_keys=True) + "\n").encode()
+        super().__init__(PLACE, ENTRY, _units.texts(schedule, job.get("limits"), job.get("metrics_file", "")), job, root)
 
 
 def installed(root=""):
     """What of it is on the host: units, program, job."""
-    folder = root + UNITS
-    names = [name for name in (sorted(os.listdir(folder)) if os.path.isdir(folder) else []) if re.match(r"intact-backup(@|-[a-z]+\.timer)", name)]
-    paths = [os.path.join(UNITS, name) for name in names] + [_units.PROGRAM, os.path.join(CONFIGURATION, "job.json")]
-    return [path for path in paths if os.path.lexists(root + path)]
+    return PLACE.installed(root)
 
 
 def remove(root=""):
-    """Take them away; state, manifests and secrets stay, and so do the repositories."""
-    paths = installed(root)
-    timers = [os.path.basename(path) for path in paths if path.endswith(".timer")]
-    if timers and not root:
-        run(["systemctl", "disable", "--now"] + timers, check=False)
-    for path in paths:
-        shutil.rmtree(root + path) if os.path.isdir(root + path) else os.unlink(root + path)
-    if not root:
-        run(["systemctl", "daemon-reload"], check=False)
+    """Take it away; state, manifests and secrets stay, and so do the repositories."""
+    PLACE.remove(root)

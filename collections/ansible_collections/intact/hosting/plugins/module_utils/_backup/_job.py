@@ -68,7 +68,7 @@ OWN = {
     },
     "mail": {"dbox": (bool, False), "messages_listed": (int, 50000)},
     "lists": {},
-    "panel": {},
+    "panel": {"max_export_hours": (int, 30)},
     "system": {},
 }
 PATHS = ("password_file", "environment_file", "ca_file", "identity_file", "known_hosts_file")

@@ -142,7 +142,7 @@ class Databases:
             blocks = iter(lambda: dump.process.stdout.read(BLOCK), b"")
             if not self._write(dump.path, blocks, lambda tail: dump.process.wait() == 0 and dump.complete(tail)):
                 raise IntactError("%s could not be kept aside, so it is not overwritten: %s" % (name, dump.said()))
-        self._drop(name)
+        self.drop(name)
 
     def _write(self, path, blocks, whole):
         """Keep blocks under aside when they are whole. What was kept before stays: it may be the only one of the host's own."""
@@ -161,7 +161,8 @@ class Databases:
         fsync_directory(os.path.dirname(path))
         return True
 
-    def _drop(self, name):
+    def drop(self, name):
+        """Remove a server's database, whatever is in it."""
         database = unescape(name.partition(":")[2]).decode("utf-8", "surrogateescape")
         if engine(name) is mysql:
             argv, text = self._client(name), "DROP DATABASE IF EXISTS %s;" % _mysql.quote(database)

@@ -61,6 +61,15 @@ class Placer:
             os.close(source)
             os.close(parent)
 
+    def remove(self, path):
+        """Keep what is at one path (bytes) aside; nothing takes its place."""
+        parent = self._parents(os.path.dirname(path), {})
+        try:
+            if _look(parent, os.path.basename(path)):
+                self._put_aside(parent, os.path.basename(path), path)
+        finally:
+            os.close(parent)
+
     def _parents(self, path, modes):
         """Descriptor of the directory (links above the restored trees are the host's own and are followed), made where it is missing."""
         if path in (b"", b"/"):
@@ -94,7 +103,8 @@ class Placer:
                 if _look(target, name + ending) and not _look(source, name + ending):
                     # what is in the log is of the old file, and would be written into the new one
                     self._put_aside(target, name + ending, path + ending)
-            self._put_aside(target, name, path)
+            # a file is replaced in one step: whoever is cut here must not leave a host without its /etc/passwd
+            self._put_aside(target, name, path, stays=stat.S_ISREG(there.st_mode) and stat.S_ISREG(fresh.st_mode))
             self._move(source, target, name)
         self.placed += 1
 
@@ -120,8 +130,8 @@ class Placer:
                 raise
             _across(source, target, name)
 
-    def _put_aside(self, target, name, path):
-        """Keep what is there under aside, by the same path; what an earlier attempt kept is not overwritten."""
+    def _put_aside(self, target, name, path, stays=False):
+        """Keep what is there under aside, by the same path; what an earlier attempt kept is not overwritten. stays: it is in its place as well."""
         _free(target, name)
         folder = self.aside.rstrip(b"/") + os.path.dirname(path)
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -131,11 +141,14 @@ class Placer:
             kept = folder + b"/" + name[:240] + b".%d" % number
         held = os.open(folder, HELD)
         try:
-            os.rename(name, os.path.basename(kept), src_dir_fd=target, dst_dir_fd=held)
+            if stays:
+                os.link(name, os.path.basename(kept), src_dir_fd=target, dst_dir_fd=held, follow_symlinks=False)
+            else:
+                os.rename(name, os.path.basename(kept), src_dir_fd=target, dst_dir_fd=held)
         except OSError as exc:
-            if exc.errno != errno.EXDEV:
+            if exc.errno != errno.EXDEV and not (stays and exc.errno in (errno.EPERM, errno.EMLINK)):
                 raise
-            _across(target, held, name, os.path.basename(kept))
+            _across(target, held, name, os.path.basename(kept), stays)
         finally:
             os.close(held)
         self.overwritten.append(escape(path))
@@ -170,8 +183,8 @@ def _free(fd, name):
             os.close(held)
 
 
-def _across(source, target, name, into=None):
-    """Move to another filesystem: copied beside its place under a name of ours, then renamed, so that no half is ever in place."""
+def _across(source, target, name, into=None, stays=False):
+    """Move (stays: copy) to another filesystem: copied beside its place under a name of ours, then renamed, so that no half is ever in place."""
     part = b".intact-%d" % os.getpid()
     # cp -a keeps owner, mode, times, access lists, attributes, capabilities, holes and hard links inside of what it copies
     run(
@@ -179,7 +192,8 @@ def _across(source, target, name, into=None):
         timeout=86400,
     )
     os.rename(part, into or name, src_dir_fd=target, dst_dir_fd=target)
-    _remove(source, name)
+    if not stays:
+        _remove(source, name)
 
 
 def _remove(fd, name):

@@ -199,6 +199,7 @@ class Run:
             kind = _dumps_run.DumpsRun if hasattr(module, "dumps") else _paths_run.PathsRun
             manifest, digest, results, findings = kind(self, name, module, self.options(name)).go()
             findings += _manifest.judge(manifest, self._previous(name), self.job["classes"][name], module.EXPECTED)
+            findings += module.judged(self.system, self.job["classes"][name]) if hasattr(module, "judged") else []
             self._remember(name, manifest, findings)
         except Exception as exc:  # pylint: disable=broad-except  # whatever befalls one class: the state tells of it, the others get their turn
             expected = isinstance(exc, IntactError)

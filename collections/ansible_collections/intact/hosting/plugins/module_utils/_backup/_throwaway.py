@@ -118,12 +118,16 @@ class Server:
                 words = ["unshare", "--net", "--"] + words
         return words + ["--"] + argv
 
-    def _spawn(self, argv, ready, seconds=120):
-        """Start the server; ready() tells when it answers. It is a child of this thread and ends with it."""
+    def _spawn(self, argv, ready, seconds=120, bare=False, **more):
+        """Start the server; ready() tells when it answers. It is a child of this thread and ends with it.
+
+        bare: it is confined by what is in `more` (see _panels._private_root), not by us.
+        """
         log = os.path.join(self.directory, "server.log")
         with open(log, "ab") as handle:
             own = {"HOME": self.directory, "TMPDIR": self.directory}
-            self._process = start(self.unprivileged(argv, server=True), own, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, cwd=self.directory)
+            words = argv if bare else self.unprivileged(argv, server=True)
+            self._process = start(words, own, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, cwd=self.directory, **more)
         deadline = time.monotonic() + seconds
         while self._process.poll() is None and time.monotonic() < deadline:
             if ready():
@@ -181,18 +185,21 @@ class Server:
 
     def close(self):
         """End the server, whatever it does, and remove its directory."""
+        self._end()
+        for path in sorted({self.directory, self.sockets}):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _end(self, seconds=10):
         process = self._process
         if process and process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(self._stop_signal())
             try:
-                process.wait(10)
+                process.wait(seconds)
             except subprocess.TimeoutExpired:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        for path in sorted({self.directory, self.sockets}):
-            shutil.rmtree(path, ignore_errors=True)
 
     def __enter__(self):
         return self

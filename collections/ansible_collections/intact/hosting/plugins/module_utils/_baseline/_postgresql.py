@@ -74,6 +74,8 @@ LARGE_OBJECTS = (
     "json_build_array(json_build_array(0, count(*), COALESCE(sum(('x' || left(md5(loid::text || '|' || pageno::text || '|' || md5(data)), 16))"
     "::bit(64)::bigint::numeric), 0)::text, NULL, true))) FROM pg_largeobject;"
 )
+# what a row is called in the questions: a table with a column of this name would be digested by that column alone
+ROW = "intact_whole_row"
 KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialised view", "S": "sequence", "f": "foreign table"}
 
 
@@ -132,12 +134,12 @@ def table_statements(index, row, digested, condition, left_out, until=None):
         source = source[5:]
     where = " WHERE NOT COALESCE(%s, FALSE)" % condition if condition else ""
     if not digested:
-        return ["SELECT json_build_object('is', 'rows', 'i', %d, 'n', count(*)) FROM %s t%s;" % (index, source, where)]
+        return ["SELECT json_build_object('is', 'rows', 'i', %d, 'n', count(*)) FROM %s %s%s;" % (index, source, ROW, where)]
     if left_out:
-        columns = ", ".join("t." + quote(c[0]) for c in row["columns"] if c[0] not in left_out)
+        columns = ", ".join(ROW + "." + quote(c[0]) for c in row["columns"] if c[0] not in left_out)
         value = "ROW(%s)::text" % columns
     else:
-        value = "t::text"
+        value = ROW + "::text"
     group, number, early, chunk = "0", "NULL::bigint", "true", "0"
     lines = []
     if row["key"]:
@@ -146,15 +148,15 @@ def table_statements(index, row, digested, condition, left_out, until=None):
                 k=quote(row["key"]), n=_digests.GROUPS, s=source
             )
         )
-        number, chunk = "t." + quote(row["key"]), ":chunk"
+        number, chunk = ROW + "." + quote(row["key"]), ":chunk"
         group = number + " / :chunk"
         early = "true" if until is None else "%s <= %d" % (number, until)
     lines.append(
         "SELECT json_build_object('is', 'rows', 'i', {i}, 'chunk', {c}, 'n', COALESCE(sum(n), 0), 'parts', "
         "COALESCE(json_agg(json_build_array(g, n, s::text, m, e) ORDER BY g, e), '[]')) FROM"
         " (SELECT g, e, count(*) AS n, max(k) AS m, sum(('x' || left(h, 16))::bit(64)::bigint::numeric) AS s"
-        " FROM (SELECT {g} AS g, {k} AS k, {e} AS e, md5({v}) AS h FROM {f} t{w}) a GROUP BY g, e) b;".format(
-            i=index, c=chunk, g=group, k=number, e=early, v=value, f=source, w=where
+        " FROM (SELECT {g} AS g, {k} AS k, {e} AS e, md5({v}) AS h FROM {f} {r}{w}) a GROUP BY g, e) b;".format(
+            i=index, c=chunk, g=group, k=number, e=early, v=value, f=source, r=ROW, w=where
         )
     )
     return lines

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mounttable
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mounttable, _sysblock
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
 SECTION = "disks"
-SYSFS = "/sys/class/block"
-# Memory and network block devices without content of their own; they come and go with the kernel.
-VOLATILE = ("ram", "zram", "fd", "sr")
 
 
 def capture(system):
@@ -30,8 +27,8 @@ def capture(system):
     for mount in _mounttable.mounted(system):
         mounts.setdefault(mount["device"], []).append(mount)
     found = {}
-    for name in system.listdir(SYSFS):
-        if name.rstrip("0123456789") in VOLATILE:
+    for name in system.listdir(_sysblock.SYSFS):
+        if name.rstrip("0123456789") in _sysblock.VOLATILE:
             continue
         item = _device(system, name, mounts)
         if item:
@@ -47,7 +44,7 @@ def capture(system):
 
 
 def _device(system, name, mounts):
-    base = "%s/%s" % (SYSFS, name)
+    base = "%s/%s" % (_sysblock.SYSFS, name)
     number = system.text(base + "/dev").strip()
     size = int(system.text(base + "/size").strip() or 0) * 512
     if not size or not number:
@@ -58,15 +55,15 @@ def _device(system, name, mounts):
     if path is None and not targets:
         return None
     content = _mounttable.superblock(system, path) if path else {}
-    udev = _udev(system, number)
+    udev = _sysblock.udev(system, number)
     partition = system.text(base + "/partition").strip()
     item = {
-        "kind": _kind(system, base, name, partition),
-        "path": _label(system, base, name),
+        "kind": _sysblock.kind(system, base, partition),
+        "path": _sysblock.label(system, base, name),
         "size": size,
-        "serial": _first(udev.get("ID_SERIAL_SHORT"), system.text(base + "/serial"), system.text(base + "/device/serial")) if not partition else "",
-        "wwn": _first(udev.get("ID_WWN"), system.text(base + "/wwid"), system.text(base + "/device/wwid")) if not partition else "",
-        "model": _first(system.text(base + "/device/model")) if not partition else "",
+        "serial": _sysblock.serial(system, base, udev) if not partition else "",
+        "wwn": _sysblock.wwn(system, base, udev) if not partition else "",
+        "model": _sysblock.first(system.text(base + "/device/model")) if not partition else "",
         "type": content.get("TYPE", ""),
         "uuid": content.get("UUID", ""),
         "label": escape(content.get("LABEL", "")),
@@ -74,46 +71,18 @@ def _device(system, name, mounts):
         "table_type": content.get("PTTYPE", ""),
         "table": "",
         "mounts": targets,
-        "holders": [_label(system, "%s/%s" % (SYSFS, h), h) for h in system.listdir(base + "/holders")],
+        "holders": [_sysblock.label(system, "%s/%s" % (_sysblock.SYSFS, h), h) for h in system.listdir(base + "/holders")],
         "parent": "",
         "partition": partition,
     }
     if path and item["table_type"]:
-        item["table"] = table_digest(system.read(path, 65536) or b"")
+        try:
+            item["table"] = table_digest(system.blocks(path, 0, 65536))
+        except OSError as exc:  # one dying disk must not hide the others
+            system.skip("partition table of %s" % item["path"], exc.strerror or str(exc))
     if partition:
-        item["parent"] = _whole(system, name, partition)
+        item["parent"] = _sysblock.whole(system, name, partition)
     return item
-
-
-def _first(*values):
-    return next((" ".join(v.replace("\0", " ").split()) for v in values if v and v.strip()), "")
-
-
-def _udev(system, number):
-    """Properties udev stored for a device (a plain file; no udevadm, none in a container)."""
-    lines = system.text("/run/udev/data/b" + number).splitlines()
-    return dict(line[2:].split("=", 1) for line in lines if line.startswith("E:") and "=" in line)
-
-
-def _kind(system, base, name, partition):
-    if partition:
-        return "partition"
-    for directory, kind in (("dm", "mapped"), ("md", "raid"), ("loop", "loop")):
-        if system.exists("%s/%s" % (base, directory)):
-            return kind
-    return "disk"
-
-
-def _label(system, base, name):
-    mapped = system.text(base + "/dm/name").strip()
-    return "/dev/mapper/" + mapped if mapped else "/dev/" + name.replace("!", "/")
-
-
-def _whole(system, name, partition):
-    """Kernel name of the disk a partition is on: sda for sda1, nvme0n1 for nvme0n1p1."""
-    stem = name[: -len(partition)]
-    whole = stem[:-1] if stem.endswith("p") and stem[-2:-1].isdigit() else stem
-    return whole if system.exists("%s/%s" % (SYSFS, whole)) else ""
 
 
 def _subject(item, name, taken):

@@ -13,6 +13,9 @@ import uuid
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
+DOMAIN = "@intact.invalid"
+PROBES = ["mailbox", "*", "header", "X-Intact-Probe", DOMAIN]
+
 
 def send(address, port, sender, recipient, token, timeout=20):
     """Hand one small message to an SMTP server; returns "" or what it said instead."""
@@ -46,7 +49,7 @@ def delivery(context, hand_over=send):
                 remedy="name a mailbox of your own in postflight_mail_recipient",
             )
         ]
-    token = "%s@intact.invalid" % uuid.uuid4().hex
+    token = uuid.uuid4().hex + DOMAIN
     said = hand_over("127.0.0.1", 25, context.options.get("mail_sender") or "", recipient, token)
     if said:
         return [_undelivered(recipient, "port 25 answered: %s" % said)]
@@ -59,7 +62,8 @@ def delivery(context, hand_over=send):
         if context.clock.monotonic() > deadline:
             return [_undelivered(recipient, seen.error or "not in the mailbox after %s s" % context.options.get("mail_seconds", 60))]
         context.clock.sleep(1)
-    gone = host.run(["doveadm", "expunge", "-u", user or recipient] + query, check=False)
+    # with what a look that was cut had left there
+    gone = host.run(["doveadm", "expunge", "-u", user or recipient] + PROBES, check=False)
     if gone.rc != 0:
         return [
             Finding(

@@ -6,7 +6,8 @@
 """Is there a proven backup, and a proven export of the control panel: the sockets that those roles plug into (PF33, PF34).
 
 A drill's document (restore_drill) is judged class by class and repository by repository. A sentence that somebody wrote by hand still counts,
-as nobody else may be able to drill a given backup, but it is told as a warning, and not accepted where signers are configured.
+as nobody else may be able to drill a given backup, but it is told as a warning, and not accepted where signers are configured. Of a panel only
+the document of a proven export counts, on the host with its files as they were, or given.
 """
 
 from __future__ import annotations
@@ -15,23 +16,13 @@ import datetime
 
 from ansible_collections.intact.hosting.plugins.module_utils import _proofs
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, parse_time
+from ansible_collections.intact.hosting.plugins.module_utils._panels import _export, _registry, _state
 
 NEEDED = ("kind", "taken", "host", "digest")
 # Sections of the baseline that tell whether a class of the backup is in use; files and system always are.
 TOLD_BY = {"databases": "databases", "mail": "mail", "lists": "lists"}
-# What keeps its settings to itself, outside of plain configuration files: name -> a path that only it has.
-PANELS = {
-    "plesk": "/usr/local/psa/version",
-    "cpanel": "/usr/local/cpanel/version",
-    "directadmin": "/usr/local/directadmin/directadmin",
-    "virtualmin": "/etc/webmin/virtual-server",
-    "hestiacp": "/usr/local/hestia/conf/hestia.conf",
-    "ispconfig": "/usr/local/ispconfig/server",
-    "cyberpanel": "/usr/local/CyberCP",
-    "modoboa": "/srv/modoboa",
-    "mailman": "/usr/lib/mailman3",
-    "postfixadmin": "/usr/share/postfixadmin",
-}
+# Mailman is the class lists of a backup.
+LISTS = "mailman"
 
 
 def check_proofs(proofs):
@@ -86,8 +77,7 @@ def classes_in_use(context):
         held = any(item.get("kind") == "mailbox" for item in items.values()) if name == "mail" else bool(items)
         if held or seen.get("status") == "failed":
             found.append(name)
-    # Mailman is the class lists
-    if context.host.listdir("/var/lib/intact/panel") or any(context.host.exists(path) for name, path in PANELS.items() if name != "mailman"):
+    if context.host.listdir(_export.ROOT) or any(driver.NAME != LISTS for driver, _found in _registry.detected(context.host)):
         found.append("panel")
     return found
 
@@ -96,7 +86,8 @@ def _proven(kind, subject, proof, who=""):
     signed = "signed by %s" % who if who else ""
     evidence = ", ".join(text for text in ("taken %s" % proof["taken"], "digest %s" % proof["digest"], signed) if text)
     # What the flight's journal keeps of it, and the report shows.
-    name = ", ".join(text for text in ("%s of %s: %s" % (kind, subject, _proofs.covers(proof) or "somebody's word"), signed) if text)
+    about = _proofs.covers(proof) or ("%d objects" % sum(proof["objects"].values()) if kind == "panel" else "somebody's word")
+    name = ", ".join(text for text in ("%s of %s: %s" % (kind, subject, about), signed) if text)
     details = {"name": name, "taken": str(proof["taken"]), "digest": proof["digest"]}
     return Finding(id="%s.proven" % kind, severity="info", subject=subject, title="proven", evidence=evidence, details=details)
 
@@ -160,23 +151,48 @@ def backup(context):
     return [_proven("backup", subject, proof, who)] + weaker
 
 
+def _wrong(context, name, document, hours, now):
+    return _state.weaknesses(document, name, context.host.text("/etc/machine-id").strip(), _names(context), hours, now)
+
+
+def _panel(context, name, hours, now):
+    """(document of an export that proves this panel, or None, why none does)."""
+    told = []
+    for held in _export.held(_export.ROOT, name, context.host):
+        wrong = _wrong(context, name, held.document, hours, now) if held.document else [held.why]
+        # what was proven then may have rotted since: every stored file is read once more
+        damaged = [] if wrong else [finding for finding in _export.check(held.path, held.document) if finding.severity == "blocker"]
+        wrong += ["%s: %s: %s" % (finding.details["name"], finding.title, finding.evidence) for finding in damaged]
+        if not wrong:
+            return held.document, ""
+        told.append("%s: %s" % (held.ident, "; ".join(wrong)))
+    given = [proof for proof in context.proofs if proof["kind"] == "panel:%s" % name]
+    ours = _names(context)
+    # one list may hold the exports of many hosts
+    about_us = [proof for proof in given if proof["host"] in ours or proof.get("host_id") in ours] or given
+    for proof in sorted(about_us, key=lambda proof: parse_time(proof["taken"]), reverse=True):
+        wrong = _wrong(context, name, proof, hours, now)
+        if not wrong:
+            return proof, ""
+        told.append("a proof of %s that was given: %s" % (proof["taken"], "; ".join(wrong)))
+    more = "; and %d more" % (len(told) - 2) if len(told) > 2 else ""
+    return None, "; ".join(told[:2]) + more or "there is no export in %s, and none was given" % _export.ROOT
+
+
 def panel(context):
-    """PF34: the settings of every control panel on this host were exported and the export was read back."""
+    """PF34: the settings of every control panel on this host were exported, and the export is proven, of this machine, and young enough."""
+    check_proofs(context.proofs)
+    hours = float(context.options.get("proof_max_hours") or 24)
+    now = datetime.datetime.now(datetime.timezone.utc)
     found = []
-    for name, path in sorted(PANELS.items()):
-        if context.host.exists(path):
-            proof, why, _hours, _now = _choose(context, "panel:%s" % name)
-            remedy = (
-                "export %s's settings, read the export back and compare the counts; then give its proof (kind: 'panel:%s') as for the backup, or "
-                "waive panel.unproven with a reason" % (name, name)
-            )
-            found.append(_proven("panel", name, proof) if proof else _unproven("panel", name, why, remedy))
-    return found or [
-        Finding(
-            id="panel.none",
-            severity="info",
-            subject="control panel",
-            title="no control panel found on this host",
-            evidence="looked for " + ", ".join(sorted(PANELS)),
+    for driver, _there in _registry.detected(context.host):
+        proof, why = _panel(context, driver.NAME, hours, now)
+        remedy = (
+            "export %s with export-panel.yml, and read its findings; an export that lies elsewhere is given by its export.json in preflight_proofs; "
+            "or waive panel.unproven with a reason" % driver.TITLE
         )
-    ]
+        found.append(_proven("panel", driver.NAME, proof) if proof else _unproven("panel", driver.NAME, why, remedy))
+    if found:
+        return found
+    looked = "looked for " + ", ".join(driver.NAME for driver in _registry.DRIVERS if driver.NAME != _registry.NONE)
+    return [Finding(id="panel.none", severity="info", subject="control panel", title="no control panel found on this host", evidence=looked)]

@@ -6,8 +6,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._backup import _eyes, databases, files, mail, panel, system
+import datetime
+from types import SimpleNamespace
+
+from ansible_collections.intact.hosting.plugins.module_utils._backup import _eyes, _rules, databases, files, mail, panel, system
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _trees_data
+from ansible_collections.intact.hosting.plugins.module_utils._panels import _registry
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._panels import export_fixture
 
 PASSWD = "alice:x:1001:1001::/home/alice:/bin/bash\n"
 
@@ -77,9 +83,32 @@ def test_system_tells_what_no_file_holds():
     assert "quota" not in made and "mdadm" not in made
 
 
-def test_panel_is_in_use_when_something_was_exported():
-    assert not panel.in_use(FakeSystem())
-    assert panel.in_use(FakeSystem(files={panel.DIRECTORY + "/hestia/users.json": "{}"}))
+def test_panel_is_in_use_when_something_was_exported_or_a_panel_is_there(monkeypatch):
+    drivers = [SimpleNamespace(NAME=n, detect=lambda view, n=n: {"version": ""} if view.exists("/" + n) else None) for n in ("plesk", "mailman", "none")]
+    monkeypatch.setattr(_registry, "DRIVERS", drivers)
+    assert not panel.in_use(FakeSystem()) and not panel.in_use(FakeSystem(files={"/mailman": ""}))  # that one is the class lists
+    assert panel.in_use(FakeSystem(files={panel.DIRECTORY + "/hestia/users.json": "{}"})) and panel.in_use(FakeSystem(files={"/plesk": ""}))
+    (finding,) = panel.judged(FakeSystem(files={"/plesk": ""}), {})
+    assert (finding.id, finding.severity, finding.subject) == ("panel.export.stale", "blocker", "plesk export") and "no export" in finding.evidence
+
+
+def test_exports_that_are_not_finished_are_in_no_backup():
+    rules = panel.excluded({"exclude": [{"patterns": ["*.failed"], "reason": "for a person here"}]})
+    matches = _trees_data.matcher(_rules.check(rules, [panel.DIRECTORY.encode()]))
+    names = (".x.part", ".lock", ".open-1-a", "20261122t010000z-settings", "a.failed")
+    left = [name for name in names if matches(("%s/plesk/%s" % (panel.DIRECTORY, name)).encode(), name.encode(), "dir", b"")]
+    assert left == [".x.part", ".lock", ".open-1-a", "a.failed"] and not matches((panel.DIRECTORY + "/plesk").encode(), b"plesk", "dir", b"")
+
+
+def test_an_export_that_is_too_old_is_a_finding_of_the_class_panel(tmp_path, monkeypatch):
+    monkeypatch.setattr(_registry, "DRIVERS", [])
+    monkeypatch.setattr(panel, "DIRECTORY", str(tmp_path))
+    moment = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=31)
+    monkeypatch.setattr(export_fixture, "FACTS", dict(export_fixture.FACTS, host_id="aa"))
+    path = export_fixture.export(tmp_path, {"a": b"1"}, moment=moment)
+    host = FakeSystem(files={"/etc/machine-id": "aa", path + "/export.json": (tmp_path / path / "export.json").read_text()})
+    assert [f.subject for f in panel.judged(host, {})] == ["plesk export " + moment.strftime("%Y%m%dt%H%M%Sz-settings")]
+    assert panel.judged(host, {"max_export_hours": 32}) == []
 
 
 def test_databases_are_merged_from_their_dumps():

@@ -123,7 +123,19 @@ def test_who_is_who_goes_by_name():
 def test_files_of_nobody_do_not_become_somebodys():
     live = {"passwd": "eve:x:4711:4711::/:/\n", "group": ""}
     made = _identity.plan({"passwd": PASSWD, "group": GROUP}, live, {4711}, ())
-    assert made["users"] == {4711: 64000} and "4711" in made["notes"][-1]
+    assert made["users"] == {4711: 70000} and "4711" in made["notes"][-1]
+
+
+def test_files_of_nobody_do_not_become_those_of_another_nobody():
+    live = {"passwd": "eve:x:200000:200000::/:/\n", "group": ""}
+    assert _identity.plan({}, live, {70000, 200000}, ())["users"] == {200000: 70001}
+
+
+def test_a_container_gets_numbers_that_it_can_hold():
+    live = {"passwd": "eve:x:4711:4711::/:/\n", "group": "", "uid_map": "         0     100000      65536\n"}
+    assert _identity.plan({}, live, {4711, 60706}, ())["users"] == {4711: 60707}
+    with pytest.raises(IntactError, match="no number is left for the files of the nameless user 4711"):
+        _identity.plan({}, dict(live, uid_map="0 100000 5000\n"), {4711}, ())
 
 
 def test_accounts_are_written_once(tmp_path):

@@ -206,6 +206,14 @@ def test_a_new_disk_with_partitions_is_told_once():
     assert told(out) == [("disks.unknown", "blocker", "SERIAL=NEW")] and len(out[0].consequences) == 1
 
 
+def test_a_table_that_a_dying_disk_does_not_give_is_told_and_hides_no_other_disk(monkeypatch):
+    look = host()
+    monkeypatch.setattr(look, "blocks", FakeSystem(files={"/dev/vda": OSError(5, "Input/output error")}).blocks)
+    items = disks.capture(look)["items"]
+    assert items["SERIAL=DISK-A"]["table"] == "" and items["SERIAL=DISK-B"]["uuid"] == HOME
+    assert look.unlooked == [{"what": "partition table of /dev/vda", "why": "Input/output error"}]
+
+
 def test_boot_code_is_not_part_of_an_mbr_table():
     one = (b"A" * 440 + b"table").ljust(510, b"\0") + b"\x55\xaa"
     two = (b"B" * 440 + b"table").ljust(510, b"\0") + b"\x55\xaa"

@@ -275,7 +275,9 @@ def test_servers_are_asked_for_the_rows_up_to_the_earlier_top():
     columns = [{"name": "id", "kind": "int", "octets": 0, "generated": False}]
     assert "`id` <= 41 AS e" in _mysql.digest_statements(0, "s", "t", columns, "id", "", set(), 41)[-1]
     row = {"schema": "s", "name": "t", "kind": "r", "key": "id", "columns": [["id"]]}
-    assert 't."id" <= 41 AS e' in _postgresql.table_statements(0, row, True, "", set(), 41)[-1]
+    # a column may be called t: the whole row is digested all the same
+    assert "md5(intact_whole_row::text)" in _postgresql.table_statements(0, row, True, "", set(), 41)[-1]
+    assert 'intact_whole_row."id" <= 41 AS e' in _postgresql.table_statements(0, row, True, "", set(), 41)[-1]
 
 
 def test_a_later_look_at_mariadb_sums_what_was_there_before():

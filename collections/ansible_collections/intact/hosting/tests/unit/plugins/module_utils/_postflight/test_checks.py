@@ -163,9 +163,11 @@ def test_delivery_sends_finds_and_removes():
     host = mail_host("0123 5\n")
     context = Context(host, options={"mail_recipient": "probe@example.com", "mail_seconds": 5}, clock=Clock())
     assert mail.delivery(context, lambda *a: sent.append(a) or "") == []
-    token = sent[0][4]
-    assert sent[0][3] == "probe@example.com"
-    assert [c for c in host.calls if "expunge" in c] == [("doveadm", "expunge", "-u", "probe@example.com", "mailbox", "*", "header", "Message-ID", token)]
+    assert sent[0][3] == "probe@example.com" and sent[0][4].endswith(mail.DOMAIN)
+    assert [c[-2:] for c in host.calls if "search" in c] == [("Message-ID", sent[0][4])]
+    # what a look that was cut had left goes as well
+    assert [c for c in host.calls if "expunge" in c] == [("doveadm", "expunge", "-u", "probe@example.com", *mail.PROBES)]
+    assert mail.PROBES[-2:] == ["X-Intact-Probe", mail.DOMAIN]
 
 
 def test_delivery_that_never_arrives_or_is_refused():

@@ -7,14 +7,18 @@
 from __future__ import annotations
 
 import datetime
+import json
 import shutil
 import subprocess
+import types
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight, _proofs
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._panels import _export, _registry
 from ansible_collections.intact.hosting.plugins.module_utils._preflight import proofs
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._panels import export_fixture
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflight import preflight_host as fake
 
 NOW = datetime.datetime(2026, 11, 30, 12, 0, tzinfo=datetime.timezone.utc)
@@ -72,7 +76,12 @@ def test_a_drills_proof_is_judged_class_by_class():
     told, why = pf33(drilled(), baseline=mail)
     assert told == ["backup.unproven"] and "mail is proven from 0" in why and "databases is proven from 0" in why
     assert pf33(drilled(), baseline=mail, proof_classes=["files"])[0][0] == "backup.proven"
-    assert "panel is proven from 0" in pf33(drilled(), files={"/usr/local/psa/version": "18"})[1]
+
+
+def test_a_panel_or_its_exports_make_the_class_panel_one_in_use(monkeypatch):
+    panels(monkeypatch, "plesk", "mailman")
+    assert "panel is proven from 0" in pf33(drilled(), files={"/plesk": ""})[1] and pf33(drilled(), files={"/mailman": ""})[0][0] == "backup.proven"
+    assert "panel is proven from 0" in pf33(drilled(), files={"/var/lib/intact/panel/mailman/x": ""})[1]
 
 
 def test_a_proof_of_another_machine_of_this_name_and_a_changed_one():
@@ -89,10 +98,68 @@ def test_with_signers_only_a_signed_proof_counts_and_a_word_by_hand_is_weaker():
         assert told == ["backup.unproven"] and "it is not signed" in why
 
 
-def test_each_panel_needs_its_own_proof():
-    assert [f.id for f in proofs.panel(fake.context())] == ["panel.none"]
-    found = proofs.panel(fake.context(files={"/usr/lib/mailman3/bin/mailman": "", "/usr/local/psa/version": "18"}))
-    assert fake.ids(found) == [("panel.unproven", "blocker", "mailman"), ("panel.unproven", "blocker", "plesk")]
+def panels(monkeypatch, *names):
+    """Drivers whose panel is there when /NAME is."""
+    drivers = [types.SimpleNamespace(NAME=n, TITLE=n.title(), detect=lambda view, n=n: {"version": "1"} if view.exists("/" + n) else None) for n in names]
+    monkeypatch.setattr(_registry, "DRIVERS", drivers)
+
+
+def pf34(files=None, given=(), **options):
+    found = proofs.panel(fake.context(files=dict({"/etc/machine-id": "aa", "/etc/hostname": "web1"}, **(files or {})), proofs=list(given), options=options))
+    return fake.ids(found), " ".join(f.evidence for f in found)
+
+
+def test_each_panel_needs_its_own_export(monkeypatch):
+    panels(monkeypatch, "plesk", "mailman", "none")
+    told, why = pf34()
+    assert told == [("panel.none", "info", "control panel")] and why == "looked for plesk, mailman"
+    told, why = pf34({"/plesk": "", "/mailman": ""})
+    assert told == [("panel.unproven", "blocker", "plesk"), ("panel.unproven", "blocker", "mailman")] and "none was given" in why
+
+
+@pytest.mark.parametrize(
+    "more, hours, holds, word",
+    [
+        ({}, 1, True, ""),
+        ({"verdict": "unproven"}, 1, False, "the export is unproven"),
+        ({}, 30, False, "30 hours old"),
+        ({}, -2, False, "from the future"),
+        ({"host_id": "bb"}, 1, False, "machine-id bb"),
+    ],
+)
+def test_only_a_proven_export_of_this_host_that_is_young_enough_counts(tmp_path, monkeypatch, more, hours, holds, word):
+    panels(monkeypatch, "plesk")
+    monkeypatch.setattr(_export, "ROOT", str(tmp_path))
+    moment = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours)
+    monkeypatch.setattr(export_fixture, "FACTS", dict(export_fixture.FACTS, host_id=more.pop("host_id", "aa")))
+    path = export_fixture.export(tmp_path, {"backup.tar": b"x" * 99}, moment=moment, **more)
+    document = _export.read(path)
+    for files, given in (({path + "/export.json": json.dumps(document)}, []), ({}, [document])):
+        told, why = pf34(dict(files, **{"/plesk": ""}), given)
+        assert told == [("panel.proven" if holds else "panel.unproven", "info" if holds else "blocker", "plesk")] and word in why
+
+
+def test_an_older_export_counts_when_the_newest_does_not_and_one_that_rotted_does_not(tmp_path, monkeypatch):
+    panels(monkeypatch, "plesk")
+    monkeypatch.setattr(_export, "ROOT", str(tmp_path))
+    monkeypatch.setattr(export_fixture, "FACTS", dict(export_fixture.FACTS, host_id="aa"))
+    now, files = datetime.datetime.now(datetime.timezone.utc), {"/plesk": ""}
+    for hours, verdict in ((2, "proven"), (1, "unproven")):
+        path = export_fixture.export(tmp_path, {"backup.tar": b"x" * 99}, verdict, moment=now - datetime.timedelta(hours=hours))
+        files[path + "/export.json"] = json.dumps(_export.read(path))
+    assert pf34(files)[0][0][0] == "panel.proven"
+    with open(sorted(tmp_path.glob("plesk/2*"))[0] / "backup.tar", "r+b") as handle:
+        handle.write(b"y")
+    told, why = pf34(files)
+    assert told[0][0] == "panel.unproven" and "backup.tar: a file of the export is not what was written" in why and "the export is unproven" in why
+
+
+def test_a_word_by_hand_and_a_changed_document_are_no_proof_of_a_panel(tmp_path, monkeypatch):
+    panels(monkeypatch, "plesk")
+    by_hand = proof(kind="panel:plesk", host="aa", taken=_flight.now())
+    assert "somebody's word" in pf34({"/plesk": ""}, [by_hand])[1]
+    changed = dict(_export.read(export_fixture.export(tmp_path, {"a": b"1"}, "unproven")), verdict="proven", host="aa")
+    assert "changed after" in pf34({"/plesk": ""}, [changed])[1]
 
 
 def test_a_proof_that_proves_nothing_is_refused():

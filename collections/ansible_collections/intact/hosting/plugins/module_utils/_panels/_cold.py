@@ -1,0 +1,280 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the intact.hosting collection: no promise to other callers.
+
+"""A disk's MySQL or MariaDB opened cold: on a private copy or an overlay, without a network and without accounts. Not one byte of the disk changes.
+
+What a crash left undone is done on the copy. A server of another make may refuse that ("upgrade after a crash is not supported"): then the disk's
+own program does it, with the disk as its /. Throwing its logs away instead would lose what its clients were told is stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+
+from ansible_collections.intact.hosting.plugins.module_utils._backup import mysql
+from ansible_collections.intact.hosting.plugins.module_utils._backup._throwaway import Confined, Server
+from ansible_collections.intact.hosting.plugins.module_utils._command import run, which
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._panels import _cold_options, _private_root
+
+OPTIONS = [
+    "--skip-networking",
+    "--skip-grant-tables",
+    "--event-scheduler=OFF",
+    "--local-infile=0",
+    "--skip-symbolic-links",
+    "--skip-slave-start",
+    "--loose-performance-schema=OFF",
+    "--loose-innodb-buffer-pool-load-at-startup=OFF",
+    "--loose-innodb-buffer-pool-dump-at-shutdown=OFF",
+    "--skip-log-error",
+]
+# what versions from 4.1 on know
+OLD = ["--skip-networking", "--skip-grant-tables"]
+HOWS = ("auto", "copy", "overlay", "disk")
+FOREIGN = re.compile(
+    r"after a crash is not supported|[Uu]nsupported redo log format|redo log was created with|created with a later|not supported by this version|[Dd]owngrade"
+)
+HALF_DONE = re.compile(r"prepared transaction")
+# the recovery of a large log
+PATIENCE = 7200
+# a copy is read once, which a dying disk likes better; beyond this an overlay is
+LARGEST_COPY = 20 << 30
+SPARE = 1.2
+LINKS = 4
+THERE = "/intact-rescue"
+
+
+class Cold(Server):
+    """view: a Rooted on the disk. found: of _cold_options.locate(). directory: is made, and removed at the end. how: one of HOWS.
+
+    said: sentences about what was done, for the export's document. forced: the level of innodb_force_recovery that was needed.
+    """
+
+    users = ("mysql", "nobody")
+
+    def __init__(self, view, found, directory, how="auto", tell=lambda _line: None):
+        self._view, self._found, self._how, self._tell = view, found, how, tell
+        self.said, self.forced, self._overlay = [], 0, None
+        named = _cold_options.outside(found)
+        if named:
+            raise IntactError("the disk's server had %s outside of its data directory: copy them by hand" % ", ".join(named))
+        self._source = view.place(found["datadir"])
+        super().__init__(directory)
+
+    def _start(self):
+        self._program = which("mariadbd") or which("mysqld")
+        self._client_program = next((c for c in mysql.CLIENTS if which(c)), None)
+        if not self._client_program or not (self._program or self._found["programs"]):
+            raise IntactError("no MariaDB or MySQL with its client is installed on this host: a disk's database can't be opened here")
+        self._run_place = os.path.join(self.sockets, "run")
+        os.mkdir(self._run_place, 0o711)
+        os.chmod(self._run_place, 0o711)
+        self.socket = os.path.join(self._run_place, "s")
+        if self._how == "disk" or not self._program:
+            self._by_disk("it was asked for" if self._program else "this host has no server of its own")
+            return
+        for level in (0, 1, 2, 3):
+            try:
+                self._by_host(level)
+                self.forced = level
+                if level:
+                    self.said.append("its tables are damaged: it was opened with innodb_force_recovery=%d, and what could not be read is not there" % level)
+                return
+            except IntactError as exc:
+                words = self._log() + str(exc)
+                if FOREIGN.search(words):
+                    if self._how != "auto":
+                        raise
+                    self._by_disk("this host's server refuses what it left: %s" % _line(words, FOREIGN))
+                    return
+                if level == 3:
+                    raise IntactError("the disk's database can't be opened, not even what is whole of it: %s" % exc) from exc
+                self._tell("it does not start: %s" % exc)
+                first = first_words(words) if level == 0 else ""
+                self.said += ["it did not start at once: %s" % first] if first else []
+
+    def _by_host(self, level):
+        """This host's server, on a fresh copy or overlay."""
+        data, places, more = self._fresh()
+        argv = [self._program, "--no-defaults"] + _cold_options.words(self._found, data, places)
+        argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
+        argv += ["--innodb-force-recovery=%d" % level] if level else []
+        try:
+            self._run(argv, **more)
+        except IntactError:
+            if not HALF_DONE.search(self._log()):
+                raise
+            # clients may have been told that these are stored
+            self.said.append("transactions that it had prepared and not finished were committed")
+            with contextlib.suppress(IntactError):
+                self._run(argv + ["--tc-heuristic-recover=COMMIT"], **more)
+            self._end()
+            self._run(argv, **more)
+
+    def _fresh(self):
+        """(data directory, places, what _spawn() wants besides) of a copy or an overlay that nobody has opened yet."""
+        self._wipe()
+        needed = sum(_cold_options.size(path) for path in [self._source] + [self._view.place(place) for place in self._found["places"].values()])
+        state = os.statvfs(self.directory)
+        free = state.f_bavail * state.f_frsize
+        roomy = needed * SPARE < free and needed < LARGEST_COPY
+        if self._how == "copy" and not roomy and needed * SPARE >= free:
+            raise IntactError("%s has room for %d MB, and the disk's database takes %d MB" % (self.directory, free >> 20, needed >> 20), space=True)
+        overlaid = self._how == "overlay" or (self._how == "auto" and not roomy)
+        places = {}
+        for number, (name, place) in enumerate(sorted(self._found["places"].items())):
+            places[name] = os.path.join(self.directory, "place-%d" % number)
+            self._copy(place, places[name])
+        if not overlaid:
+            data = os.path.join(self.directory, "data")
+            self._tell("copying %d MB of %s" % (needed >> 20, self._found["datadir"]))
+            self._copy(self._found["datadir"], data)
+            return data, places, {}
+        linked = [name for name in os.listdir(self._source) if os.path.islink(os.path.join(self._source, name))]
+        if linked:
+            raise IntactError("%s has links (%s), which would lead to this host: open it on a copy" % (self._found["datadir"], ", ".join(sorted(linked)[:3])))
+        overlay = _private_root.Overlay(self._source, self._directory("overlay"))
+        os.chmod(os.path.dirname(overlay.upper), 0o711)
+        self._tell("looking through an overlay at %s" % self._found["datadir"])
+        enter = _private_root.enter(overlay, owner=(self._user.pw_uid, self._user.pw_gid), places=[""])
+        return overlay.merged, places, {"preexec_fn": enter}
+
+    def _copy(self, place, target):
+        """A directory of the disk, with what its links lead to on the disk, as the server's own."""
+        done = run(["cp", "-a", "--reflink=auto", "--no-target-directory", "--", self._view.place(place), target], timeout=86400, check=False)
+        unread = [line.split(": ", 1)[-1] for line in done.error.splitlines() if line]
+        if not os.path.isdir(target) or "No space left" in done.error:
+            raise IntactError("%s could not be copied: %s" % (place, unread[0] if unread else "status %d" % done.rc), space="No space left" in done.error)
+        self.said += ["could not be read from the disk: %s" % line for line in unread[:20]]
+        for _time in range(LINKS):
+            if not self._unlink(place, target):
+                break
+        for folder, folders, names, at in os.fwalk(target):
+            for name in names:
+                if not stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode) or (folder == target and name.endswith((".pid", ".sock"))):
+                    os.unlink(name, dir_fd=at)
+            for name in [".", *folders, *[n for n in os.listdir(at) if n not in folders]]:
+                os.chown(name, self._user.pw_uid, self._user.pw_gid, dir_fd=at, follow_symlinks=False)
+            os.chmod(at, 0o700)
+
+    def _unlink(self, place, target):
+        """Put what links lead to in their place; how many there were. A link into nothing stays, and is removed."""
+        found = [
+            os.path.join(folder, name) for folder, folders, names in os.walk(target) for name in folders + names if os.path.islink(os.path.join(folder, name))
+        ]
+        for path in found:
+            inside = os.path.join(place, os.path.relpath(path, target))
+            real = self._view.place(inside)
+            os.unlink(path)
+            if os.path.exists(real) and not self._source.startswith(real.rstrip("/") + "/"):
+                run(["cp", "-a", "--reflink=auto", "--no-target-directory", "--", real, path], timeout=86400)
+            else:
+                self.said.append("%s is a link that leads nowhere on the disk" % inside)
+        return len(found)
+
+    def _by_disk(self, why):
+        """The disk's own program does what a crash left undone, with the disk as its /; then this host's server reads on, or else that one."""
+        # by their mode: of a disk that is mounted noexec root itself may run nothing, and through the overlay it may
+        programs = [path for path in self._found["programs"] if os.stat(self._view.place(path)).st_mode & 0o111]
+        if not programs:
+            raise IntactError("%s; and the disk holds no server of its own that could read it" % why)
+        self._wipe()
+        root = os.fsdecode(self._view.root)
+        state = os.stat(self._source)
+        person = (state.st_uid or 65534, state.st_gid or 65534)
+        overlay = _private_root.Overlay(root, self._directory("overlay"))
+        os.chmod(os.path.dirname(overlay.upper), 0o711)
+        data = self._view.realpath(self._found["datadir"])
+        places = [data] + [self._view.realpath(place) for place in self._found["places"].values()]
+        self.said.append("%s was started with the disk as its /: %s" % (programs[0], why))
+        self._tell(self.said[-1])
+        own = [programs[0], "--no-defaults"] + _cold_options.words(self._found, data, self._found["places"]) + OLD
+        own += ["--socket=%s/s" % THERE, "--pid-file=%s/pid" % THERE, "--tmpdir=" + THERE]
+        alone = _private_root.enter(overlay, owner=person, places=places, binds=[(self._run_place, THERE)], user=person)
+        self._run(own + ["--loose-innodb-fast-shutdown=0"], person=person, bare=True, preexec_fn=alone)
+        if not self._program:
+            return
+        self._end(PATIENCE)
+        merged = {name: overlay.merged + self._view.realpath(place) for name, place in self._found["places"].items()}
+        argv = [self._program, "--no-defaults"] + _cold_options.words(self._found, overlay.merged + data, merged)
+        argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
+        enter = _private_root.enter(overlay, owner=(self._user.pw_uid, self._user.pw_gid), places=places)
+        try:
+            self._run(argv, preexec_fn=enter)
+        except IntactError as exc:
+            self.said.append("it was also read by that program, as this host's does not: %s" % exc)
+            self._end()
+            self._run(own, person=person, bare=True, preexec_fn=alone)
+
+    def _run(self, argv, person=None, **more):
+        self._end()
+        os.chown(self._run_place, *(person or (self._user.pw_uid, self._user.pw_gid)))
+        for path in (os.path.join(self.directory, "server.log"), self.socket):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        try:
+            self._spawn(argv, lambda: os.path.exists(self.socket) and self._sql("SELECT 1;").rc == 0, seconds=PATIENCE, **more)
+        except subprocess.SubprocessError as exc:
+            raise IntactError("the disk can't be looked through at by an overlay on this host: open it on a copy") from exc
+
+    def _end(self, seconds=60):
+        super()._end(seconds)
+        self._process = None
+
+    def _stop_signal(self):
+        return signal.SIGTERM
+
+    def _wipe(self):
+        self._end()
+        for name in os.listdir(self.directory):
+            path = os.path.join(self.directory, name)
+            if os.path.isdir(path) and path not in (self.sockets, self._run_place):
+                shutil.rmtree(path)
+
+    def _log(self):
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(self.directory, "server.log"), "rb") as handle:
+            return handle.read().decode("utf-8", "backslashreplace")
+        return ""
+
+    def _argv(self, *words):
+        # clients from MariaDB 11.4 on refuse servers without TLS; nobody else is at our socket
+        reached = ["--protocol=socket", "--socket=" + self.socket, "--loose-skip-ssl"]
+        return [self._client_program, "--no-defaults", *reached, "--batch", "--skip-reconnect", *words]
+
+    def _sql(self, text, *words):
+        script = text.encode("utf-8", "surrogateescape")
+        return self._client(self._argv("--skip-column-names", *words), stdin=script, timeout=600)[0]
+
+    def prove(self):
+        """Raise unless the server that answers is at our socket, on our copy, and has no network."""
+        told = dict(line.split("\t", 1) for line in self._sql("SHOW VARIABLES;").text.splitlines() if "\t" in line)
+        here = self.socket if told.get("socket") == self.socket else THERE + "/s"
+        if told.get("skip_networking") != "ON" or told.get("socket") != here:
+            raise IntactError("the server at %s is not the one that was started on the disk's copy" % self.socket)
+
+    def system(self):
+        """A System whose client's questions reach this server and no other."""
+
+        def answer(argv, stdin):
+            words = [w for w in argv[1:] if not w.startswith(("--defaults", "--protocol", "--socket", "--loose-skip-ssl", "--user", "--host", "--port"))]
+            return self._client(self._argv(*words), stdin=stdin)[0]
+
+        return Confined(answer, {"mariadb", "mysql", "mariadbd", "mysqld"})
+
+
+def first_words(log):
+    """The first complaint in a server's log."""
+    return next((line.split("[ERROR]", 1)[1].strip()[:300] for line in log.splitlines() if "[ERROR]" in line), "")
+
+
+def _line(log, pattern):
+    return next((line.split("]", 1)[-1].strip()[:300] for line in log.splitlines() if pattern.search(line)), "")
