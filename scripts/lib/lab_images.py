@@ -31,6 +31,11 @@ NOSYNC = ROOT / "molecule" / "_shared" / "nosync.json"
 LOGS = ROOT / "build" / "log"
 REPOSITORY = "intact-lab"
 CMD = '["/lib/systemd/systemd"]'
+# A machine behind a proxy that opens TLS trusts more than Debian does; pip in a guest must too.
+CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+GUEST_CERTIFICATES = "/tmp/lab-certificates.crt"
+PIP_SETTINGS = ("PIP_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_DEFAULT_TIMEOUT", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 # Packages must not start daemons while an image is built.
 POLICY_ON = "printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d && chmod 0755 /usr/sbin/policy-rc.d"
@@ -122,8 +127,9 @@ def build_from_image(recipe: recipes.Recipe, parent_tag: str, tag: str, label: s
     """Install packages in a container of the parent image, then commit it."""
     name = f"intact-build-{recipe.name}-{os.getpid()}"
 
+    env = ["-e", "DEBIAN_FRONTEND=noninteractive", "-e", "LC_ALL=C.UTF-8"]
+
     def inside(text: str, script: str) -> None:
-        env = ["-e", "DEBIAN_FRONTEND=noninteractive", "-e", "LC_ALL=C.UTF-8"]
         run(f"{recipe.name}: {text}", ["docker", "exec", *env, name, "sh", "-ec", script], log)
 
     run(
@@ -141,13 +147,31 @@ def build_from_image(recipe: recipes.Recipe, parent_tag: str, tag: str, label: s
             options = [] if recipe.recommends else ["--no-install-recommends"]
             install = ["apt-get", "-q", "-y", "-o", "Dpkg::Use-Pty=0", *options, "install", *recipe.packages]
             inside(f"{len(recipe.packages)} packages", shlex.join(install))
+        if recipe.pypi:
+            env += pip_environment(name, log)
         for number, command in enumerate(recipe.run, 1):
             inside(f"command {number} of {len(recipe.run)}", command)
-        inside("clean up", CLEAN_UP)
+        inside("clean up", f"rm -f {GUEST_CERTIFICATES} && " + CLEAN_UP)
         changes = ["--change", "CMD " + CMD, "--change", f"LABEL intact.lab={label}"]
         run(f"{recipe.name}: commit", ["docker", "commit", *changes, name, tag], log)
     finally:
         docker_output("rm", "-f", "-v", name)
+
+
+def certificates() -> str:
+    """The file with the certificates that this machine trusts; empty when there is none."""
+    named = [os.environ.get(name, "") for name in CERTIFICATES] + [SYSTEM_CERTIFICATES]
+    return next((path for path in named if path and Path(path).is_file()), "")
+
+
+def pip_environment(name: str, log: Path) -> list[str]:
+    """docker exec options with which pip in a guest reaches the index that this machine uses."""
+    options = [word for setting in PIP_SETTINGS if os.environ.get(setting) for word in ("-e", setting)]
+    bundle = certificates()
+    if bundle:
+        run("certificates for pip", ["docker", "cp", "-L", bundle, f"{name}:{GUEST_CERTIFICATES}"], log)
+        options += ["-e", f"PIP_CERT={GUEST_CERTIFICATES}"]
+    return options
 
 
 def ensure(recipe: recipes.Recipe, key: str, parent_tag: str, rebuild: bool) -> str:

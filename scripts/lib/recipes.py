@@ -30,12 +30,14 @@ class Recipe:
     parent: str = ""
     merged_usr: bool = False
     recommends: bool = False
+    pypi: bool = False
     packages: tuple[str, ...] = ()
     debconf: tuple[str, ...] = ()
     run: tuple[str, ...] = field(default=())
 
 
-KEYS = {"debian", "from", "merged_usr", "recommends", "packages", "debconf", "run"}
+# pypi: its commands use pip; they get this machine's certificates, index and proxy.
+KEYS = {"debian", "from", "merged_usr", "recommends", "pypi", "packages", "debconf", "run"}
 
 
 def parse(name: str, data: object) -> Recipe:
@@ -48,6 +50,8 @@ def parse(name: str, data: object) -> Recipe:
         raise RecipeError(f"{where}: unknown key {', '.join(sorted(map(str, unknown)))}")
     if bool(data.get("debian")) == bool(data.get("from")):
         raise RecipeError(f"{where}: give exactly one of 'debian' (a release) and 'from' (another recipe)")
+    if data.get("pypi") and data.get("debian"):
+        raise RecipeError(f"{where}: 'pypi' is for recipes that are made 'from' another one")
     for key in ("packages", "debconf", "run"):
         value = data.get(key) or []
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -58,6 +62,7 @@ def parse(name: str, data: object) -> Recipe:
         parent=data.get("from") or "",
         merged_usr=bool(data.get("merged_usr", False)),
         recommends=bool(data.get("recommends", False)),
+        pypi=bool(data.get("pypi", False)),
         packages=tuple(data.get("packages") or ()),
         debconf=tuple(data.get("debconf") or ()),
         run=tuple(data.get("run") or ()),
@@ -102,7 +107,8 @@ def key(recipe: Recipe, parent_key: str, machine: Iterable[str]) -> str:
     """
     basis = {
         "builder": BUILDER,
-        "recipe": {k: v for k, v in asdict(recipe).items() if k != "name"},
+        # a key that few recipes have must not change the hash of all others
+        "recipe": {k: v for k, v in asdict(recipe).items() if k != "name" and (k != "pypi" or v)},
         "parent": parent_key,
         "machine": list(machine) if recipe.debian else [],
     }

@@ -9,11 +9,13 @@ counted in steps. Each step's whole output is in build/log/.
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +104,37 @@ def checks(mode: str) -> list[Result]:
     return results
 
 
-def labs(chosen: list[str]) -> list[Result]:
-    """The scenarios, one after the other: images and names of containers are shared."""
-    needed = scenarios.images(ROOT, chosen)
-    built = [images(needed)] if needed else []
-    return built + [molecule(scenario) for scenario in chosen]
+class Lanes:
+    """Two lanes: one builds the images and plays the scenarios, the other runs what needs no container and helps with the scenarios then.
+
+    Each scenario has containers, a network and disks of its own, and waits for them more than it computes.
+    """
+
+    def __init__(self, mode: str, chosen: list[str]) -> None:
+        self.mode, self.images = mode, scenarios.images(ROOT, chosen)
+        self.waiting = collections.deque(chosen)
+        self.built = threading.Event()
+
+    def scenarios(self) -> list[Result]:
+        """Play one scenario after the other until none waits."""
+        self.built.wait()
+        results: list[Result] = []
+        while True:
+            try:
+                scenario = self.waiting.popleft()
+            except IndexError:
+                return results
+            results.append(molecule(scenario))
+
+    def first(self) -> list[Result]:
+        try:
+            results = [images(self.images)] if self.images else []
+        finally:
+            self.built.set()
+        return results + self.scenarios()
+
+    def second(self) -> list[Result]:
+        return checks(self.mode) + (self.scenarios() if self.mode == "all" else [])
 
 
 def table(results: list[Result], seconds: float) -> str:
@@ -129,9 +157,9 @@ def main(arguments: list[str]) -> int:
         print(f"run-tests: there is no scenario {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     start = time.monotonic()
-    # Side by side: a scenario waits for its containers more than it computes.
-    with concurrent.futures.ThreadPoolExecutor(2) as lanes:
-        both = lanes.submit(checks, mode), lanes.submit(labs, wanted if mode == "molecule" else known if mode == "all" else [])
+    lanes = Lanes(mode, wanted if mode == "molecule" else known if mode == "all" else [])
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        both = pool.submit(lanes.second), pool.submit(lanes.first)
         results = [result for lane in both for result in lane.result()]
     failed = sum(not result.ok for result in results)
     print(table(results, time.monotonic() - start))

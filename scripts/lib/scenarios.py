@@ -23,9 +23,9 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def names(root: Path) -> list[str]:
-    """Scenario names in the order they run: the lab itself first, then by name."""
+    """Scenario names in the order they run: the lab itself first, then those with the most steps, so that none of these is alone at the end."""
     found = [path.parent.name for path in (root / "molecule").glob("*/molecule.yml")]
-    return sorted(found, key=lambda name: (name != "lab", name))
+    return sorted(found, key=lambda name: (name != "lab", -len(sequence(root, name)), name))
 
 
 def sequence(root: Path, name: str) -> list[str]:
