@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+# A container's load is the machine's, which plays other scenarios meanwhile: told, and no fault of the host's.
+MACHINES_OWN = ("resources.load.high",)
+
 # fault: severity, id, subject
 EXPECTED = {
     "mailbox_folder_gone": ("blocker", "mail.folder.missing", "orders@hilltop.test: Archive/2022"),

@@ -25,7 +25,8 @@ def flipped_bit_in_a_pack():
     flip(pack)
     found, coverage = _check.run(one, {}, 1, [("files", shot)])
     assert coverage.get("read") == {}, coverage
-    assert any("/src/big" in path for finding in found for path in finding.details["paths"]), found
+    # which of the large files are in it is a matter of who was read first
+    assert any("/big" in path for finding in found for path in finding.details["paths"]), found
     return expect(found, "backup.repository.damaged", "pack " + os.path.basename(pack)[:16])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import lab_images
 import recipes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ({"debian": "bookworm", "package": ["a"]}, "unknown key package"),
         ({"debian": "bookworm", "packages": "a b"}, "'packages' must be a list of strings"),
         ({"from": "x", "run": [1]}, "'run' must be a list of strings"),
+        ({"debian": "bookworm", "pypi": True}, "'pypi' is for recipes that are made 'from' another one"),
     ],
 )
 def test_wrong_recipe_is_refused_with_its_name(data, text):
@@ -66,6 +68,28 @@ def test_key_changes_with_each_thing_that_shapes_the_image():
     ]
     assert len(set(keys)) == len(keys)
     assert recipes.key(child, "1", ["m"]) == recipes.key(child, "1", ["other mirror"]), "the mirror counts once, in the base"
+
+
+def test_pip_in_a_guest_gets_what_this_machine_trusts(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(lab_images, "run", lambda _text, argv, _log: ran.append(argv))
+    for name in (*lab_images.CERTIFICATES, *lab_images.PIP_SETTINGS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(lab_images, "SYSTEM_CERTIFICATES", str(tmp_path / "none"))
+    assert lab_images.pip_environment("guest", tmp_path) == [] and ran == []
+    bundle = tmp_path / "ca.crt"
+    bundle.write_text("certificate")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://pypi.example/simple")
+    # an index may hold a password: its value is no argument
+    assert lab_images.pip_environment("guest", tmp_path) == ["-e", "PIP_INDEX_URL", "-e", "PIP_CERT=/tmp/lab-certificates.crt"]
+    assert ran == [["docker", "cp", "-L", str(bundle), "guest:/tmp/lab-certificates.crt"]]
+
+
+def test_only_recipes_that_use_pip_change_their_hash_by_it():
+    plain = {"from": "base", "packages": ["a"]}
+    same = recipes.key(recipes.parse("x", dict(plain, pypi=False)), "1", [])
+    assert recipes.key(recipes.parse("x", plain), "1", []) == same != recipes.key(recipes.parse("x", dict(plain, pypi=True)), "1", [])
 
 
 def test_recipes_of_the_lab_are_valid_and_name_the_three_releases():

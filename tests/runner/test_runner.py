@@ -109,3 +109,20 @@ def test_a_mistake_in_an_answer_is_one_sentence(project, tmp_path):
     )
     status, output, _events = run(project, "playbooks/report-flight.yml", variables)
     assert status != 0 and "web1: no such setting: flight_report_flightid" in output and "Traceback" not in output
+
+
+def test_panels_are_not_exported_in_the_clear_unless_somebody_asks_for_it(project):
+    variables = answers(TEMPLATES["Intact - export panels"], intact_become=False)
+    status, output, _events = run(project, "playbooks/export-panel.yml", variables)
+    assert status != 0 and "web1: exports hold passwords and keys. Set panel_export_passphrase_src" in output and "Traceback" not in output
+
+
+def test_the_dry_run_of_an_export_tells_what_it_would_do_and_writes_nothing(project):
+    exports = Path("/var/lib/intact/panel")
+    before = sorted(exports.rglob("*")) if exports.exists() else None
+    variables = answers(
+        TEMPLATES["Intact - export panels (dry run)"], intact_become=False, panel_export_encryption_enabled=False, panel_export_package_enabled=False
+    )
+    status, output, _events = run(project, "playbooks/export-panel.yml", variables, "--check", "--diff")
+    assert status == 0 and re.search(r"web1 \w+: would-run", output), output
+    assert (sorted(exports.rglob("*")) if exports.exists() else None) == before

@@ -127,7 +127,8 @@ def test_every_section_was_compared(flight):
     }  # fmt: skip
     assert {entry["section"] for entry in comparison["sections"]} == wanted
     assert all(entry["status"] in ("ok", "partial") for entry in comparison["sections"]), comparison["sections"]
-    assert comparison["findings"] == []
+    # a container's load is that of the machine, which runs other scenarios meanwhile
+    assert [finding for finding in comparison["findings"] if finding["id"] != "resources.load.high"] == []
     assert all(entry["reason"] for entry in comparison["allowed"])
     with gzip.open(flight / "baseline-before.json.gz") as handle:
         assert json.load(handle)["sections"]["files"]["data"]["items"]
