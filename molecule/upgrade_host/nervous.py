@@ -7,8 +7,8 @@
 nervous.py PROJECT INVENTORY RESULTS: writes RESULTS/interrupts.json [{stage, run, seconds, held}], each run's output to
 RESULTS/run-N.log. The controller's stages are recognised by task names in its output, the host's by the progress file that
 the controller keeps. Most of the host's stages are shorter than a look at them: the runner is asked to hold before their
-work (distro_upgrade_hold_before) until they were hit, and each new start lets one more of them go. Ends with the last
-run's exit code.
+work (distro_upgrade_hold_before) until they were hit, and each new start lets one more of them go. The controller's short
+tasks are held in the same way (callback_plugins/hold_before.py). Ends with the last run's exit code.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ TASKS = {
 }
 # Hit in the middle of their work, all others while the runner waits before it.
 AT_WORK = ("bootstrap", "minimal", "full")
+# Tasks that may be over before a busy machine's next look at them.
+SHORT = ("observer", "comparison", "report")
 MAX_RUNS = 60
 
 
@@ -57,14 +59,16 @@ def stage_of(log: Path, flights: Path) -> tuple[str, bool]:
     return next((name for words, name in TASKS.items() if words in task), ""), False
 
 
-def start(project: Path, inventory: Path, flights: Path, log: Path, hold: list[str]) -> subprocess.Popen[bytes]:
-    """The playbook as an operator starts it, in a process group of its own, as a terminal does."""
+def start(project: Path, inventory: Path, flights: Path, log: Path, hold: list[str], hit: set[str]) -> subprocess.Popen[bytes]:
+    """The playbook as an operator starts it, in a process group of its own, as a terminal does; waits where it was not hit yet."""
     given = json.dumps({"intact_flights_dir": str(flights), "distro_upgrade_hold_before": hold})
     argv = ["ansible-playbook", f"--inventory={inventory}", "playbooks/upgrade-host.yml", f"--extra-vars={given}"]
     # as urgent as everything else, unlike who watches it
     argv = ["nice", "-n", str(-os.nice(0)), *argv]
+    before = "\n".join(words for words, name in TASKS.items() if name in SHORT and name not in hit)
+    environment = os.environ | {"ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"), "HOLD_BEFORE": before}
     with log.open("wb") as out:
-        return subprocess.Popen(argv, cwd=project, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(argv, cwd=project, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
 
 
 def interrupt(run: subprocess.Popen[bytes]) -> None:
@@ -90,7 +94,7 @@ def main() -> int:
         log = results / f"run-{number}.log"
         hit = {str(entry["stage"]) for entry in done}
         hold = [name for name in _stages.ORDER if name not in AT_WORK and f"host: {name}" not in hit]
-        run = start(project, inventory, flights, log, hold)
+        run = start(project, inventory, flights, log, hold, hit)
         begun, pressed = time.monotonic(), ""
         while run.poll() is None:
             stage, held = stage_of(log, flights)
@@ -100,7 +104,7 @@ def main() -> int:
                 (results / "interrupts.json").write_text(json.dumps(done))
                 interrupt(run)
                 break
-            time.sleep(0.05)  # the shortest task of interest takes half a second
+            time.sleep(0.05)
         print(f"run {number}: {'Ctrl-C in ' + pressed if pressed else 'ended'} after {time.monotonic() - begun:.0f} s, exit code {run.returncode}", flush=True)
         if not pressed:
             if run.returncode:
