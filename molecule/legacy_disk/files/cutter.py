@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits on the new server until a phase of the migration runs, and kills what works there: cutter.py PHASE DELAY.
+
+Prints {"running": whether the phase was unfinished when it was dead}. DELAY: seconds between the two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+HOME = Path("/var/lib/intact/migrations")
+
+
+def status(phase: str) -> str:
+    for path in HOME.glob(f"*/{phase}.json"):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(path.read_text()).get("status", "")
+    return ""
+
+
+def workers() -> list[int]:
+    """Python that Ansible started here."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes()
+                # a module comes over standard input, or as a file when it runs beside the connection
+                if b"python3" in words.split(b"\0", 1)[0] and (b"AnsiballZ" in words or words.rstrip(b"\0").endswith(b"python3")):
+                    found.append(int(entry.name))
+    return found
+
+
+def main(phase: str, delay: str) -> int:
+    end = time.monotonic() + 900
+    while status(phase) != "running":
+        if time.monotonic() > end:
+            print(json.dumps({"running": False, "why": "it never ran"}))
+            return 1
+        time.sleep(0.002)
+    time.sleep(float(delay))
+    killed = workers()
+    for pid in killed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)
+    print(json.dumps({"running": status(phase) == "running", "killed": len(killed)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:3]))
