@@ -21,9 +21,9 @@ import subprocess
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import mysql
 from ansible_collections.intact.hosting.plugins.module_utils._backup._throwaway import Confined, Server
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql_options, _private_root
 from ansible_collections.intact.hosting.plugins.module_utils._command import run, which
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._panels import _cold_options, _private_root
 
 OPTIONS = [
     "--skip-networking",
@@ -54,7 +54,7 @@ THERE = "/intact-rescue"
 
 
 class Cold(Server):
-    """view: a Rooted on the disk. found: of _cold_options.locate(). directory: is made, and removed at the end. how: one of HOWS.
+    """view: a Rooted on the disk. found: of _mysql_options.locate(). directory: is made, and removed at the end. how: one of HOWS.
 
     said: sentences about what was done, for the export's document. forced: the level of innodb_force_recovery that was needed.
     """
@@ -64,7 +64,7 @@ class Cold(Server):
     def __init__(self, view, found, directory, how="auto", tell=lambda _line: None):
         self._view, self._found, self._how, self._tell = view, found, how, tell
         self.said, self.forced, self._overlay = [], 0, None
-        named = _cold_options.outside(found)
+        named = _mysql_options.outside(found)
         if named:
             raise IntactError("the disk's server had %s outside of its data directory: copy them by hand" % ", ".join(named))
         self._source = view.place(found["datadir"])
@@ -105,7 +105,7 @@ class Cold(Server):
     def _by_host(self, level):
         """This host's server, on a fresh copy or overlay."""
         data, places, more = self._fresh()
-        argv = [self._program, "--no-defaults"] + _cold_options.words(self._found, data, places)
+        argv = [self._program, "--no-defaults"] + _mysql_options.words(self._found, data, places)
         argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
         argv += ["--innodb-force-recovery=%d" % level] if level else []
         try:
@@ -123,7 +123,7 @@ class Cold(Server):
     def _fresh(self):
         """(data directory, places, what _spawn() wants besides) of a copy or an overlay that nobody has opened yet."""
         self._wipe()
-        needed = sum(_cold_options.size(path) for path in [self._source] + [self._view.place(place) for place in self._found["places"].values()])
+        needed = sum(_mysql_options.size(path) for path in [self._source] + [self._view.place(place) for place in self._found["places"].values()])
         state = os.statvfs(self.directory)
         free = state.f_bavail * state.f_frsize
         roomy = needed * SPARE < free and needed < LARGEST_COPY
@@ -197,7 +197,7 @@ class Cold(Server):
         places = [data] + [self._view.realpath(place) for place in self._found["places"].values()]
         self.said.append("%s was started with the disk as its /: %s" % (programs[0], why))
         self._tell(self.said[-1])
-        own = [programs[0], "--no-defaults"] + _cold_options.words(self._found, data, self._found["places"]) + OLD
+        own = [programs[0], "--no-defaults"] + _mysql_options.words(self._found, data, self._found["places"]) + OLD
         own += ["--socket=%s/s" % THERE, "--pid-file=%s/pid" % THERE, "--tmpdir=" + THERE]
         alone = _private_root.enter(overlay, owner=person, places=places, binds=[(self._run_place, THERE)], user=person)
         self._run(own + ["--loose-innodb-fast-shutdown=0"], person=person, bare=True, preexec_fn=alone)
@@ -205,7 +205,7 @@ class Cold(Server):
             return
         self._end(PATIENCE)
         merged = {name: overlay.merged + self._view.realpath(place) for name, place in self._found["places"].items()}
-        argv = [self._program, "--no-defaults"] + _cold_options.words(self._found, overlay.merged + data, merged)
+        argv = [self._program, "--no-defaults"] + _mysql_options.words(self._found, overlay.merged + data, merged)
         argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
         enter = _private_root.enter(overlay, owner=(self._user.pw_uid, self._user.pw_gid), places=places)
         try:
