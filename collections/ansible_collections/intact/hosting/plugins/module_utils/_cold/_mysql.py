@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import signal
 import stat
@@ -21,9 +22,9 @@ import subprocess
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import mysql
 from ansible_collections.intact.hosting.plugins.module_utils._backup._throwaway import Confined, Server
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql_options, _private_root
 from ansible_collections.intact.hosting.plugins.module_utils._command import run, which
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._panels import _cold_options, _private_root
 
 OPTIONS = [
     "--skip-networking",
@@ -40,6 +41,8 @@ OPTIONS = [
 # what versions from 4.1 on know
 OLD = ["--skip-networking", "--skip-grant-tables"]
 HOWS = ("auto", "copy", "overlay", "disk")
+# what may cost data that is still there: only by an explicit word each
+DANGEROUS = ("innodb_force_recovery=4", "innodb_force_recovery=5", "innodb_force_recovery=6", "delete_ib_logfiles")
 FOREIGN = re.compile(
     r"after a crash is not supported|[Uu]nsupported redo log format|redo log was created with|created with a later|not supported by this version|[Dd]owngrade"
 )
@@ -51,20 +54,25 @@ LARGEST_COPY = 20 << 30
 SPARE = 1.2
 LINKS = 4
 THERE = "/intact-rescue"
+# a name that no host has
+ADMIN = "intact-cold"
 
 
 class Cold(Server):
-    """view: a Rooted on the disk. found: of _cold_options.locate(). directory: is made, and removed at the end. how: one of HOWS.
+    """view: a Rooted on the disk. found: of _mysql_options.locate(). directory: is made, and removed at the end. how: one of HOWS. dangerous: of DANGEROUS.
 
-    said: sentences about what was done, for the export's document. forced: the level of innodb_force_recovery that was needed.
+    said: sentences about what was done, for the export's document. forced: the level of innodb_force_recovery that was needed. data: its data directory
+    as it sees it. by_disk: whether the program that answers is the disk's own.
     """
 
     users = ("mysql", "nobody")
 
-    def __init__(self, view, found, directory, how="auto", tell=lambda _line: None):
+    def __init__(self, view, found, directory, how="auto", tell=lambda _line: None, dangerous=()):
         self._view, self._found, self._how, self._tell = view, found, how, tell
-        self.said, self.forced, self._overlay = [], 0, None
-        named = _cold_options.outside(found)
+        self.said, self.forced, self.data, self.by_disk = [], 0, "", False
+        self._levels = [0, 1, 2, 3] + [level for level in (4, 5, 6) if "innodb_force_recovery=%d" % level in dangerous]
+        self._login, self._without_logs, self._last = "", "delete_ib_logfiles" in dangerous, None
+        named = _mysql_options.outside(found)
         if named:
             raise IntactError("the disk's server had %s outside of its data directory: copy them by hand" % ", ".join(named))
         self._source = view.place(found["datadir"])
@@ -82,7 +90,10 @@ class Cold(Server):
         if self._how == "disk" or not self._program:
             self._by_disk("it was asked for" if self._program else "this host has no server of its own")
             return
-        for level in (0, 1, 2, 3):
+        self._ascend(self._levels)
+
+    def _ascend(self, levels):
+        for level in levels:
             try:
                 self._by_host(level)
                 self.forced = level
@@ -96,16 +107,58 @@ class Cold(Server):
                         raise
                     self._by_disk("this host's server refuses what it left: %s" % _line(words, FOREIGN))
                     return
-                if level == 3:
+                if level == levels[-1]:
+                    if self._without_logs:
+                        self._by_host(0, without_logs=True)
+                        return
                     raise IntactError("the disk's database can't be opened, not even what is whole of it: %s" % exc) from exc
                 self._tell("it does not start: %s" % exc)
                 first = first_words(words) if level == 0 else ""
                 self.said += ["it did not start at once: %s" % first] if first else []
 
-    def _by_host(self, level):
+    def reopen(self, level):
+        """Once more on a fresh copy or overlay, with this level of innodb_force_recovery at least."""
+        if self.by_disk:
+            raise IntactError("it is read by the disk's own program, which is not forced to anything")
+        self._ascend([known for known in self._levels if known >= level])
+
+    def again(self):
+        """Start the server once more on what it has, after it died or let privileges in."""
+        self._run(*self._last[0], **self._last[1])
+
+    def admit(self):
+        """Start it once more with its tables of privileges: without them it tells nothing of accounts and events. We have an account of our own then."""
+        (argv, person), more = self._last
+        password, path = secrets.token_urlsafe(24), os.path.join(self._run_place, "first.sql")
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as handle:
+            handle.write("CREATE USER '%s'@'localhost' IDENTIFIED BY '%s';\n" % (ADMIN, password))
+            handle.write("GRANT ALL PRIVILEGES ON *.* TO '%s'@'localhost' WITH GRANT OPTION;\n" % ADMIN)
+        os.chown(path, *(person or (self._user.pw_uid, self._user.pw_gid)))
+        self._login = self._file("admin.cnf", "[client]\nuser=%s\npassword=%s\n" % (ADMIN, password))
+        words = [word for word in argv if word != "--skip-grant-tables"]
+        self._run([*words, "--init-file=" + (THERE + "/first.sql" if self.by_disk else path)], person, **more)
+        os.unlink(path)
+
+    def noted_version(self):
+        """The version that last brought the system tables to its own, as the disk notes it; "" without a note."""
+        for name in ("mariadb_upgrade_info", "mysql_upgrade_info"):
+            with contextlib.suppress(OSError), open(os.path.join(self._source, name), "rb") as handle:
+                return handle.read(100).decode("ascii", "replace").strip("\0 \n")
+        return ""
+
+    def records(self, *names):
+        """Rows that a MyISAM table had by its own count on the disk; None when that can't be told. names: of the database and of the table."""
+        words = [_mysql_options.file_name(name) for name in names]
+        return None if None in words else _mysql_options.records(os.path.join(self._source, *words) + ".MYI")
+
+    def _by_host(self, level, without_logs=False):
         """This host's server, on a fresh copy or overlay."""
+        self._login = ""
         data, places, more = self._fresh()
-        argv = [self._program, "--no-defaults"] + _cold_options.words(self._found, data, places)
+        self.data = data
+        if without_logs:
+            self._drop_logs(data, places, more)
+        argv = [self._program, "--no-defaults"] + _mysql_options.words(self._found, data, places)
         argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
         argv += ["--innodb-force-recovery=%d" % level] if level else []
         try:
@@ -120,10 +173,20 @@ class Cold(Server):
             self._end()
             self._run(argv, **more)
 
+    def _drop_logs(self, data, places, more):
+        """Away with InnoDB's logs, of this copy: what only they held is lost."""
+        if more:
+            raise IntactError("ib_logfile* are removed on a copy only: give how=copy")
+        for place in {data, *places.values()}:
+            for name in os.listdir(place):
+                if name.startswith("ib_logfile"):
+                    os.unlink(os.path.join(place, name))
+                    self.said.append("%s was removed on the copy, as it was asked for: what only it held is lost" % name)
+
     def _fresh(self):
         """(data directory, places, what _spawn() wants besides) of a copy or an overlay that nobody has opened yet."""
         self._wipe()
-        needed = sum(_cold_options.size(path) for path in [self._source] + [self._view.place(place) for place in self._found["places"].values()])
+        needed = sum(_mysql_options.size(path) for path in [self._source] + [self._view.place(place) for place in self._found["places"].values()])
         state = os.statvfs(self.directory)
         free = state.f_bavail * state.f_frsize
         roomy = needed * SPARE < free and needed < LARGEST_COPY
@@ -197,26 +260,30 @@ class Cold(Server):
         places = [data] + [self._view.realpath(place) for place in self._found["places"].values()]
         self.said.append("%s was started with the disk as its /: %s" % (programs[0], why))
         self._tell(self.said[-1])
-        own = [programs[0], "--no-defaults"] + _cold_options.words(self._found, data, self._found["places"]) + OLD
+        own = [programs[0], "--no-defaults"] + _mysql_options.words(self._found, data, self._found["places"]) + OLD
         own += ["--socket=%s/s" % THERE, "--pid-file=%s/pid" % THERE, "--tmpdir=" + THERE]
         alone = _private_root.enter(overlay, owner=person, places=places, binds=[(self._run_place, THERE)], user=person)
+        self.data, self.by_disk = data, True
         self._run(own + ["--loose-innodb-fast-shutdown=0"], person=person, bare=True, preexec_fn=alone)
         if not self._program:
             return
         self._end(PATIENCE)
         merged = {name: overlay.merged + self._view.realpath(place) for name, place in self._found["places"].items()}
-        argv = [self._program, "--no-defaults"] + _cold_options.words(self._found, overlay.merged + data, merged)
+        argv = [self._program, "--no-defaults"] + _mysql_options.words(self._found, overlay.merged + data, merged)
         argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
         enter = _private_root.enter(overlay, owner=(self._user.pw_uid, self._user.pw_gid), places=places)
         try:
+            self.data, self.by_disk = overlay.merged + data, False
             self._run(argv, preexec_fn=enter)
         except IntactError as exc:
+            self.data, self.by_disk = data, True
             self.said.append("it was also read by that program, as this host's does not: %s" % exc)
             self._end()
             self._run(own, person=person, bare=True, preexec_fn=alone)
 
     def _run(self, argv, person=None, **more):
         self._end()
+        self._last = ((argv, person), more)
         os.chown(self._run_place, *(person or (self._user.pw_uid, self._user.pw_gid)))
         for path in (os.path.join(self.directory, "server.log"), self.socket):
             with contextlib.suppress(FileNotFoundError):
@@ -248,7 +315,7 @@ class Cold(Server):
     def _argv(self, *words):
         # clients from MariaDB 11.4 on refuse servers without TLS; nobody else is at our socket
         reached = ["--protocol=socket", "--socket=" + self.socket, "--loose-skip-ssl"]
-        return [self._client_program, "--no-defaults", *reached, "--batch", "--skip-reconnect", *words]
+        return [self._client_program, "--defaults-file=" + self._login if self._login else "--no-defaults", *reached, "--batch", "--skip-reconnect", *words]
 
     def _sql(self, text, *words):
         script = text.encode("utf-8", "surrogateescape")
