@@ -13,6 +13,7 @@ import zlib
 from ansible_collections.intact.hosting.plugins.module_utils._disks import _lvmtext
 
 MAGIC = b" LVM2 x[5A%r0N*>"
+LARGEST = 64 << 20  # more text than this no VG has
 _SEED = 0xF597A6CF
 
 
@@ -75,7 +76,7 @@ def _area(device, offset, size):
     place, held, checksum, _flags = struct.unpack_from("<QQII", head, 40)
     if not place or not held:
         return b"", said
-    if start != offset or not 512 <= place < length or held > length:
+    if start != offset or not 512 <= place < length or held > min(length, LARGEST):
         return b"", "the metadata header at byte %d is damaged" % offset
     first = min(held, length - place)
     text = device.at(offset + place, first) + (device.at(offset + 512, held - first) if first < held else b"")

@@ -16,9 +16,7 @@ _TOKEN = re.compile(
 
 def parse(text):
     """{name: value}; a section is a dict, an array a list. ValueError where it is not that language."""
-    tokens = _tokens(text)
-    out = _section(tokens, 0)
-    return out
+    return _section(_tokens(text), 0)
 
 
 def _tokens(text):

@@ -79,7 +79,7 @@ def ntfs(device):
     total, table = struct.unpack_from("<QQ", data, 40)
     record = struct.unpack_from("<b", data, 64)[0]
     cluster = sector * per_cluster
-    size = record * cluster if record > 0 else 1 << -record
+    size = min(record * cluster if record > 0 else 1 << -record, 65536)
     out = {"type": "ntfs", "uuid": "%016X" % struct.unpack_from("<Q", data, 72), "block_size": cluster, "bytes": total * sector, "features": []}
     out["journal"] = "unknown"
     for kind, value in _attributes(device.at(table * cluster + 3 * size, size)):
@@ -109,7 +109,7 @@ def _attributes(record):
 def vfat(device):
     """FAT of 12, 16 and 32 bits."""
     data = device.at(0, 512)
-    if data[510:512] != b"\x55\xaa" or not data[11:13] in (b"\x00\x02", b"\x00\x04", b"\x00\x08", b"\x00\x10") or data[16] not in (1, 2):
+    if data[510:512] != b"\x55\xaa" or data[11:13] not in (b"\x00\x02", b"\x00\x04", b"\x00\x08", b"\x00\x10") or data[16] not in (1, 2):
         return None
     for kind, serial in ((82, 67), (54, 39)):
         if data[kind : kind + 3] == b"FAT":

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from ansible_collections.intact.hosting.plugins.module_utils._disks import _btrfs, _ext, _luks, _lvm, _md, _others, _xfs
 
 # Which one counts when old signatures were left behind: what made the newer content wipes those before it, and swap is checked after none.
@@ -25,10 +27,11 @@ DEEPEST = 3
 
 
 class Damage:
-    """Read errors of one device: they are told, once for a place."""
+    """What went wrong with one device: read errors by byte, and structures that can't be understood."""
 
     def __init__(self):
         self.places = {}
+        self.broken = []
 
     def add(self, exc):
         """Keep what an OSError said."""
@@ -79,4 +82,6 @@ def _try(probe, device, damage):
         return probe(device)
     except OSError as exc:
         damage.add(exc)
-        return None
+    except (struct.error, ValueError, IndexError, ZeroDivisionError, OverflowError) as exc:
+        damage.broken.append("%s: %s" % (probe.__module__.rpartition("._")[2] + "." + probe.__name__, exc))
+    return None
