@@ -85,8 +85,11 @@ class Attachment:
         try:
             return self._build(nodes, held, driver, volumes)
         except BaseException as exc:
-            self._undo(nodes, exc)
-            raise
+            cause = self._cause(exc, nodes[0]["path"])
+            self._undo(nodes, cause)
+            if cause is exc:
+                raise
+            raise cause from exc
 
     def _build(self, nodes, held, driver, volumes):
         state, settings = self.state, self.settings
@@ -122,6 +125,19 @@ class Attachment:
         state.save(status="attached", mounts=shown["mounts"], root=shown["root"], findings=[finding.as_dict() for finding in self.findings])
         self.step("attached")
         return self._told(True, state.document)
+
+    def _cause(self, exc, path):
+        """A disk that died explains whatever else was said; a read error is no traceback."""
+        if not isinstance(exc, (IntactError, OSError)):
+            return exc
+        try:
+            _block.probe(path)
+        except IntactError as gone:
+            return gone
+        if isinstance(exc, OSError):
+            said = "%s: %s" % (escape(str(exc.filename or "a file")), exc.strerror)
+            return IntactError("%s can't be read everywhere (%s): make an image with legacy_image and attach that" % (path, said), device=path)
+        return exc
 
     def _undo(self, nodes, exc):
         """Leave nothing after an error; where even that fails, say both."""

@@ -150,7 +150,7 @@ class Lab:
         mounted = [str(m) for m in self.mounts if m]
         out = [line for line in open("/proc/mounts", encoding="utf-8") if mark in line and line.split()[1] not in mounted]
         out += [line for line in run("losetup", "-l", "-n", "-O", "NAME,BACK-FILE").splitlines() if str(self.ov) in line]
-        out += [line for line in run("ps", "-eo", "pid,args").splitlines() if str(self.ov) in line]
+        out += [line for line in run("ps", "-ww", "-eo", "pid,args").splitlines() if str(self.ov) in line]
         if os.path.isdir(self.ov):
             out += [name for name in os.listdir(self.ov) if not name.endswith(".lock")]
         return out
@@ -171,7 +171,7 @@ class Lab:
             for line in run("losetup", "-l", "-n", "-O", "NAME,BACK-FILE").splitlines():
                 if str(self.ov) in line:
                     subprocess.run(["losetup", "-d", line.split()[0]], check=False)
-        for line in run("ps", "-eo", "pid,comm,args").splitlines():
+        for line in run("ps", "-ww", "-eo", "pid,comm,args").splitlines():
             if str(self.ov) in line and line.split()[1].startswith(("qemu-storage", "nbd")):
                 os.kill(int(line.split()[0]), 9)
         for path in list(self.loops):
