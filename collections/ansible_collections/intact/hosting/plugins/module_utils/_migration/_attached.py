@@ -52,6 +52,8 @@ def check(system, root, token, directory=OVERLAYS):
         raise IntactError(
             "the disk at %s is %s, and the token asks for %s: this is another disk, nothing was done" % (root, seen, token), expected=token, seen=seen
         )
+    if state.get("status", "attached") != "attached":
+        raise IntactError("the disk at %s is half attached (%s): run legacy_volume again, state present" % (root, state["status"]))
     sources = {m.get("source") for m in state.get("mounts") or [] if str(m.get("target", "")).rstrip("/") == root} - {None}
     if sources and not any(_same(system, source, entry) for source in sources):
         raise IntactError(

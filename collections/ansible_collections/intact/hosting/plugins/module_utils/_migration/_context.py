@@ -91,10 +91,10 @@ class Context:
     def identity(self):
         """The Map of identity.json. Raises IntactError when the phase identity has not run."""
         if self._identity is None:
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _identity_map  # noqa: PLC0415
-
             if not os.path.exists(self.path(MAP)):
                 raise IntactError("there is no identity map in %s yet: run the phase identity first" % self.directory)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _identity_map  # noqa: PLC0415
+
             self._identity = _identity_map.load(self.path(MAP))
         return self._identity
 

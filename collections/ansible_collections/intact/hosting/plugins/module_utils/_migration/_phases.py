@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import traceback
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_document
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape, read_if_exists, write_atomic, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _context
 
@@ -92,7 +93,7 @@ def todo(context, phase, force=False):
     return "continue" if document["status"] else "start"
 
 
-def claim(context, token):
+def claim(context, token, write=True):
     """Write migration.json when the migration is new. Raises IntactError when it is another disk's: a migration never mixes two."""
     about = context.about()
     if about and about.get("token") != token:
@@ -102,7 +103,7 @@ def claim(context, token):
             expected=about.get("token"),
             seen=token,
         )
-    if not about or about.get("root") != context.root:
+    if write and (not about or about.get("root") != context.root):
         context.prepare()
         about = dict(about, id=context.ident, root=context.root, token=token, started=about.get("started") or _flight.now(), settings=context.settings)
         write_document(context.path(_context.ABOUT), about)
@@ -133,10 +134,13 @@ def run(context, phase, check=False, force=False):
         except IntactError as exc:
             _failed(context, phase, begun, str(exc))
             raise
-        except OSError as exc:
-            told = "%s: %s" % (exc.filename or "an input or output failed", exc.strerror or exc)
+        except Exception as exc:  # pylint: disable=broad-except  # whatever a hostile disk makes of our parsers, the next run has to know where this one was
+            said = exc.strerror if isinstance(exc, OSError) and exc.strerror else "%s: %s" % (type(exc).__name__, exc)
+            told = "%s: %s" % (escape(str(exc.filename)), said) if isinstance(exc, OSError) and exc.filename else said
+            trace = os.path.join(context.phase_directory(phase), "trace.txt")
+            write_atomic(trace, traceback.format_exc().encode("utf-8", "backslashreplace"))
             _failed(context, phase, begun, told)
-            raise IntactError("the phase %s was stopped by %s; mend that and run it again, it goes on" % (phase, told)) from exc
+            raise IntactError("the phase %s was stopped by %s (%s has the details); mend that and run it again, it goes on" % (phase, told, trace)) from exc
         kept = {key: begun[key] for key in ("phase", "started", "inputs", "action")}
         status = "failed" if made.get("status") == "failed" else "done"
         document = context.save(dict(dict(_context.fresh(phase), **made), **dict(kept, status=status, finished=_flight.now())))
