@@ -11,6 +11,7 @@ import datetime
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _plan_certificates
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 NAME = "certificates"
 RULES = [
@@ -49,10 +50,11 @@ def new(context):
         if "certificate" in entry:
             have[entry["certificate"]] = _plan_certificates.key_of(context.system, entry)[0]
     if context.finished("plan"):
-        for path in context.system.glob(context.path("plan.d", _plan_certificates.FOLDER, "*.crt")):
-            entry = _plan_certificates.one(context.system, path)
+        here = System()
+        for path in here.glob(context.path("plan.d", _plan_certificates.FOLDER, "*.crt")):
+            entry = _plan_certificates.one(here, path)
             if entry and entry["certificate"] not in have:
-                have[entry["certificate"]] = _plan_certificates.key_of(context.system, dict(entry, key_file=path[:-4] + ".key"))[0]
+                have[entry["certificate"]] = _plan_certificates.key_of(here, dict(entry, key_file=path[:-4] + ".key"))[0]
     return {
         _subject(path, entry): {"certificate": entry["certificate"], "key": have[entry["certificate"]]}
         for path, entry in _all(context)

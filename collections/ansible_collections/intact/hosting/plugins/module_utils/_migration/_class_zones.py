@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+import os
+
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape, read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _plan_zones
 from ansible_collections.intact.hosting.plugins.module_utils._migration.plan import name_for
 
@@ -34,7 +36,7 @@ def new(context):
         if name in live:
             out[escape(name)] = _plan_zones.told(live[name], name)
         elif context.finished("plan"):
-            text = context.system.text(context.path("plan.d", "etc/bind/zones", name_for("db." + name)))
+            text = os.fsdecode(read_if_exists(context.path("plan.d", "etc/bind/zones", name_for("db." + name))) or b"")
             if text:
                 out[escape(name)] = _plan_zones.told({"type": "master", "file": "", "text": text}, name)
             elif not _plan_zones.primary(zone):

@@ -42,7 +42,7 @@ def _nginx(system):
         if path in files:
             continue
         files[path] = system.text(path)
-        for pattern in re.findall(r"^\s*include\s+\"?([^;\"]+)\"?\s*;", files[path], re.MULTILINE):
+        for pattern in re.findall(r"(?:^|[\s{;])include\s+\"?([^;\"]+)\"?\s*;", re.sub(r"#.*", "", files[path])):
             waiting += system.glob(posixpath.normpath(posixpath.join("/etc/nginx", pattern.strip())))
     return [dict(host, line=0) for host in _webconf.nginx_vhosts(_webconf.nginx_tree(files, NGINX))]
 

@@ -100,7 +100,7 @@ def _certificates(plan, old, live, hosts):
         base = "/%s/%s" % (_plan_certificates.FOLDER, name_for(path.strip("/").replace("/", "_")))
         placed[path] = (base + ".crt", base + ".key")
         plan.add("certificate", entry["subject"] or path, path, lacks, base + ".crt", entry["found"])
-        if state in ("match", "encrypted"):
+        if key:
             plan.files[base.lstrip("/") + ".key"] = key
     return placed
 
