@@ -175,7 +175,10 @@ def gives(entry, new, options):
 def _members(old, group, entry, new, users, told, options):
     # services in one another's groups are how the old system was made, and the new one is made its own way
     people = [m for m in group["members"] if m in users and users[m]["old"] and (usable(old["users"][m]["hash"]) or users[m]["old"] >= old["first_uid"])]
-    carried = {m: users[m]["name"] for m in group["members"] if users.get(m, {}).get("how") in CARRIED and users[m]["old"] != 0}
+    live = new["groups"].get(entry["name"])
+    of_system = live is not None and live["gid"] < new["first_gid"]
+    known = people if of_system else [m for m in group["members"] if m in users and users[m]["old"]]
+    carried = {m: users[m]["name"] for m in known if users[m]["how"] in CARRIED}
     unknown = [m for m in group["members"] if m not in users]
     why = gives(entry, new, options)
     if unknown:

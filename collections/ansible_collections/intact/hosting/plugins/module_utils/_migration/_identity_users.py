@@ -133,20 +133,18 @@ class _Deciding:
         else:
             entry["why"] = "a service that this host does not have"
         if not person and usable(user["hash"]) and user["hash"] and not closed(user["shell"]):
+            carried = "it is carried, as said" if entry["how"] == "new" else "the password is not carried"
             self.told.say(
                 "system.login",
                 "warning",
                 "user " + name,
                 "a system account that could log in",
-                "number %d, shell %s, a password is set: the password is not carried%s" % (uid, user["shell"] or "/bin/sh", self._left(entry)),
+                "number %d, shell %s, a password is set: %s" % (uid, user["shell"] or "/bin/sh", carried),
                 "whose is it? Name it in carry when a person needs it here",
             )
         if entry["how"] == "new" and self.targets.setdefault(target, name) != name:
             self._refuse(entry, "%s would get the same name here" % self.targets[target])
         return entry
-
-    def _left(self, entry):
-        return "" if entry["how"] in CARRIED else ", nor the account"
 
     def _root(self, user, entry):
         if user["name"] == "root":
