@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+import stat
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _maildir, _mail_disk, _mbox
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _mail_disk, _maildir, _mbox
 
 SPOOLS = ("/var/mail", "/var/spool/mail")
 VIRTUAL = ("/var/vmail", "/var/spool/vmail", "/home/vmail", "/srv/vmail", "/var/lib/vmail", "/var/mail/vhosts")
@@ -76,7 +77,7 @@ def _spool(context, spool, known, strange):
     with place:
         for name, status in place.entries():
             user = name.decode("utf-8", "surrogateescape")
-            if name.startswith(b".") or name.endswith(NOT_MAIL) or not (status.st_mode & 0o170000 == 0o100000) or not status.st_size:
+            if name.startswith(b".") or name.endswith(NOT_MAIL) or not stat.S_ISREG(status.st_mode) or not status.st_size:
                 continue
             if user not in known:
                 strange.append(("mbox %s/%s" % (spool, escape(name)), "no account of the old system has this name"))

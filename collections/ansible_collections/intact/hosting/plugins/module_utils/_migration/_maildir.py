@@ -48,11 +48,13 @@ def messages(place, folder):
                 continue
             with handle:
                 digest, head, size = _mbox.Digest(), [], 0
-                for line in iter(lambda: handle.readline(_mbox.LINE), b""):
+                line = handle.readline(_mbox.LINE)
+                while line:
                     digest.line(line)
                     size += len(line)
                     if size < _mbox.LINE:
                         head.append(line)
+                    line = handle.readline(_mbox.LINE)
             told = _mbox.headers(b"".join(head).replace(b"\r\n", b"\n").partition(b"\n\n")[0])
             base, _colon, marks = name.decode("latin-1").partition(":2,")
             out.append(

@@ -11,6 +11,7 @@ Dovecot reads the same file when it is imported; that both find the same message
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 
 # written by mail servers into an mbox file: they hold flags and numbers, not the message
@@ -26,10 +27,11 @@ HEAD = 1 << 20
 
 
 class Digest:
-    """The same 20 hex digits for a message in mbox, in Maildir and over IMAP: headers of mail servers, kinds of line ends and blank lines at its end left out."""
+    """The same 20 hex digits for a message in mbox, in Maildir and over IMAP: servers' headers, kinds of line ends, blank lines at its end left out."""
 
     def __init__(self):
         self._hash, self._head, self._skipping, self._blank, self._rest = hashlib.sha256(), True, False, 0, b""
+        self._fresh = True
 
     def line(self, line):
         """A line with its end, or a part of one."""
@@ -41,11 +43,12 @@ class Digest:
         # IMAP can't carry a zero byte: Dovecot tells 0x80 in its place
         line = line.replace(b"\r\n", b"\n").replace(b"\0", b"\x80")
         if self._head:
-            if line in (b"\n", b""):
-                self._head = line == b""
+            fresh, self._fresh = self._fresh, line.endswith(b"\n") if line else self._fresh
+            if fresh and line == b"\n":
+                self._head = False
                 self._hash.update(line)
                 return
-            if line[:1] not in (b" ", b"\t"):
+            if fresh and line[:1] not in (b" ", b"\t"):
                 self._skipping = line.partition(b":")[0].strip().lower() in STATE_HEADERS
             if not self._skipping:
                 self._hash.update(line)
@@ -67,7 +70,7 @@ class Digest:
 def digest_of(data):
     """Digest of a message given as bytes."""
     digest = Digest()
-    for line in data.splitlines(True) if b"\r" not in data else re.findall(rb"[^\n]*\n|[^\n]+", data):
+    for line in io.BytesIO(data):
         digest.line(line)
     return digest.end()
 
