@@ -1,0 +1,202 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Old mbox files and Maildirs into a real Dovecot: numbers, flags, names, what is there already, and a run that was cut off."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+
+import pytest
+
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes, _mail_import, _mail_live, mail
+
+sys.path.insert(0, os.path.dirname(__file__))
+import mail_lab  # noqa: E402
+
+INTERNAL = (
+    "From MAILER-DAEMON Mon Jan  7 10:00:00 2008\nFrom: Mail System Internal Data <MAILER-DAEMON@old>\n"
+    "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1199700000 0000000042 Junk\nStatus: RO\n\nThis text is internal.\n\n"
+)
+TRICKY = "hello\n\nFrom nobody Tue Jan  8 11:00:00 2008\ninside the body\n>From quoted\n"
+
+
+def box():
+    """Three messages with numbers and flags, one of them with a From_ line in its body that only Content-Length keeps inside."""
+    return (
+        INTERNAL
+        + mail_lab.message(1, "Status: RO\nX-Status: AF\nX-UID: 7\n")
+        + mail_lab.message(2, "X-UID: 9\nContent-Length: %d\n" % len(TRICKY), TRICKY)
+        + mail_lab.message(3, "X-UID: 40\n", "gr\xfc\xdfe\n")
+    ).encode("latin-1")
+
+
+@pytest.fixture(params=["maildir", "mbox"])
+def lab(request):
+    mail_lab.need()
+    # users' processes must reach it: pytest's own directories are closed to them
+    directory = tempfile.mkdtemp(prefix="intact-dovecot-", dir="/tmp")
+    dovecot = mail_lab.Dovecot(directory, request.param)
+    try:
+        yield dovecot
+    finally:
+        dovecot.stop()
+
+
+@pytest.fixture
+def old(tmp_path):
+    disk = mail_lab.OldDisk(tmp_path / "old")
+    disk.user("joe")
+    disk.write("/var/mail/joe", box(), 0o600)
+    disk.write("/home/joe/mail/work/2008", box())
+    disk.write("/home/joe/mail/Entw\xfcrfe".encode("latin-1"), box())
+    disk.write("/home/joe/mail/a.b", mail_lab.message(11) + mail_lab.message(12))
+    disk.write("/home/joe/mail/.subscriptions", "work/2008\n")
+    os.symlink("/etc/shadow", disk.root + "/home/joe/mail/stolen")
+    return disk
+
+
+@pytest.fixture
+def context(lab, old, tmp_path):
+    return mail_lab.StandIn(old.root, tmp_path / "migration", dovecot_config=lab.config)
+
+
+def ids(document):
+    return sorted(entry["id"] for entry in document["findings"] if entry["severity"] == "blocker")
+
+
+def test_numbers_flags_and_names_are_kept(lab, old, context):
+    lab.user("joe")
+    before = old.state()
+    document = mail.run(context)
+    assert ids(document) == [] and document["status"] == "done", document["findings"]
+    assert document["counts"]["messages imported"] == 11
+    assert old.state() == before
+    assert lab.status("joe")["uidvalidity"] == 1199700000
+    told = lab.doveadm("-f", "tab", "fetch", "-u", "joe", "uid flags hdr.message-id", "mailbox", "INBOX").splitlines()[1:]
+    rows = [line.split("\t") for line in told]
+    assert [(row[0], row[2]) for row in rows] == [("7", "<1@example.com>"), ("9", "<2@example.com>"), ("40", "<3@example.com>")]
+    assert {"\\Answered", "\\Flagged", "\\Seen"} <= set(rows[0][1].split()) and "\\Seen" not in rows[1][1]
+    names = set(lab.doveadm("mailbox", "list", "-u", "joe").splitlines())
+    separator = "." if lab.kind == "maildir" else "/"
+    assert "Entw\xfcrfe" in names and "work%s2008" % separator in names and not any("stolen" in name for name in names)
+    assert ("a_b" if lab.kind == "maildir" else "a.b") in names
+    assert lab.doveadm("mailbox", "list", "-u", "joe", "-s").split() == ["work%s2008" % separator]
+    assert _class_mailboxes.old(context) == _class_mailboxes.new(context)
+    assert not os.listdir(_mail_import.STAGES)
+
+
+def test_second_run_changes_nothing_and_what_was_deleted_stays_so(lab, context):
+    lab.user("joe")
+    mail.run(context)
+    lab.doveadm("expunge", "-u", "joe", "mailbox", "INBOX", "uid", "7")
+    document = mail.run(context)
+    assert document["counts"]["messages imported"] == 0 and not document["changed"]
+    assert lab.status("joe")["messages"] == 2
+    # the reconciliation tells of it: it knows nothing of states
+    assert _class_mailboxes.old(context)["joe/INBOX"] != _class_mailboxes.new(context)["joe/INBOX"]
+
+
+def test_mail_that_arrived_meanwhile_is_kept(lab, context):
+    lab.user("joe")
+    lab.doveadm("save", "-u", "joe", "-m", "INBOX", data=b"Message-ID: <new@example.com>\nSubject: new\n\nnew\n")
+    document = mail.run(context)
+    assert ids(document) == [] and lab.status("joe")["messages"] == 4
+    assert _class_mailboxes.old(context) == _class_mailboxes.new(context)
+
+
+def test_half_imported_is_continued_and_not_doubled(lab, old, context):
+    lab.user("joe")
+    # as if a run was cut off after it had brought two of three
+    for number, body in ((1, "body 1\n"), (2, TRICKY)):
+        data = "Message-ID: <%d@example.com>\nSubject: no %d\n\n%s" % (number, number, body)
+        lab.doveadm("save", "-u", "joe", "-m", "INBOX", data=data.encode())
+    document = mail.run(context)
+    assert ids(document) == [] and document["counts"]["messages imported"] == 9
+    assert lab.status("joe")["messages"] == 3
+    for path in os.listdir(os.path.join(context.directory, "mail.d", "users")):
+        # a run that died before its state was written
+        os.unlink(os.path.join(context.directory, "mail.d", "users", path))
+    assert mail.run(context)["counts"]["messages imported"] == 0
+    assert lab.status("joe")["messages"] == 3
+
+
+def test_cut_off_in_the_middle_is_continued(lab, context, monkeypatch):
+    lab.user("joe")
+    real, calls = _mail_live.Live.sync, []
+
+    def broken(self, user, location):
+        calls.append(location)
+        real(self, user, location)
+        raise IntactError("the power went away")
+
+    monkeypatch.setattr(_mail_live.Live, "sync", broken)
+    assert ids(mail.run(context)) == ["migration.mail.mailbox.failed"]
+    monkeypatch.setattr(_mail_live.Live, "sync", real)
+    document = mail.run(context)
+    assert ids(document) == [] and document["counts"]["messages imported"] == 0 and lab.status("joe")["messages"] == 3
+
+
+def test_a_lost_message_is_found(lab, context, monkeypatch):
+    lab.user("joe")
+    real = _mail_live.Live.sync
+
+    def lossy(self, user, location):
+        real(self, user, location)
+        lab.doveadm("expunge", "-u", "joe", "mailbox", "INBOX", "uid", "9")
+
+    monkeypatch.setattr(_mail_live.Live, "sync", lossy)
+    document = mail.run(context)
+    found = [entry for entry in document["findings"] if entry["id"] == "migration.mail.messages.missing"]
+    assert [entry["subject"] for entry in found] == ["joe/INBOX"] and document["status"] == "failed"
+
+
+def test_check_mode_writes_nothing(lab, context):
+    lab.user("joe")
+    document = mail.run(context, check=True)
+    assert document["counts"]["messages imported"] == 11 and lab.status("joe")["messages"] == 0
+    assert os.listdir(context.directory) == []
+
+
+def test_unknown_user_and_foreign_formats_are_told(lab, old, context):
+    old.user("ann")
+    old.write("/var/mail/ann", mail_lab.message(1))
+    old.write("/var/mail/nobodys", mail_lab.message(1))
+    old.write("/home/joe/mail/fast", b"*mbx*\r\n0000")
+    lab.user("joe")
+    document = mail.run(context)
+    assert ids(document) == ["migration.mail.user.unknown"]
+    assert [e["subject"] for e in document["findings"] if e["id"] == "migration.mail.store.unread"] == ["mbox /var/mail/nobodys", "/home/joe/mail/fast"]
+
+
+@pytest.mark.parametrize("numbers", ["dovecot", "courier"])
+def test_maildir_keeps_numbers(lab, tmp_path, numbers):
+    disk = mail_lab.OldDisk(tmp_path / "disk")
+    disk.user("eve")
+    for folder in ("", ".Sent", ".Entw&APw-rfe.2008"):
+        base = "/home/eve/Maildir/" + (folder + "/" if folder else "")
+        disk.write(base + "cur/100.M1.old:2,FS", "Message-ID: <m1@x>\r\nSubject: a\r\n\r\none\r\n")
+        disk.write(base + "new/200.M2.old", "Message-ID: <m2@x>\nSubject: b\n\ntwo\n")
+        os.makedirs(disk.root + base + "tmp")
+        if numbers == "dovecot":
+            disk.write(base + "dovecot-uidlist", "3 V1200000000 N31 G0123456789abcdef0123456789abcdef\n12 :100.M1.old\n30 W9 :200.M2.old\n")
+        else:
+            disk.write(base + "courierimapuiddb", "1 1200000000 31\n12 100.M1.old\n30 200.M2.old\n")
+    disk.write("/home/eve/Maildir/courierimapsubscribed", "INBOX.Sent\n")
+    lab.user("eve")
+    context = mail_lab.StandIn(disk.root, tmp_path / "migration", dovecot_config=lab.config)
+    document = mail.run(context)
+    assert ids(document) == [] and document["counts"]["messages imported"] == 6, document["findings"]
+    separator = "." if lab.kind == "maildir" else "/"
+    for folder in ("INBOX", "Sent", "Entw\xfcrfe%s2008" % separator):
+        assert lab.status("eve", folder)["uidvalidity"] == 1200000000
+        told = lab.doveadm("-f", "tab", "fetch", "-u", "eve", "uid hdr.message-id flags", "mailbox", folder).splitlines()[1:]
+        assert [line.split("\t")[:2] for line in told] == [["12", "<m1@x>"], ["30", "<m2@x>"]]
+        assert "\\Flagged" in told[0]
+    assert lab.doveadm("mailbox", "list", "-u", "eve", "-s").split() == ["Sent"]
+    assert _class_mailboxes.old(context) == _class_mailboxes.new(context)
+    assert mail.run(context)["counts"]["messages imported"] == 0
