@@ -5,8 +5,10 @@
 
 """Copies a tree that may be hostile, hashes it on the way and writes its manifest: each byte is read once.
 
-Works with root's rights on what customers write to, so neither side is ever asked for more than one component of a path, no link is followed, and what is written
-goes into directories of ours first (_folder). Order for one file: data, owner, mode, ACL, attributes, capability, times; flags at the very end of the run, because
+Works with root's rights on what customers write to, so neither side is ever asked for more than one component of a path, no link is followed, and what is
+written
+goes into directories of ours first (_folder). Order for one file: data, owner, mode, ACL, attributes, capability, times; flags at the very end of the run,
+because
 an immutable file takes no more names. A directory stays root's own (0700) until all that is below it is there.
 """
 
@@ -32,10 +34,13 @@ SHOWN = 200
 
 
 class Copier(_entries.Entries):
-    """source, target: directories (str or bytes); the target's parent must be there. ids: an object with uid(n) and gid(n). manifest: path of the file to write.
+    """source, target: directories (str or bytes); the target's parent must be there. ids: an object with uid(n) and gid(n). manifest: path of the file to
+    write.
 
-    state: directory for the journal, or None (nothing is remembered, a second run reads everything). rules: exclude patterns. existing: what becomes of the target's own
-    entries that differ. compare: "quick" or "content" (also what the journal vouches for is read). check: nothing is written. totals: (files, bytes), when known.
+    state: directory for the journal, or None (nothing is remembered, a second run reads everything). rules: exclude patterns. existing: what becomes of
+    the target's own
+    entries that differ. compare: "quick" or "content" (also what the journal vouches for is read). check: nothing is written. totals: (files, bytes), when
+    known.
     """
 
     def __init__(
@@ -70,11 +75,12 @@ class Copier(_entries.Entries):
         self.source = self.target = self.ahead = self.writer = self.aside = self.near = None
         self.changed, self.step, self.number = False, 1, 0
         self.journal = _journal.Journal(None, b"")
-        self.prefix = b".intact-%08x-" % random.getrandbits(32)  # noqa: S311 (a name, no secret)
+        self.prefix = b".intact-%08x-" % random.getrandbits(32)
         self.noatime = os.O_NOATIME
 
     def run(self):
-        """Copy. Returns {changed, counts, bytes, seconds, granularity, findings [Finding], steps [lines], manifest}. Raises IntactError when it had to stop."""
+        """Copy. Returns {changed, counts, bytes, seconds, granularity, findings [Finding], steps [lines], manifest}. Raises IntactError when it had to
+        stop."""
         began = time.monotonic()
         mask = os.umask(0)
         try:
@@ -146,13 +152,14 @@ class Copier(_entries.Entries):
                 self.journal = _journal.Journal(self.state, identity)
         self.aside = _folder.Aside(top)
         if not self.check:
-            probe = self.temporary()
+            probe, before = self.temporary(), os.fstat(top)
             fd = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=top)
             try:
                 self.step = _kernel.granularity(fd)
             finally:
                 os.close(fd)
                 os.unlink(probe, dir_fd=top)
+            os.utime(top, ns=(before.st_atime_ns, before.st_mtime_ns))
         if self.writer is not None:
             self.writer.header["granularity"] = self.step
 

@@ -12,43 +12,28 @@ import os
 import stat
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._trees import _ahead, _chain, _existing, _folder, _inode, _kernel, _manifest_file, _record
+from ansible_collections.intact.hosting.plugins.module_utils._trees import _chain, _existing, _folder, _inode, _kernel, _manifest_file, _record
 from ansible_collections.intact.hosting.plugins.module_utils._trees._content import SMALL, Changed
+from ansible_collections.intact.hosting.plugins.module_utils._trees._listing import Listing
 from ansible_collections.intact.hosting.plugins.module_utils._trees._rules import SYSTEMS
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 TRIES = 3
 KINDS = {stat.S_IFSOCK: "socket", stat.S_IFCHR: "char", stat.S_IFBLK: "block"}
-BIG = 64 << 20
-ENCODING = os.fsencode
 
 
-class Entries(_existing.Existing):
+class Entries(Listing, _existing.Existing):
     """Methods of Copier."""
 
     def _fill(self, folder):
         """Copy all entries of a directory but the directories, whose names (sorted) it returns."""
         below, files, others = self._list(folder)
         self.counts["directories"] += 1
-        ahead = self.ahead
-        order = files
-        if ahead.spinning and len(files) > 1:
-            order = self._by_block(folder.source, files)
-        single = self._file
-        wanted = 0
-        for position, name in enumerate(order):
-            if not position % 16:
-                self.progress.tick()
-                ahead.judge()
-                if ahead.waiting:
-                    wanted = max(wanted, position + 1)
-                    ahead.want(folder.source, order[wanted : position + _ahead.WINDOW])
-                    wanted = max(wanted, position + _ahead.WINDOW)
-            single(folder, name)
+        for name in self._ordered(folder, files):
+            self._file(folder, name)
             if folder.count >= _folder.ENTRIES or folder.bytes >= _folder.BYTES:
                 folder.commit()
-        ahead.drop()
         for name in others:
             self._other(folder, name)
         folder.commit()
@@ -58,46 +43,6 @@ class Entries(_existing.Existing):
         folder.done()
         self.progress.files += len(files) + len(others)
         return below
-
-    def _list(self, folder):
-        """(directories, files in the order of their inodes, others), all bytes, without what the rules leave out."""
-        below, files, others = [], [], []
-        rules = self.rules
-        try:
-            with os.scandir(folder.source) as entries:
-                for entry in entries:
-                    name = ENCODING(entry.name)
-                    if rules.some and rules.excluded(folder.prefix + name):
-                        self.told.add("excluded", folder.prefix + name, "by a rule")
-                    elif entry.is_dir(follow_symlinks=False):
-                        below.append(name)
-                    elif entry.is_file(follow_symlinks=False):
-                        files.append((entry.inode(), name))
-                    else:
-                        others.append(name)
-        except OSError as exc:
-            self.unreadable(folder.path, exc)
-        below.sort()
-        files.sort()
-        others.sort()
-        return below, [name for _inode, name in files], others
-
-    @staticmethod
-    def _by_block(parent, names):
-        """The same names in the order of where their data begins."""
-        placed = []
-        for number, name in enumerate(names):
-            try:
-                fd = os.open(name, READ, dir_fd=parent)
-            except OSError:
-                placed.append((0, number, name))
-                continue
-            try:
-                placed.append((_kernel.first_block(fd), number, name))
-            finally:
-                os.close(fd)
-        placed.sort()
-        return [name for _block, _number, name in placed]
 
     def _file(self, folder, name):
         """One regular file."""
@@ -149,7 +94,7 @@ class Entries(_existing.Existing):
             expected = self._stands(folder, name, fd, state, attributes, given, flags)
             if expected is False:
                 return
-        extra = _record.extra(attributes, flags) if attributes or flags else b""
+        extra = _record.tail(attributes, flags) if attributes or flags else b""
         if self.check:
             self.plan("replace" if expected else "file", folder.prefix + name)
             self.counts["replaced" if expected else "copied"] += 1
@@ -260,7 +205,7 @@ class Entries(_existing.Existing):
                 self._note(folder, name, state, body, None, False)
             self.told.add("not-made", path, said)
             return
-        extra = _record.extra(attributes, None)
+        extra = _record.tail(attributes, None)
         if to is not None:
             extra = b',"target":"%s"' % _record.text(to) + extra
         body = _record.other("link" if to is not None else "fifo", state, extra)
@@ -306,7 +251,7 @@ class Entries(_existing.Existing):
         attributes = self.inodes.attributes(sfd, folder.path)
         flags = self.inodes.flags(sfd, state.st_dev)
         if self.writer is not None:
-            body = _record.other("dir", state, _record.extra(attributes, flags))
+            body = _record.other("dir", state, _record.tail(attributes, flags))
             row = _manifest_file.Writer.row(folder.path, b"", _record.line(_record.text(folder.path), body))
             self.writer.add([row], len(row) + 40)
         if self.check or tfd is None:

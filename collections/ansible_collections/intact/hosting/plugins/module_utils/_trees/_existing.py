@@ -113,7 +113,7 @@ class Existing:
                     self.changed = True
                     self.plan("flags", path)
                     self.flagged.append((folder.path, name, _chain.ident(there), flags or 0))
-                self._same(folder, name, state, _record.file(state, digest, _record.extra(attributes, flags)), _chain.ident(there))
+                self._same(folder, name, state, _record.file(state, digest, _record.tail(attributes, flags)), _chain.ident(there))
                 return SAME
             if marked & _kernel.HARD and not self.check:
                 self.inodes.mark(other, marked & ~_kernel.HARD, path)

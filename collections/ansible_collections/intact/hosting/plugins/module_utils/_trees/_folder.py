@@ -5,7 +5,8 @@
 
 """One directory of the target while it is filled: nothing appears under its own name before it is whole, and nothing is replaced unseen.
 
-New entries are made in a directory of ours (`.intact-...`, 0700) beside where they belong, so nobody can meet them half made. A directory that is new itself gets its
+New entries are made in a directory of ours (`.intact-...`, 0700) beside where they belong, so nobody can meet them half made. A directory that is new
+itself gets its
 name by one rename when its entries are whole; into one that was there each entry is renamed. The journal knows of a batch before it gets its names.
 """
 
@@ -28,7 +29,8 @@ ASIDE = b".intact-aside"
 class Folder:
     """Where entries of one directory go.
 
-    fd: the target's directory, or while it is new the one that becomes it; None in check mode where there is none. names: what the target has there (set), None
+    fd: the target's directory, or while it is new the one that becomes it; None in check mode where there is none. names: what the target has there (set),
+    None
     when the directory is new. where: descriptor in which new entries are made, see room().
     """
 
@@ -111,7 +113,8 @@ class Folder:
         return self.where
 
     def _name(self, name, expected, mark):
-        """Rename one entry from our directory to the target's. expected: the inode that it replaces, made by an earlier run; None: nothing. mark: (dev, ino) of it."""
+        """Rename one entry from our directory to the target's. expected: the inode that it replaces, made by an earlier run; None: nothing. mark: (dev,
+        ino) of it."""
         copy, path = self.copy, self.prefix + name
         if expected is None:
             try:

@@ -7,7 +7,8 @@
 
 One file, appended in one write() for each batch *before* the batch gets its own names (a kill can't come between), fsynced now and then. A chunk:
 b"T1 LENGTH CRC\n", then fields that end in NUL: directory, when (ns; nothing of the batch was touched after it, 0: not known), then for each entry its name,
-b"INO SIZE MTIME CTIME TARGET-INO" and its record's body. A chunk whose directory is "\\1" names directories that were finished. A torn or damaged end is cut off.
+b"INO SIZE MTIME CTIME TARGET-INO" and its record's body. A chunk whose directory is "\\1" names directories that were finished. A torn or damaged end is
+cut off.
 Later chunks speak before earlier ones.
 """
 
@@ -26,7 +27,8 @@ FINISHED = b"\1"
 
 
 class Journal:
-    """directory: of ours, made when missing (0700), locked while this is open; None: nothing is remembered. identity: bytes that tell this copy from others."""
+    """directory: of ours, made when missing (0700), locked while this is open; None: nothing is remembered. identity: bytes that tell this copy from
+    others."""
 
     def __init__(self, directory, identity):
         self.fd, self.index, self.synced = None, {}, time.monotonic()

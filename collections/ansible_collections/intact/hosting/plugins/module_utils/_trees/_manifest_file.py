@@ -5,7 +5,8 @@
 
 """A manifest as a file: gzip, a header, then one record a line, sorted by the path's bytes; written and read in bounded memory.
 
-Records arrive in the order of the disk. Runs of them are sorted in memory and put aside in the manifest's directory; the end merges the runs. Names of one inode
+Records arrive in the order of the disk. Runs of them are sorted in memory and put aside in the manifest's directory; the end merges the runs. Names of one
+inode
 become `hardlink` (the first name of it) there, as only sorted names can tell which is first: inode numbers mean nothing on another disk.
 """
 

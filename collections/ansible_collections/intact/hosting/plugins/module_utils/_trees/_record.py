@@ -5,7 +5,8 @@
 
 """A manifest's records: one JSON object an entry, written without an encoder because there are millions of them. Pure.
 
-Keys: path type mode uid gid size mtime (ns) digest target rdev acl default_acl capability xattr flags allocated hardlink changed error; those that say nothing
+Keys: path type mode uid gid size mtime (ns) digest target rdev acl default_acl capability xattr flags allocated hardlink changed error; those that say
+nothing
 are absent. digest: of all bytes of a file; "blocks:" before it when the file has holes of more than 16 GiB, whose zeros are not hashed.
 """
 
@@ -69,7 +70,7 @@ def other(kind, state, extra=b"", size=False):
     return b'"type":"%s"%s,"uid":%d,"gid":%d,"mtime":%d%s' % (kind.encode(), mode, state.st_uid, state.st_gid, state.st_mtime_ns, extra)
 
 
-def extra(attributes, flags):
+def tail(attributes, flags):
     """ACLs, capability, other attributes and flags as the end of a body. attributes: {name: bytes}; flags: number or None."""
     out = b""
     if attributes:

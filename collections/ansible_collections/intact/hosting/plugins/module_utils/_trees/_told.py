@@ -17,7 +17,8 @@ PAUSE = 2.0
 # kind: severity, title, remedy
 KINDS = {
     "changed-while-read": ("warning", "%s changed while it was read", "Stop what writes there and copy again: what was taken may be half old, half new"),
-    "unreadable": ("blocker", "%s could not be read", "If the disk fails, make an image with legacy_image first; if not, look at the evidence and copy again"),
+    "unreadable": ("blocker", "%s could not be read", "If the disk fails, make an image with legacy_image first; if not, look at the evidence and copy
+    again"),
     "unwritable": ("blocker", "%s could not be written", "Look at the evidence (room, quota, rights of the target) and copy again"),
     "unkept": ("warning", "%s has something that the target can't keep", "Take a target on ext4, XFS or btrfs, or decide that it is not needed"),
     "not-made": (
@@ -34,7 +35,8 @@ KINDS = {
     "too-deep": ("blocker", "%s lies too deep", "Look at who made that, and move it up or exclude it"),
     "excluded": ("info", "%s was left out", ""),
     "merged-acl": ("warning", "%s has access entries of two accounts that become one", "What both had was kept; look whether more is wanted"),
-    "cached": ("warning", "%s could not be dropped from memory", "It was compared from memory, not from the device: stop what holds it open and verify again"),
+    "cached": ("warning", "%s could not be dropped from memory", "It was compared from memory, not from the device: stop what holds it open and verify
+    again"),
     "difference": ("blocker", "%s differs from the manifest", "Copy again; if it stays, look at the disk below the target"),
     "rsync": ("blocker", "%s differs in rsync's eyes", "Look at both; rsync's letters are explained in its manual under --itemize-changes"),
 }
