@@ -14,8 +14,17 @@ import time
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._trees import _ahead, _chain, _content, _entries, _inode, _kernel, _listing, _manifest_file,
-_record
+from ansible_collections.intact.hosting.plugins.module_utils._trees import (
+    _ahead,
+    _chain,
+    _content,
+    _entries,
+    _inode,
+    _kernel,
+    _listing,
+    _manifest_file,
+    _record,
+)
 from ansible_collections.intact.hosting.plugins.module_utils._trees._folder import ASIDE
 from ansible_collections.intact.hosting.plugins.module_utils._trees._rules import SYSTEMS, Rules
 from ansible_collections.intact.hosting.plugins.module_utils._trees._told import Progress, Told
