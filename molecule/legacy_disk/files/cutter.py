@@ -2,9 +2,10 @@
 # Copyright: Intact contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits on the new server until a phase of the migration runs, and kills what works there: cutter.py PHASE DELAY.
+"""Waits on the new server until a phase of the migration runs, and kills what works there: cutter.py PHASE DELAY WHO.
 
-Prints {"running": whether the phase was unfinished when it was dead}. DELAY: seconds between the two.
+Prints {"running": whether the phase was unfinished then, "killed": how many processes}. DELAY: seconds between the two. WHO: host, or controller, which
+somebody else kills.
 """
 
 from __future__ import annotations
@@ -34,13 +35,12 @@ def workers() -> list[int]:
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes()
-                # a module comes over standard input, or as a file when it runs beside the connection
-                if b"python3" in words.split(b"\0", 1)[0] and (b"AnsiballZ" in words or words.rstrip(b"\0").endswith(b"python3")):
+                if b"python3" in words.split(b"\0", 1)[0] and b"AnsiballZ" in words:
                     found.append(int(entry.name))
     return found
 
 
-def main(phase: str, delay: str) -> int:
+def main(phase: str, delay: str, who: str) -> int:
     end = time.monotonic() + 900
     while status(phase) != "running":
         if time.monotonic() > end:
@@ -48,7 +48,7 @@ def main(phase: str, delay: str) -> int:
             return 1
         time.sleep(0.002)
     time.sleep(float(delay))
-    killed = workers()
+    killed = workers() if who == "host" else []
     for pid in killed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -58,4 +58,4 @@ def main(phase: str, delay: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(main(*sys.argv[1:4]))
