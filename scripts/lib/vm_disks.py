@@ -117,7 +117,12 @@ mkfs.ext3 -q -I 128 -L / $d-part1; mkfs.ext3 -q -I 128 -L /home $d-part2; mkswap
 mkdir -p /mnt/parts; mount $d-part1 /mnt/parts; mkdir -p /mnt/parts/etc /mnt/parts/home /mnt/parts/var /mnt/parts/bin
 mount $d-part2 /mnt/parts/home; mount $d-part4 /mnt/parts/var
 echo 'CentOS release 5.11 (Final)' >/mnt/parts/etc/redhat-release
-printf 'LABEL=/ / ext3 defaults 1 1\\nLABEL=/home /home ext3 defaults 1 2\X swap swap defaults 0 0\\n' >/mnt/parts/etc/fstab
+cat >/mnt/parts/etc/fstab <<'END'
+LABEL=/ / ext3 defaults 1 1
+LABEL=/home /home ext3 defaults 1 2
+LABEL=/var /var ext3 defaults 1 2
+LABEL=SWAP swap swap defaults 0 0
+END
 printf 'root:x:0:0:root:/root:/bin/bash\\nbert:x:500:500::/home/bert:/bin/bash\\n' >/mnt/parts/etc/passwd
 printf 'root:!:1:0:99999:7:::\\nbert:!:1:0:99999:7:::\\n' >/mnt/parts/etc/shadow
 dirty /mnt/parts/etc parts-root
