@@ -141,10 +141,10 @@ mkfs.xfs -q -L livexfs $x-part1; mkfs.btrfs -q -L livebtrfs $b
 vgcreate -q vg0 $v; lvcreate -q -y -n data -L 64M vg0; lvcreate -q -y -n home -L 32M vg0
 await /dev/vg0/home; mkfs.ext4 -q -L livedata /dev/vg0/data; mkfs.ext4 -q -L livehome /dev/vg0/home
 cat >>/etc/fstab <<END
-/dev/vg0/data /srv/data ext4 defaults,x-systemd.device-timeout=120 0 2
-/dev/vg0/home /home ext4 defaults,x-systemd.device-timeout=120 0 2
-$x-part1 /srv/xfs xfs defaults,x-systemd.device-timeout=120 0 2
-$b /srv/btrfs btrfs defaults,x-systemd.device-timeout=120 0 0
+/dev/vg0/data /srv/data ext4 defaults,x-systemd.device-timeout=90 0 2
+/dev/vg0/home /home ext4 defaults,x-systemd.device-timeout=90 0 2
+$x-part1 /srv/xfs xfs defaults,x-systemd.device-timeout=90 0 2
+$b /srv/btrfs btrfs defaults,x-systemd.device-timeout=90 0 0
 END
 mount /srv/data; mount /home; mount /srv/xfs; mount /srv/btrfs
 for m in /srv/xfs /srv/btrfs; do echo 'at clone time' >$m/which.txt; sync; done

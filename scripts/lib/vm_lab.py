@@ -52,11 +52,11 @@ def up() -> None:
     root, live = files(STAYS)
     machine = vm_machine.Machine(STAYS, root, live, vm_machine.accelerator(vm_image.ensure(LOG)))
     say(f"vm-lab: booting with {machine.accel}")
+    (STAYS / "port").write_text(f"{machine.port}\n", encoding="ascii")
     machine.start(detached=True)
     made = vm_disks.ensure(LOG)
     for serial in vm_disks.LEGACY_SERIALS:
         machine.qmp.plug(vm_machine.overlay(made / f"{serial}.raw", STAYS / f"{serial}.qcow2"), serial, "qcow2")
-    (STAYS / "port").write_text(f"{machine.port}\n", encoding="ascii")
     say("vm-lab: up, with the legacy disks " + " ".join(vm_disks.LEGACY_SERIALS))
 
 

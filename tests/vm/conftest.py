@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 import vm_disks
 import vm_lab
 from vm_case import GUARDS, Case

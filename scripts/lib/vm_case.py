@@ -30,6 +30,8 @@ UNGUARD = """
 rm -f /etc/lvm/lvmlocal.conf /etc/lvm/devices/system.devices
 sed -i '/^AUTO -all/d' /etc/mdadm/mdadm.conf
 """
+# mdadm's own timer starts a degraded array half a minute after its first member appeared.
+DEGRADED = "for n in $(seq 90); do ! grep -q ^md /proc/mdstat || break; sleep 1; done; sleep 3; cat /proc/mdstat"
 # Everything that could be armed, and what the live system uses.
 STATE = """
 import json, os, subprocess
@@ -76,7 +78,9 @@ class Case:
             self.machine.qmp.plug(image, serial)
         nodes = " ".join(disk(serial) for serial in self.images)
         # mdadm's last resort starts a degraded array 30 s after its first member appeared.
-        self.machine.run(f"for d in {nodes}; do for n in $(seq 100); do [ -b $d ] && break; sleep 0.2; done; [ -b $d ]; done; udevadm settle; sleep 36; udevadm settle")
+        self.machine.run(
+            f"for d in {nodes}; do for n in $(seq 100); do [ -b $d ] && break; sleep 0.2; done; [ -b $d ]; done; udevadm settle; sleep 36; udevadm settle"
+        )
 
     def module(self, name: str, fails: bool = False, seconds: float = 600, **arguments: object) -> dict:
         """Result of a module of this checkout, run through Ansible's SSH connection; that it fails must be said with `fails`."""
