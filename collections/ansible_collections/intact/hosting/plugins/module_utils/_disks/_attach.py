@@ -62,9 +62,9 @@ class Attachment:
     def _present(self, nodes, newer, check_mode):
         state, device = self.state, self.settings.device
         held = dict(state.load())
-        twins = others(self.settings.overlay_dir, nodes[0]["number"], state.id)
-        if twins and _clear.leftovers(State(self.settings.overlay_dir, _token_of(self.settings.overlay_dir, twins[0]))):
-            raise IntactError("%s is attached under another token (%s): detach that first" % (device, twins[0]), device=device)
+        twins = [twin for twin in others(state.base, nodes[0]["number"], state.id) if _clear.leftovers(twin)]
+        if twins:
+            raise IntactError("%s is attached under another token, %s: detach that first" % (device, twins[0].document["token"]), device=device)
         if held.get("device") and held["device"] != nodes[0]["path"] and held.get("number") != nodes[0]["number"] and _same_disk_there(held, self.settings.token):
             raise IntactError("%s and %s have the same token, and %s is attached: detach it first" % (device, held["device"], held["device"]), device=device)
         why = self._incomplete(held, nodes)
@@ -85,8 +85,11 @@ class Attachment:
         try:
             return self._build(nodes, held, driver, volumes)
         except BaseException as exc:
-            self._undo(nodes, exc)
-            raise
+            cause = self._cause(exc, nodes[0]["path"])
+            self._undo(nodes, cause)
+            if cause is exc:
+                raise
+            raise cause from exc
 
     def _build(self, nodes, held, driver, volumes):
         state, settings = self.state, self.settings
@@ -122,6 +125,19 @@ class Attachment:
         state.save(status="attached", mounts=shown["mounts"], root=shown["root"], findings=[finding.as_dict() for finding in self.findings])
         self.step("attached")
         return self._told(True, state.document)
+
+    def _cause(self, exc, path):
+        """A disk that died explains whatever else was said; a read error is no traceback."""
+        if not isinstance(exc, (IntactError, OSError)):
+            return exc
+        try:
+            _block.probe(path)
+        except IntactError as gone:
+            return gone
+        if isinstance(exc, OSError):
+            said = "%s: %s" % (escape(str(exc.filename or "a file")), exc.strerror)
+            return IntactError("%s can't be read everywhere (%s): make an image with legacy_image and attach that" % (path, said), device=path)
+        return exc
 
     def _undo(self, nodes, exc):
         """Leave nothing after an error; where even that fails, say both."""
@@ -253,20 +269,6 @@ class Attachment:
 
     def _find(self, what, severity, title, evidence, remedy):
         self.findings.append(Finding("legacy.disk.%s" % what, severity, escape(self.settings.device), title, evidence=evidence, remedy=remedy))
-
-
-def _token_of(overlay_dir, identifier):
-    document = _read(overlay_dir, identifier)
-    return document.get("token", "")
-
-
-def _read(overlay_dir, identifier):
-    from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
-
-    try:
-        return read_document(os.path.join(os.path.realpath(overlay_dir), identifier, "state.json"))
-    except (OSError, ValueError):
-        return {}
 
 
 def _same_disk_there(held, token):

@@ -15,6 +15,7 @@ import mmap
 import os
 import stat
 import struct
+import time
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
@@ -170,8 +171,18 @@ def loop(path, offset=0, length=0, writable=False):
         raise IntactError("no loop device over %s: %s; is /dev/loop-control there, and the module loop?" % (path, exc), device=path) from exc
 
 
-def unloop(path):
-    """Take a loop device away. The kernel's read-only switch of a loop device outlives it, so it is cleared for the next user."""
+def unloop(path, patience=20.0):
+    """Take a loop device away, and wait until it is gone: the kernel keeps it as long as anybody, such as udev or a look, has it open.
+
+    The kernel's read-only switch of a loop device outlives it, so it is cleared for the next user.
+    """
+    name_of, below = os.path.basename(path), backing(os.path.basename(path))
     with contextlib.suppress(OSError, IntactError):
         set_read_only(path, False)
-    run(["losetup", "-d", path])
+    run(["losetup", "-d", path], check=False)
+    until = time.monotonic() + patience
+    while below is not None and backing(name_of) == below:
+        if time.monotonic() > until:
+            raise IntactError("%s (over %s) is still open after %d s: end what reads it and run state absent again" % (path, below, patience), device=path)
+        time.sleep(0.05)
+        run(["losetup", "-d", path], check=False)

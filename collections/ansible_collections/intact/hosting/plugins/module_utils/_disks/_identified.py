@@ -15,6 +15,16 @@ from ansible_collections.intact.hosting.plugins.module_utils._system import Syst
 
 
 def check(device, token):
-    """Raise an IntactError unless the disk has the token. {md uuid: (events, path)} of the newest halves on other devices."""
-    found = _look.look(System(), [device], smart=False, describe=False)["devices"]
-    return found
+    """Raise an IntactError unless the disk at device has the token. Returns {md uuid: (events, path)} of the newest half on every other disk."""
+    real, found = os.path.realpath(device), _look.look(System(), smart=False, describe=False)["devices"]
+    name = _block.name(device)
+    entry = next((e for e in found.values() if name == e.get("name") or real in (e.get("node_path"), e["path"])), None)
+    if entry is None:
+        raise IntactError("%s is not among the block devices of this host: look with block_device_info" % device, device=device)
+    _token.check(token, entry)
+    newest = {}
+    for other in found.values():
+        md = other.get("md")
+        if md and other["path"] != entry["path"] and other.get("parent") != entry["path"] and md.get("events", 0) > newest.get(md["uuid"], (-1, ""))[0]:
+            newest[md["uuid"]] = (md["events"], other["path"])
+    return newest

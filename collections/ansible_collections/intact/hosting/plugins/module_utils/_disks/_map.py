@@ -82,7 +82,7 @@ def _walk(parts, damage, newer, older_allowed):
                 break
             device, held = device.part(under["offset"], under["size"]), under
         if held.get("lvm") and not volume.refused:
-            groups.append((name, device, held["lvm"]))
+            groups.append((name, device, held["lvm"], False))
             continue
         volume.signature, volume.luks = held.get("signature") or {}, held.get("luks") or {}
         _place(volume, device)
@@ -124,7 +124,7 @@ def _named(volume):
 def _logical(groups, damage):
     """Volumes of the volume groups on this disk; what needs another disk says so."""
     out, seen = [], set()
-    for (_name, _device, _lvm), (group, devices) in zip(groups, _volumes.assemble(groups)):
+    for group, devices in _volumes.assemble(groups):
         for lv in group["lvs"]:
             if lv["uuid"] in seen or not lv.get("visible", True):
                 continue

@@ -93,16 +93,15 @@ class State:
             shutil.rmtree(self.directory)
 
 
-def others(overlay_dir, device_number, mine):
-    """IDs of other attachments that say they are of the same device."""
+def others(overlay_dir, number, mine):
+    """The States of other attachments that say they are of the device with this number."""
     out, base = [], os.path.realpath(overlay_dir)
     for entry in sorted(os.listdir(base)) if os.path.isdir(base) else []:
-        if entry == mine:
-            continue
         try:
-            document = read_document(os.path.join(base, entry, "state.json"))
-        except (OSError, ValueError):
+            token = read_document(os.path.join(base, entry, "state.json"))["token"]
+        except (OSError, ValueError, KeyError, TypeError):
             continue
-        if document.get("number") == device_number:
-            out.append(entry)
+        state = State(base, token)
+        if entry not in (mine, "") and state.id == entry and state.load().get("number") == number:
+            out.append(state)
     return out
