@@ -39,6 +39,10 @@ unit: venv ## run the unit tests and the repository's tests
 sanity: venv ## run ansible-test sanity on the built copy of the collection
 	@scripts/sanity
 
+.PHONY: test-vm
+test-vm: venv ## test legacy disks in a QEMU machine: LVM, md, LUKS, clones, a reboot with them plugged (as root; the first time builds its disks)
+	@scripts/vm-lab test
+
 .PHONY: bench
 bench: venv ## measure backups against plain restic and borg (as root, B="--scale 0.05" for a quick one)
 	@python benchmarks/backup.py $(B)
