@@ -22,7 +22,8 @@ LIVE_MOUNTS = ("/srv/data", "/home", "/srv/xfs", "/srv/btrfs")
 # by itself, also not from the initramfs, which holds copies of both.
 GUARDS = """
 printf 'devices {\\n  use_devicesfile = 1\\n}\\n' >/etc/lvm/lvmlocal.conf
-vgimportdevices -q -a
+lvm vgimportdevices -q -a
+lvm lvmdevices
 echo 'AUTO -all' >>/etc/mdadm/mdadm.conf
 update-initramfs -u
 """

@@ -51,7 +51,7 @@ class Raised:
             if volume.type in _replay.NOT_FILES and not volume.refused:
                 continue
             try:
-                why = volume.refused or _replay.refusal(volume.signature)
+                why = volume.refused or _replay.refusal(volume.signature, self.raw)
                 if why:
                     raise IntactError("%s (%s) is not shown: %s" % (volume.name, volume.type or "unknown", why), volume=volume.name)
                 self._ready(volume)

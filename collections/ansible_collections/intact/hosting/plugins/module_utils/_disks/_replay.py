@@ -11,7 +11,7 @@ import os
 import re
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import run, which
-from ansible_collections.intact.hosting.plugins.module_utils._disks import _mounts
+from ansible_collections.intact.hosting.plugins.module_utils._disks import _btrfs_own, _mounts
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
@@ -41,9 +41,14 @@ def known(fstype):
     return False
 
 
+def lives(uuid):
+    """Whether a btrfs with this fsid is mounted."""
+    return bool(uuid) and os.path.isdir("/sys/fs/btrfs/" + uuid)
+
+
 def live_btrfs(uuid):
-    """Why a btrfs can't be shown beside a living one of the same fsid, "" when it can: before Linux 6.7 the kernel takes both for one."""
-    if not uuid or not os.path.isdir("/sys/fs/btrfs/" + uuid):
+    """Why a btrfs can't be shown as it is beside a living one of the same fsid, "" when it can: before Linux 6.7 the kernel takes both for one."""
+    if not lives(uuid):
         return ""
     release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     if release and (int(release.group(1)), int(release.group(2))) >= (6, 7):
@@ -51,17 +56,20 @@ def live_btrfs(uuid):
     return "a btrfs of the same fsid %s is mounted, and Linux %s would take both for one: attach it in a machine without the other, or with Linux 6.7" % (
         uuid,
         os.uname().release,
+    return (
+        "a btrfs of the same fsid %s is mounted, and Linux %s would take both for one: use mode replay, where the overlay gets an fsid of its own, or Linux 6.7"
+        % (uuid, os.uname().release)
     )
 
 
-def refusal(signature):
-    """Why a filesystem can't be shown on this host, "" when it can."""
+def refusal(signature, raw=False):
+    """Why a filesystem can't be shown on this host, "" when it can. raw: without an overlay."""
     kind = signature.get("type", "")
     if kind == "btrfs":
         if int(signature.get("devices") or 1) > 1:
             return "it is one of %s devices of a btrfs: attach it in a machine that has images of all of them" % signature["devices"]
         if known(kind):
-            return live_btrfs(signature.get("uuid"))
+            return live_btrfs(signature.get("uuid")) if raw else ""
     if known(kind) or (READERS.get(kind) and which(READERS[kind])):
         return ""
     reader = READERS.get(kind)
@@ -78,6 +86,7 @@ def replay(volume, source, target, check):
     if kind in EXT:
         return _ext(volume, source, check)
     if kind in ("xfs", "btrfs") and known(kind):
+        own = _own_fsid(volume, source) if kind == "btrfs" and lives(volume.signature.get("uuid")) else []
         try:
             _mounts.mount(source, target, kind, OPTIONS.get(kind, ()))
         except IntactError as exc:
@@ -87,8 +96,21 @@ def replay(volume, source, target, check):
                 "the journal of %s (%s) can't be replayed: %s. Mode raw shows its stale state" % (volume.name, kind, exc), volume=volume.name
             ) from exc
         _mounts.unmount(target)
-        return _examined(volume, source) if check else []
+        return own + (_examined(volume, source) if check else [])
     return []
+
+
+def _own_fsid(volume, source):
+    try:
+        fsid = _btrfs_own.rename(source)
+    except IntactError as exc:
+        raise IntactError(
+            "%s (btrfs) is a copy of a mounted one, and its overlay can't get an fsid of its own: %s. Unmount the other, or attach it elsewhere"
+            % (volume.name, exc),
+            volume=volume.name,
+        ) from exc
+    title = "is shown under another fsid, because a copy of it is mounted"
+    return [_finding("fsid", "info", volume, title, "on the disk %s, on the overlay %s" % (volume.signature.get("uuid"), fsid), "")]
 
 
 def _ext(volume, source, check):
