@@ -108,15 +108,23 @@ def _lines(tree, difference, began):
     """A difference of two manifests as the reconciliation has it, one line for each attribute."""
     subject = "%s/%s" % (tree["from"], difference["path"]) if difference["path"] else tree["from"]
     kind = difference["class"]
-    if kind == "extra":
-        try:
-            since = os.lstat(os.path.join(os.fsencode(tree["to"]), _record.raw_path(difference["path"]))).st_ctime
-        except OSError:
-            since = began
-        yield kind, subject, "since", began, since
-    elif kind == "moved":
-        yield kind, subject, "path", subject, "%s/%s" % (tree["from"], difference["to"])
+    if kind == "moved":
+        # Two files of one content are not always one that was moved: each side has to be right by itself.
+        yield "missing", subject, "now at", None, "%s/%s" % (tree["from"], difference["to"])
+        yield _extra(tree, difference["to"], began)
+    elif kind == "extra":
+        yield _extra(tree, difference["path"], began)
     elif not difference["attributes"]:
         yield kind, subject, "", None, None
-    for name, pair in sorted(difference["attributes"].items()) if kind != "moved" else ():
-        yield kind, subject, name, pair[0], pair[1]
+    else:
+        for name, pair in sorted(difference["attributes"].items()):
+            yield kind, subject, name, pair[0], pair[1]
+
+
+def _extra(tree, path, began):
+    """An entry that only this host has, with since when: its inode's change, which nobody can set back."""
+    try:
+        since = os.lstat(os.path.join(os.fsencode(tree["to"]), _record.raw_path(path))).st_ctime
+    except OSError:
+        since = began
+    return "extra", "%s/%s" % (tree["from"], path), "since", began, since

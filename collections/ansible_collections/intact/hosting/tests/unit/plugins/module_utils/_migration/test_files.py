@@ -202,7 +202,7 @@ MUTATIONS = {
         lambda p: ((p / "alice/evil").unlink(), os.symlink("/etc/passwd", p / "alice/evil")),
         ("changed", "/home/alice/evil", "target"),
     ),
-    "moved": (lambda p: (p / "alice/run.sh").rename(p / "alice/ran.sh"), ("moved", "/home/alice/run.sh", "path")),
+    "moved": (lambda p: (p / "alice/run.sh").rename(p / "alice/ran.sh"), ("missing", "/home/alice/run.sh", "now at")),
     "an attribute": (lambda p: os.setxattr(p / "orphan", "user.x", b"1"), ("metadata", "/home/orphan", "xattr")),
 }
 
