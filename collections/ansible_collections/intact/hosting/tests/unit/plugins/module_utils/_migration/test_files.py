@@ -236,6 +236,22 @@ def test_owners_are_told_by_the_account_that_is_really_here(context):
     assert ("metadata", "/home/alice/index.html", "uid") in seen(context)[0]
 
 
+def test_what_dovecot_does_to_a_maildir_is_explained_and_a_lost_message_is_not(context):
+    box = Path(context.root, "home", "alice", "Maildir")
+    for name in ("new/1.a", "cur/2.a:2,S", "cur/3.a:2,"):
+        make(box / name, name)
+    make(box / "dovecot-uidlist", "1")
+    _phases.run(context, "files")
+    here = target(context, "alice", "Maildir")
+    (here / "new" / "1.a").rename(here / "cur" / "1.a:2,")
+    (here / "cur" / "2.a:2,S").rename(here / "cur" / "2.a:2,RS")
+    (here / "dovecot-uidlist").write_text("2")
+    make(here / "new" / "9.b", "new mail", 70501)
+    assert seen(context)[0] == set()
+    (here / "cur" / "3.a:2,").unlink()
+    assert {d[:2] for d in seen(context)[0]} == {("missing", "/home/alice/Maildir/cur/3.a:2,")}
+
+
 def test_a_part_that_can_not_be_read_is_no_equal_one(context, monkeypatch):
     _phases.run(context, "files")
     real = _class_files._manifest.Manifest._body
