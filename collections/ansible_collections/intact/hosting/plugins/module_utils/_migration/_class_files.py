@@ -31,7 +31,7 @@ RULES = [
     {
         "attribute": "now at",
         "reason": "Dovecot renames a message when it was seen; class mailboxes counts it",
-        "when": lambda before, now: _same_message(before, now),
+        "when": lambda before, now: bool(_same_message(before, now)),
     },
 ] + [
     {"change": change, "subject": subject, "reason": reason}
