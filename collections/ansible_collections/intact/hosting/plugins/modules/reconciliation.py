@@ -82,7 +82,7 @@ EXAMPLES = r"""
     token: WD-WMC4N0123456/9f86d081884c7d65
     rules:
       - class: accounts
-        subject: olddaemon
+        subject: user olddaemon
         reason: the counter of 2009 is not wanted any more
         who: ops
         expires: '2027-01-31'

@@ -10,6 +10,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
+import stat
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, parse_time
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _files_trees
@@ -25,10 +27,30 @@ RULES = [
         "reason": "it was on the new host before the migration began",
         "when": lambda began, since: since < began,
     },
-    {"change": "extra", "subject": "*/dovecot*", "reason": "Dovecot's own index, which it makes when it opens a mailbox"},
-    {"change": "extra", "subject": "*/maildirfolder", "reason": "an empty mark of Dovecot's that a directory is a folder"},
-    {"change": "metadata", "subject": "*/dovecot*", "attribute": "mtime", "reason": "Dovecot's own index, which it writes when it opens a mailbox"},
+    {"attribute": "time of the directory", "reason": "a directory's time follows its entries, and each of them is compared by itself"},
+    {
+        "attribute": "now at",
+        "reason": "Dovecot renames a message when it was seen; class mailboxes counts it",
+        "when": lambda before, now: bool(_same_message(before, now)),
+    },
+] + [
+    {"change": change, "subject": subject, "reason": reason}
+    for subjects, changes, reason in (
+        (("*/dovecot.*", "*/dovecot-*"), ("extra", "changed", "metadata"), "Dovecot's own index, which it writes when it opens a mailbox"),
+        (("*/dovecot.index*",), ("missing",), "Dovecot's own index, which it makes anew"),
+        (("*/Maildir", "*/Maildir/*", "*/.maildir/*"), ("extra",), "mail that came here, or that phase mail imported; class mailboxes counts it"),
+        (("*/Maildir/subscriptions", "*/.maildir/subscriptions"), ("changed", "metadata"), "phase mail joins the subscriptions of all stores of a user"),
+        (("*/maildirfolder",), ("extra",), "an empty mark of Dovecot's that a directory is a folder"),
+    )
+    for subject in subjects
+    for change in changes
 ]
+
+
+def _same_message(before, now):
+    """Whether two paths are one message of a Maildir: the same folder and unique name, in new or cur, with whatever flags."""
+    first, second = [re.match(r"(.*)/(?:new|cur)/([^/]+?)(?::2,[A-Za-z]*)?\Z", path, re.DOTALL) for path in (before, now)]
+    return bool(first and second and first.groups() == second.groups())
 
 
 class ByName:
@@ -108,15 +130,32 @@ def _lines(tree, difference, began):
     """A difference of two manifests as the reconciliation has it, one line for each attribute."""
     subject = "%s/%s" % (tree["from"], difference["path"]) if difference["path"] else tree["from"]
     kind = difference["class"]
-    if kind == "extra":
-        try:
-            since = os.lstat(os.path.join(os.fsencode(tree["to"]), _record.raw_path(difference["path"]))).st_ctime
-        except OSError:
-            since = began
-        yield kind, subject, "since", began, since
-    elif kind == "moved":
-        yield kind, subject, "path", subject, "%s/%s" % (tree["from"], difference["to"])
+    if kind == "moved":
+        # Two files of one content are not always one that was moved: each side has to be right by itself.
+        yield "missing", subject, "now at", subject, "%s/%s" % (tree["from"], difference["to"])
+        found = _extra(tree, difference["to"], began)
+        yield found if not _same_message(subject, found[1]) else ("extra", found[1], "now at", subject, found[1])
+    elif kind == "extra":
+        yield _extra(tree, difference["path"], began)
     elif not difference["attributes"]:
         yield kind, subject, "", None, None
-    for name, pair in sorted(difference["attributes"].items()) if kind != "moved" else ():
-        yield kind, subject, name, pair[0], pair[1]
+    else:
+        for name, pair in sorted(difference["attributes"].items()):
+            name = "time of the directory" if name == "mtime" and _directory(tree, difference["path"]) else name
+            yield kind, subject, name, pair[0], pair[1]
+
+
+def _directory(tree, path):
+    try:
+        return stat.S_ISDIR(os.lstat(os.path.join(os.fsencode(tree["to"]), _record.raw_path(path))).st_mode)
+    except OSError:
+        return False
+
+
+def _extra(tree, path, began):
+    """An entry that only this host has, with since when: its inode's change, which nobody can set back."""
+    try:
+        since = os.lstat(os.path.join(os.fsencode(tree["to"]), _record.raw_path(path))).st_ctime
+    except OSError:
+        since = began
+    return "extra", "%s/%s" % (tree["from"], path), "since", began, since

@@ -121,7 +121,7 @@ def run(context, phase, check=False, force=False):
     with context.locked():
         missing = waits_for(context, phase)
         if missing:
-            raise IntactError("the phase %s needs %s first: run %s, then this one" % (phase, " and ".join(missing), "it" if len(missing) == 1 else "them"))
+            raise IntactError("the phase %s needs %s first: run %s, then this one" % (phase, _named(context, missing), "it" if len(missing) == 1 else "them"))
         action = todo(context, phase, force)
         if action == "nothing":
             return {"action": action, "changed": False, "document": context.document(phase), "waits_for": []}
@@ -146,6 +146,16 @@ def run(context, phase, check=False, force=False):
         document = context.save(dict(dict(_context.fresh(phase), **made), **dict(kept, status=status, finished=_flight.now())))
         context.tell("%s: %s, %s" % (phase, status, ", ".join("%s %s" % (v, k) for k, v in sorted(document["counts"].items())) or "nothing counted"))
         return {"action": action, "changed": True, "document": document, "waits_for": []}
+
+
+def _named(context, phases):
+    """Names of phases, with what stopped them."""
+    out = []
+    for name in phases:
+        document = context.document(name) if name != "identity" else _context.fresh(name)
+        first = next((f for f in document["findings"] if f.get("severity") == "blocker"), None)
+        out.append("%s (%s: %s)" % (name, document["status"], "%s %s" % (first["subject"], first["title"])) if first else name)
+    return " and ".join(out)
 
 
 def _failed(context, phase, begun, why):

@@ -126,7 +126,7 @@ def not_brought(context, trees, hosts):
     """A warning for each home and each root of a site of the old system that lies in no tree."""
     known = [tree["from"].rstrip("/") for tree in trees]
     wanted = {root: "a site is served from it" for host in hosts for root in host["roots"]}
-    wanted.update({home: "it is the home of an account" for home in _files_trees.homes(context)})
+    wanted.update(dict.fromkeys(_files_trees.homes(context), "it is the home of an account"))
     out = []
     for path, why in sorted(wanted.items()):
         path = os.path.normpath(path)
