@@ -44,7 +44,7 @@ def tabs(system):
 
 
 def system_tabs(system):
-    """([{user, source, lines}], [(source, line)]): /etc/crontab and /etc/cron.d, one for each user in a file, without the user's column; and what runs cron.daily."""
+    """([{user, source, lines}], [(source, line)]): /etc/crontab and /etc/cron.d, one for each user in a file, without his column; and what runs cron.daily."""
     out, parts = [], []
     paths = ["/etc/crontab"] + ["/etc/cron.d/" + name for name in system.listdir("/etc/cron.d") if _schedule.READ_NAME.match(name)]
     for path in paths:

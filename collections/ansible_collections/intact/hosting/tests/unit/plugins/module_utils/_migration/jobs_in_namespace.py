@@ -16,7 +16,7 @@ import sys
 
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_jobs, _cron_block, jobs
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration.identity_fixture import StandIn
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration.identity_fixture import StandIn, read
 
 
 def main():
@@ -36,7 +36,7 @@ def main():
             out.append(subprocess.run(["sh", "-c", _cron_block.ENABLE % (user, user)], check=True, capture_output=True, text=True).stdout)
         elif word == "spool":
             folder = "/var/spool/cron/crontabs"
-            out.append({name: open(os.path.join(folder, name), encoding="latin-1").read() for name in sorted(os.listdir(folder))})
+            out.append({name: read(folder, name) for name in sorted(os.listdir(folder))})
         else:
             out.append(getattr(_class_jobs, word)(context))
     print(json.dumps(out))

@@ -107,7 +107,7 @@ def tree(path):
         folders.sort()
         for name in sorted(names):
             full = os.path.join(folder, name)
-            digest.update(full.encode() + (os.readlink(full).encode() if os.path.islink(full) else open(full, "rb").read()))
+            digest.update(full.encode() + (os.readlink(full).encode() if os.path.islink(full) else fixture.read(full).encode()))
     return digest.hexdigest()
 
 
@@ -130,7 +130,7 @@ def test_imported_disabled_once_and_enabled_by_one_command(prepared):
     off = "".join(line[9:] + "\n" for line in first["anna"].split("\n") if line.startswith("#intact# "))
     assert ANNA.decode("latin-1") in off
     _said, enabled, rerun, third = namespace(prepared, "enable=anna", "spool", "run", "spool")
-    assert ANNA.decode("latin-1") in enabled["anna"] and "#intact#" not in enabled["anna"]
+    assert ANNA.decode("latin-1") in enabled["anna"] and "\n#intact#" not in enabled["anna"]
     assert not rerun["changed"] and third == enabled, "what somebody enabled stays enabled and is not imported again"
     assert tree(prepared[0]) == before
 
@@ -161,7 +161,7 @@ def test_what_is_missing_is_said(prepared):
     assert any(line.startswith("user bob") for line in said["jobs.syntax"]), "the host's own crontab was asked"
     left = os.listdir(prepared[2] + "/jobs.d/left")
     assert len(left) == 2 and all(os.stat(prepared[2] + "/jobs.d/left/" + name).st_mode & 0o77 == 0 for name in left)
-    assert open(prepared[2] + "/jobs.d/at/a0000101a3b4c5", encoding="utf-8").read() == AT_BODY
+    assert fixture.read(prepared[2], "jobs.d/at/a0000101a3b4c5") == AT_BODY
 
 
 def test_reconciliation_finds_what_was_lost_or_changed(prepared):
@@ -170,7 +170,7 @@ def test_reconciliation_finds_what_was_lost_or_changed(prepared):
     assert any(s.startswith("root: daily /etc/cron.daily/dump-all") for s in new) and not any("logrotate" in s for s in new)
     assert not any("/etc/shadow" in s for s in old) and "root: 1 1 * * * /bin/never" not in old
     path = prepared[1] + "/spool/crontabs/anna"
-    text = open(path, encoding="latin-1").read()
+    text = fixture.read(path)
     with open(path, "w", encoding="latin-1") as handle:
         handle.write(text.replace("5 4 * * *", "6 4 * * *").replace("anna@example.com", "eve@example.com"))
     os.unlink(prepared[2] + "/jobs.d/parts/daily/dump-all")
