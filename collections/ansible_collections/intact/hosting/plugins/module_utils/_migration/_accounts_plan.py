@@ -112,10 +112,9 @@ class _Plan:
             if group["password"]:
                 self.say("group.password", "warning", "group " + name, "had a password", "whoever knew it could join; it is not carried", "gpasswd %s" % target)
         if members:
-            have = self.new["groups"].get(target, {"members": []})["members"]
-            more = [m for m in members if m not in have]
-            if more:
-                self.made["members"][target] = more
+            there = self.new["groups"].get(target)
+            if there is None or set(members) - set(there["in_both"]):
+                self.made["members"][target] = members
 
     def _left_group(self, name, why, conflict):
         if not conflict:

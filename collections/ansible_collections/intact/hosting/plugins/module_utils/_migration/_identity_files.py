@@ -62,7 +62,8 @@ def side(texts, defaults="", first=0):
     """One host's accounts: {"users": {name: user}, "groups": {name: group}, "first_uid", "first_gid", "troubles": [...]}, both dicts in the files' order.
 
     texts: {passwd shadow group gshadow: text}. defaults: its /etc/login.defs. first: where people begin when that says nothing.
-    user: {name uid gid gecos home shell hash aging [7 texts] shadowed}. group: {name gid members [..] admins [..] password (has it one)}.
+    user: {name uid gid gecos home shell hash aging [7 texts] shadowed}.
+    group: {name gid members [..] admins [..] password (has it one) in_both [members that group and gshadow say]}.
     hash is never None: "!" when there is none.
     """
     troubles = []
@@ -88,6 +89,8 @@ def side(texts, defaults="", first=0):
         extra = tables["gshadow"].get(name, [name, "!", "", ""])
         members = [m for part in (row[3], extra[3]) for m in part.split(",") if m]
         groups[name] = {"name": name, "gid": int(row[2]), "members": list(dict.fromkeys(members)), "admins": [m for m in extra[2].split(",") if m]}
+        # a run that was cut may have left the two files apart
+        groups[name]["in_both"] = [m for m in row[3].split(",") if m in extra[3].split(",")] if name in tables["gshadow"] else members
         groups[name]["password"] = any(field and field != "x" and usable(field) for field in (row[1], extra[1]))
         seen.setdefault(("group", int(row[2])), []).append(name)
     for (what, number), names in seen.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _identity_numbers, _identity_services
 from ansible_collections.intact.hosting.plugins.module_utils._migration._identity_files import NAME, usable
-from ansible_collections.intact.hosting.plugins.module_utils._migration._identity_users import CARRIED, NOBODIES
+from ansible_collections.intact.hosting.plugins.module_utils._migration._identity_users import CARRIED, MATCHED, NOBODIES
 
 POWER, HARMLESS = _identity_services.POWER, _identity_services.HARMLESS
 
@@ -66,14 +66,13 @@ def _numbers(old, new, users, leaders, options, earlier, told):
     for entry in fresh:
         if entry["new"] is None:
             entry["new"] = numbers.fresh("the group %s" % escape(entry["from"]), people)
-            told.moved.append("%s %d becomes %d" % (entry["from"], entry["old"], entry["new"]))
-    told.say_moved("groups")
+    told.say_moved("groups", fresh)
 
 
 class _Deciding:
     def __init__(self, old, new, users, options, earlier, told):
         self.old, self.new, self.users, self.options, self.earlier, self.told = old, new, users, options, earlier, told
-        self.targets, self.served = {}, {}
+        self.targets, self.served, self.given = {}, {}, {}
         for name, group in old["groups"].items():
             if name in new["groups"] and self._candidates(name) and (group["gid"] < old["first_gid"] or group["gid"] in NOBODIES):
                 self.served[name] = group["gid"]
@@ -95,6 +94,8 @@ class _Deciding:
             entry.update(dict(how="same", name="root") if name == "root" else {"why": "a second name of root's group is never carried"}, new=0)
         elif not NAME.match(target):
             self._refuse(entry, "%s is no name for a group" % target)
+        elif live and not live["gid"]:
+            self._refuse(entry, "it is a second name of root's group here")
         elif name in self.options["powers"]:
             self._found(entry, live, "said by the operator") if live else self._refuse(entry, "powers names %s, which this host does not have" % target)
         elif live and before.get("how") == "new" and before.get("new") == live["gid"] and before.get("name") == escape(target):
@@ -113,6 +114,8 @@ class _Deciding:
             entry.update(how="new", why="no such group here")
         else:
             entry["why"] = "nobody who was carried is in it"
+        if entry["how"] in MATCHED and entry["new"] not in NOBODIES and self.given.setdefault(entry["new"], gid) != gid:
+            self._refuse(entry, "number %d of this host is another old group's already" % entry["new"])
         if entry["how"] == "new" and self.targets.setdefault(target, name) != name:
             self._refuse(entry, "%s would get the same name here" % self.targets[target])
         return entry
@@ -137,7 +140,7 @@ class _Deciding:
         name, gid = entry["from"], entry["old"]
         for target in self._candidates(name):
             live = self.new["groups"].get(target)
-            if live is None or live["gid"] >= self.new["first_gid"] and live["gid"] not in NOBODIES:
+            if live is None or not live["gid"] or live["gid"] >= self.new["first_gid"] and live["gid"] not in NOBODIES:
                 continue
             if target not in _identity_services.NOBODY and self.served.setdefault(target, gid) != gid:
                 self.told.say("service.second", "warning", "group " + name, "two services of the old host would become one", "%s is taken" % target, "services")
@@ -217,7 +220,7 @@ def _primaries(old, new, users, entries, told, options):
             continue
         why = "its primary group was %d, without a name" % old["users"][name]["gid"] if entry is None else "its primary group was %s" % entry["from"]
         own = entries.get(name)
-        nobody = new["groups"].get("nogroup") or new["groups"].get("nobody")
+        nobody = next((new["groups"][n] for n in _identity_services.NOBODY[::-1] if new["groups"].get(n, {}).get("gid")), None)
         if own and own["how"] in ("new", "same", "merged") and not gives(own, new, options):
             user.update(gid=own["new"], group=own["name"])
         elif nobody:

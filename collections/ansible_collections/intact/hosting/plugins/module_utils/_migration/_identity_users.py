@@ -13,6 +13,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._migration import _
 from ansible_collections.intact.hosting.plugins.module_utils._migration._identity_files import NAME, closed, usable
 
 CARRIED = ("same", "new", "merged", "service")
+MATCHED = ("same", "merged", "service")
 # nobody's numbers: 16 bits, NFS, and what 32-bit systems called -2
 NOBODIES = (65534, 4294967294)
 
@@ -21,17 +22,17 @@ class Told:
     """Findings and conflicts of one plan."""
 
     def __init__(self):
-        self.findings, self.conflicts, self.moved = [], [], []
+        self.findings, self.conflicts = [], []
 
     def say(self, ident, severity, subject, title, evidence="", remedy="", **details):
         """One more finding identity.IDENT."""
         self.findings.append(Finding("identity." + ident, severity, escape(subject), title, escape(evidence), remedy, details=details).as_dict())
 
-    def say_moved(self, what):
+    def say_moved(self, what, entries):
         """One finding for all that could not keep their numbers."""
-        if self.moved:
-            self.say("moved", "info", what, "%d get other numbers, as theirs are not free or not for people here" % len(self.moved), "; ".join(self.moved))
-        self.moved = []
+        moved = ["%s %d becomes %d" % (e["from"], e["old"], e["new"]) for e in sorted(entries, key=lambda e: e["old"]) if e["old"] != e["new"]]
+        if moved:
+            self.say("moved", "info", what, "%d get other numbers, as theirs are not free or not for people here" % len(moved), "; ".join(moved))
 
     def conflict(self, kind, name, number, why, remedy):
         """One more conflict: a blocker, until the operator has said who that is."""
@@ -55,7 +56,7 @@ def plan(old, new, told, options, earlier):
     entries, leaders = {}, {}
     for uid, users in shared.items():
         made = [deciding.user(user) for user in users]
-        leaders[uid] = _lead(made, told, options)
+        leaders[uid] = _lead(made, told, options, new["first_uid"])
         entries.update((user["name"], entry) for user, entry in zip(users, made))
     fresh = [entry for entry in leaders.values() if entry and entry["how"] == "new" and entry["new"] is None]
     live_groups = {g["gid"] for g in new["groups"].values()} | {u["gid"] for u in new["users"].values()}
@@ -66,8 +67,7 @@ def plan(old, new, told, options, earlier):
                 entry["new"] = numbers.take(number)
     for entry in sorted((e for e in fresh if e["new"] is None), key=lambda e: e["old"]):
         entry["new"] = numbers.system(entry["from"]) if entry["system"] else numbers.fresh("the account %s" % escape(entry["from"]), live_groups)
-        told.moved.append("%s %d becomes %d" % (entry["from"], entry["old"], entry["new"]))
-    told.say_moved("users")
+    told.say_moved("users", fresh)
     for entry in entries.values():
         leader = leaders[entry["old"]]
         if entry["new"] is None:
@@ -77,7 +77,7 @@ def plan(old, new, told, options, earlier):
     return entries
 
 
-def _lead(made, told, options):
+def _lead(made, told, options, first):
     """The entry whose number the files of one old number get, or None; whoever shares it and can't have that number is a conflict."""
     leader = next((e for e in made if e["how"] in CARRIED), None)
     for entry in made:
@@ -85,7 +85,12 @@ def _lead(made, told, options):
             continue
         if entry["new"] is not None and entry["new"] != leader["new"]:
             why = "shares number %d with %s, which is another account here" % (entry["old"], leader["from"])
-        elif entry["how"] == "new" and leader["how"] == "service" and entry["from"] not in options["carry"]:
+        elif (
+            entry["how"] == "new"
+            and leader["how"] in MATCHED
+            and (leader["how"] == "service" or leader["new"] < first)
+            and entry["from"] not in options["carry"]
+        ):
             why = "shares number %d with the service %s: whoever logs in as it would be that service of this host" % (entry["old"], leader["name"])
         else:
             continue
@@ -97,7 +102,7 @@ def _lead(made, told, options):
 class _Deciding:
     def __init__(self, old, new, told, options, earlier):
         self.old, self.new, self.told, self.options, self.earlier = old, new, told, options, earlier
-        self.targets = {}
+        self.targets, self.given = {}, {}
         # a service that is called the same on both hosts is nobody else's
         self.served = {n: u["uid"] for n, u in old["users"].items() if n in new["users"] and self._serves(u)}
 
@@ -126,12 +131,16 @@ class _Deciding:
             self._service(user, entry, person)
         elif person or name in self.options["carry"]:
             self._person(user, entry, live, person)
+        elif live and not live["uid"]:
+            self._refuse(entry, "it is a second name of root here")
         elif live and live["uid"] < self.new["first_uid"]:
             entry.update(how="same" if live["uid"] == uid else "merged", new=live["uid"], why="a service of both systems")
         elif live:
             self._refuse(entry, "a service on the old host, and a person's account here")
         else:
             entry["why"] = "a service that this host does not have"
+        if entry["how"] in MATCHED and entry["new"] not in NOBODIES and self.given.setdefault(entry["new"], uid) != uid:
+            self._refuse(entry, "number %d of this host is another old account's already" % entry["new"])
         if not person and usable(user["hash"]) and user["hash"] and not closed(user["shell"]):
             carried = "it is carried, as said" if entry["how"] == "new" else "the password is not carried"
             self.told.say(
@@ -171,7 +180,7 @@ class _Deciding:
         name, uid = user["name"], user["uid"]
         for target in self._candidates(name):
             live = self.new["users"].get(target)
-            if live is None or live["uid"] >= self.new["first_uid"] and live["uid"] not in NOBODIES:
+            if live is None or not live["uid"] or live["uid"] >= self.new["first_uid"] and live["uid"] not in NOBODIES:
                 continue
             if target not in _identity_services.NOBODY and self.served.setdefault(target, uid) != uid:
                 entry["why"] = "%s is another old service's here already" % target

@@ -7,14 +7,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mounttable, accounts
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mounttable
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _quotas_file
 
 NAMES = {"user": ("aquota.user", "quota.user"), "group": ("aquota.group", "quota.group")}
 OPTIONS = {"user": ("usrquota", "quota", "uquota", "usrjquota", "uqnoenforce"), "group": ("grpquota", "gquota", "grpjquota", "gqnoenforce")}
-KEYS = ("blocks_soft", "blocks_hard", "files_soft", "files_hard")
+COLUMNS = {"blocks_soft": "BlockSoftLimit", "blocks_hard": "BlockHardLimit", "files_soft": "FileSoftLimit", "files_hard": "FileHardLimit"}
+KEYS = tuple(COLUMNS)
 
 
 def run(context, identity, old, check=False):
@@ -113,7 +114,7 @@ def _wanted(system, quotas):
 
 def _set(context, wanted, check):
     """Set what differs; True when something did. Raises IntactError when the filesystem shows other limits afterwards."""
-    before = _shown(context.system)
+    before = _shown(context.system, wanted)
     todo = {key: entry for key, entry in wanted.items() if before.get(key) != entry["limits"]}
     for entry in wanted.values():
         for quota in entry["of"]:
@@ -123,23 +124,24 @@ def _set(context, wanted, check):
     for (kind, number, target), entry in sorted(todo.items()):
         argv = ["setquota", "-u" if kind == "user" else "-g", str(number)] + [str(entry["limits"][k]) for k in KEYS] + [target]
         context.system.run(argv, timeout=60)
-    after = _shown(context.system)
+    after = _shown(context.system, wanted)
     wrong = sorted(key for key, entry in wanted.items() if after.get(key) != entry["limits"])
     if wrong:
         raise IntactError("%s %d on %s has other limits than were set: is quota on there? quotaon -p %s tells" % (wrong[0] + (wrong[0][2],)))
     return True
 
 
-def _shown(system):
-    """{(kind, number, mount point): limits} as repquota shows them."""
+def _shown(system, wanted):
+    """{(kind, number, mount point): limits} as repquota shows them, of whoever owns nothing there too (-v)."""
     out = {}
-    users, groups = ({row[0]: row[2] for row in accounts._table(system, path, width)} for path, width in (("/etc/passwd", 7), ("/etc/group", 4)))
-    for subject, limits in accounts._quotas(system).items():
-        _word, kind, rest = subject.split(" ", 2)
-        name, target = rest.rsplit(" on ", 1)
-        number = name[1:] if name.startswith("#") else (users if kind == "user" else groups).get(name, "")
-        if number.isdigit():
-            out[(kind, int(number), target)] = limits
+    for kind, target in sorted({(kind, target) for kind, _number, target in wanted}):
+        lines = system.run(["repquota", "-vn", "-O", "csv", "-u" if kind == "user" else "-g", target], timeout=60).text.splitlines()
+        columns = lines[0].split(",") if lines else []
+        for line in lines[1:]:
+            row = dict(zip(columns, line.split(",")))
+            number = row.get("User" if kind == "user" else "Group", "").lstrip("#")
+            if number.isdigit():
+                out[(kind, int(number), target)] = {k: int(row.get(COLUMNS[k]) or 0) for k in KEYS}
     return out
 
 

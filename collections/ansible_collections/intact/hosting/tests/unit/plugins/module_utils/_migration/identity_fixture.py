@@ -160,6 +160,12 @@ def write(root, files):
         os.chmod(full, mode)
 
 
+def read(*parts):
+    """A file as text, byte for byte."""
+    with open(os.path.join(*map(str, parts)), encoding="latin-1", newline="") as handle:
+        return handle.read()
+
+
 def roots(tmp_path):
     """(old root, new root) with the accounts, shells and login.defs of both."""
     old, new = tmp_path / "old", tmp_path / "new"
