@@ -89,6 +89,9 @@ def cleaned(told):
         out[name] = {who.lower(): what for who, what in (told.get(name) or {}).items()}
     for name in ("owner", "moderator", "ban_list"):
         out[name] = list(told.get(name) or [])
+    # Mailman 2 puts a blank behind the prefix itself; 3.3.8's import21 does not know that, 3.3.10's does
+    prefix = (told.get("subject_prefix") or "").strip()
+    out["subject_prefix"] = prefix + " " if prefix else ""
     # a missing key is an error there
     out.setdefault("member_moderation_action", 0)
     return out

@@ -178,7 +178,8 @@ def _compare(this, address, want, have):
                 ", ".join(banned),
                 "lift the ban and add them, if they belong here",
             )
-            this.explain(address, reason, role)
+            for attribute in (role, "subscribers", "stopped", "moderated"):
+                this.explain(address, reason, attribute)
             continue
         this.find(
             "people.missing",
@@ -189,7 +190,11 @@ def _compare(this, address, want, have):
             "add them with mailman addmembers, or look at their addresses",
         )
     for name in sorted(set(want) - set(PEOPLE)):
-        if name not in have or have[name] == want[name]:
+        wished = want[name]
+        if name in ("stopped", "moderated"):
+            # of people who are not there it was said already
+            wished = [who for who in wished if who in have["members"] or who in have["digest"]]
+        if name not in have or have[name] == wished:
             continue
         if name in KNOWN:
             this.explain(address, KNOWN[name], name)

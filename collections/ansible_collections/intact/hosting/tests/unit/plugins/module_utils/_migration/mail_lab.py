@@ -103,6 +103,14 @@ class Dovecot:
         while not os.path.exists(self.directory + "/base/auth-userdb") and time.monotonic() < deadline:
             time.sleep(0.05)
 
+    def empty(self):
+        """No users, no mail."""
+        open(self.directory + "/users", "w").close()
+        shutil.rmtree(self.directory + "/home")
+        os.mkdir(self.directory + "/home", 0o755)
+        # what the auth service remembers of a user who was
+        subprocess.run(["doveadm", "-c", self.config, "auth", "cache", "flush"], check=False, stdout=subprocess.PIPE, timeout=30)
+
     def user(self, name):
         home = "%s/home/%s" % (self.directory, name)
         os.makedirs(home)

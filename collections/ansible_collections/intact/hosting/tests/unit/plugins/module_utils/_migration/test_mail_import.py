@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 
@@ -35,16 +36,26 @@ def box():
     ).encode("latin-1")
 
 
-@pytest.fixture(params=["maildir", "mbox"])
-def lab(request):
+@pytest.fixture(scope="module", params=["maildir", "mbox"])
+def dovecot(request):
     mail_lab.need()
     # users' processes must reach it: pytest's own directories are closed to them
     directory = tempfile.mkdtemp(prefix="intact-dovecot-", dir="/tmp")
-    dovecot = mail_lab.Dovecot(directory, request.param)
+    running = None
     try:
-        yield dovecot
+        running = mail_lab.Dovecot(directory, request.param)
+        yield running
     finally:
-        dovecot.stop()
+        if running is not None:
+            running.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def lab(dovecot):
+    """The same Dovecot for all tests, without users."""
+    dovecot.empty()
+    return dovecot
 
 
 @pytest.fixture
