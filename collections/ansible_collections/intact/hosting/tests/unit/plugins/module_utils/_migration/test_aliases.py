@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import which
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_aliases, _mail_aliases, _mail_filters, _mail_queue, mail
-
-sys.path.insert(0, os.path.dirname(__file__))
-import mail_lab  # noqa: E402
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration import mail_lab
 
 OLD = """# old aliases
 postmaster: root
@@ -144,7 +141,7 @@ def test_postfix_queue_is_read_by_postcat(postfix, tmp_path):
         handle.write("queue_directory = %s\nmyhostname = old.example.com\n" % spool)
     letter = b"Subject: wartet\n\nhello\n"
     subprocess.run(["sendmail", "-C", str(postfix), "-f", "ann@example.com", "bob@example.com", "cem@example.com"], input=letter, check=True)
-    dropped = [name for name in os.listdir(str(spool / "maildrop"))]
+    dropped = os.listdir(str(spool / "maildrop"))
     assert len(dropped) == 1
     disk.write("/var/spool/postfix/maildrop/" + dropped[0], (spool / "maildrop" / dropped[0]).read_bytes(), 0o700)
     disk.write("/var/spool/postfix/deferred/1/1ABCDEF012", b"damaged")
@@ -160,7 +157,10 @@ def test_postfix_queue_is_read_by_postcat(postfix, tmp_path):
 
 
 def test_vacation_becomes_sieve_that_pigeonhole_takes(tmp_path):
-    found = {"forward": ["\\ann", "copy@example.com", '"|/usr/bin/vacation ann"'], "vacation": "From: ann\nSubject: Re: $SUBJECT\n\nGr\xfc\xdfe \"bald\"\n".encode("latin-1")}
+    found = {
+        "forward": ["\\ann", "copy@example.com", '"|/usr/bin/vacation ann"'],
+        "vacation": 'From: ann\nSubject: Re: $SUBJECT\n\nGr\xfc\xdfe "bald"\n'.encode("latin-1"),
+    }
     script = _mail_filters.vacation(found)
     assert 'Gr\xfc\xdfe \\"bald\\"' in script.decode() and b'redirect :copy "copy@example.com"' in script
     assert _mail_filters.vacation(dict(found, forward=["copy@example.com"])) is None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -18,10 +17,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._backup._rooted imp
 from ansible_collections.intact.hosting.plugins.module_utils._command import which
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_lists, _lists_live, _lists_old, lists
-
-sys.path.insert(0, os.path.dirname(__file__))
-import mail_lab  # noqa: E402
-import mailman2  # noqa: E402
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration import mail_lab, mailman2
 
 CONFIG = """[mailman]
 layout: scratch
@@ -77,7 +73,7 @@ def mailman():
 
 def make(root, disk, tmp_path, **settings):
     command = ["runuser", "-u", "list", "--", "mailman", "-C", root + "/mailman.cfg"]
-    subprocess.run([*command, "lists", "-q"], check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    subprocess.run([*command, "lists", "-q"], check=True, capture_output=True, timeout=120)
     context = mail_lab.StandIn(disk.root, tmp_path / "migration", mailman_command=command, **settings)
     context.system = Host(os.fsencode(root))
     return context
@@ -126,7 +122,9 @@ def test_lists_come_with_people_and_settings(mailman, tmp_path):
     assert found["list.failed"] == ["bad"] and document["status"] == "failed"
     assert set(found) <= {"list.failed", "language", "requests.waiting", "archive.odd", "archive.kept", "import21.said", "member.banned"}, document["findings"]
     assert document["counts"]["lists made"] == 4 and document["counts"]["requests waiting"] == 2 and document["counts"]["archived messages"] == 4
-    told = subprocess.run([*context.settings["mailman_command"], "members", "alle@lists.example.com"], stdout=subprocess.PIPE, check=True, timeout=60).stdout.decode()
+    told = subprocess.run(
+        [*context.settings["mailman_command"], "members", "alle@lists.example.com"], stdout=subprocess.PIPE, check=True, timeout=60
+    ).stdout.decode()
     # the display name comes along, in letters that import21 itself would have dropped
     assert {line.split()[-1].strip("<>").lower() for line in told.splitlines() if "@" in line} == {
         "ann@example.com",

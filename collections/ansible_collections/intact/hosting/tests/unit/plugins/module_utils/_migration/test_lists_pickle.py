@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _pickle
-
-sys.path.insert(0, os.path.dirname(__file__))
-import mailman2  # noqa: E402
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration import mailman2
 
 
 @pytest.mark.parametrize("protocol", [0, 2])
@@ -46,7 +43,7 @@ class Hostile:
     "code",
     [
         b"cos\nsystem\n(S'touch %s'\ntR.",
-        b"c__builtin__\neval\n(S'open(\"%s\",\"w\")'\ntR.",
+        b'c__builtin__\neval\n(S\'open("%s","w")\'\ntR.',
         b"csubprocess\nPopen\n((lS'touch'\naS'%s'\natR.",
         b"c__builtin__\n__import__\n(S'os'\ntR.",
         b"(S'touch %s'\nios\nsystem\n.",
@@ -74,7 +71,11 @@ def test_the_reader_is_confined(tmp_path, monkeypatch):
 
     def escape_attempt(_data):
         said = {"uid": os.getuid(), "groups": os.getgroups(), "directory": os.getcwd()}
-        for name, act in (("open", lambda: open("/etc/passwd")), ("fork", os.fork), ("write", lambda: open(str(tmp_path / "x"), "w"))):
+        for name, act in (
+            ("open", lambda: os.open("/etc/passwd", os.O_RDONLY)),
+            ("fork", os.fork),
+            ("write", lambda: os.open(str(tmp_path / "x"), os.O_WRONLY | os.O_CREAT)),
+        ):
             try:
                 act()
                 said[name] = "done"
@@ -91,7 +92,7 @@ def test_the_reader_is_confined(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("data", [b"", b"no pickle", mailman2.dumps(mailman2.config("alle"))[:200], mailman2.dumps([1, 2]), b"\x80\x02" + b"]" * 9 + b"."])
 def test_damaged_ones_are_told(data):
-    with pytest.raises(IntactError, match="config.pck can't be read"):
+    with pytest.raises(IntactError, match="can't be read"):
         _pickle.read(data, "config.pck")
 
 

@@ -33,7 +33,9 @@ def test_messages_end_where_the_next_one_begins():
     [
         "From a Mon Jan  7 10:00:00 2008",
         "From a@b Mon Jan 17 10:00 2008",
-        "From a b c Mon Jan  7 10:00:00 CET 2008",
+        "From a Mon Jan  7 10:00:00 CET 2008",
+        'From "a b"@c Mon Jan  7 10:00:00 2008',
+        "From  Mon Jan  7 10:00:00 2008",
         "From - Mon Jan  7 10:00:00 +0100 2008",
         "From a@b Fri, 21 Nov 1997 09:55:06 -0600",
     ],
@@ -66,7 +68,13 @@ def test_digest_is_blind_to_what_servers_change_and_to_nothing_else():
         b"X-Keywords: a\n b\n" + base + b"\n",
     ]
     assert {_mbox.digest_of(data) for data in same} == {_mbox.digest_of(base)}
-    for other in (base + b"x", base.replace(b"body", b"b0dy"), base.replace(b"a\n", b"b\n", 1), base.replace(b"xx\n", b"x\n"), base.replace(b"y\n\nm", b"y\nm")):
+    for other in (
+        base + b"x",
+        base.replace(b"body", b"b0dy"),
+        base.replace(b"a\n", b"b\n", 1),
+        base.replace(b"xx\n", b"x\n"),
+        base.replace(b"y\n\nm", b"y\nm"),
+    ):
         assert _mbox.digest_of(other) != _mbox.digest_of(base)
 
 
