@@ -181,7 +181,7 @@ def plan(told, live):
 
 
 def merge(postfix, kind, told, tag, check=False):
-    """Bring aliases of one kind into the live table. Returns plan() with `table` ("" when there is none), `changed`, `lost` (names that Postfix does not find)."""
+    """Bring aliases of one kind into the live table. Returns plan() with `table` ("" for none), `changed`, `lost` (names that Postfix does not find)."""
     table = postfix.table(kind)
     if table is None:
         return dict(plan(told, {}), table="", changed=False, lost=[])

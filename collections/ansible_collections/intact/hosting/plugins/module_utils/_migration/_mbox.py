@@ -17,8 +17,10 @@ import re
 # written by mail servers into an mbox file: they hold flags and numbers, not the message
 STATE_HEADERS = (b"status", b"x-status", b"x-keywords", b"x-uid", b"x-imapbase", b"x-imap", b"content-length", b"x-mozilla-status", b"x-mozilla-status2")
 MONTHS = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-# "From user Mon Jan  7 10:00:00 2008", also without seconds, with a zone, and as an RFC 822 date
-FROM = re.compile(rb"From .*?(?:" + MONTHS + rb" +\d{1,2} +\d{1,2}:\d\d|\d{1,2} " + MONTHS + rb" \d{4} \d\d:\d\d)")
+# "From user Mon Jan  7 10:00:00 2008", also without seconds, with a zone, and as an RFC 822 date: what Dovecot 2.3 takes for one, held against it in a test
+FROM = re.compile(
+    rb'From (?:"[^"\n]*"\S*|\S*) +(?:[A-Z][a-z]{2},? +)?(?:' + MONTHS + rb" +\d{1,2} +\d{1,2}:\d\d|\d{1,2} +" + MONTHS + rb" +\d{4} +\d{1,2}:\d\d)"
+)
 FLAGS = {b"S": "seen", b"R": "answered", b"F": "flagged", b"T": "deleted", b"D": "draft"}
 STATUS = {"status": {"R": "seen"}, "x-status": {"A": "answered", "F": "flagged", "D": "deleted", "T": "draft"}}
 INTERNAL = b"FOLDER INTERNAL DATA"
@@ -190,8 +192,10 @@ class Mbox:
             if end > size:
                 return False
             handle.seek(end)
-            after = handle.read(512).lstrip(b"\r\n")
-            return bool(FROM.match(after.split(b"\n")[0])) if after else size - end < 3
+            after = handle.read(512)
+            # one blank line, no more and no less, as Dovecot has it
+            line = after[2:] if after.startswith(b"\r\n") else after[1:] if after.startswith(b"\n") else b"-"
+            return bool(FROM.match(line.split(b"\n")[0])) if after.strip() else size - end < 3
         finally:
             handle.seek(here)
 

@@ -19,6 +19,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._command import whi
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 UID = 41234
+USERS = ("joe", "eve")
 DATE = "Mon Jan  7 10:00:00 2008"
 
 
@@ -97,18 +98,25 @@ class Dovecot:
                 "userdb {{\n driver = passwd-file\n args = {0}/users\n}}\npassdb {{\n driver = passwd-file\n args = {0}/users\n}}\n"
                 "plugin {{\n sieve = file:~/sieve;active=~/.dovecot.sieve\n}}\n".format(self.directory, location, "." if kind == "maildir" else "/")
             )
-        open(self.directory + "/users", "w").close()
+        with open(self.directory + "/users", "w") as handle:
+            # all of them at once: a file that changes within a second is not read again
+            for name in USERS:
+                handle.write("{0}:{{PLAIN}}x:{1}:{1}::{2}/home/{0}::\n".format(name, UID, self.directory))
         subprocess.run(["dovecot", "-c", self.config], check=True, timeout=30)
         deadline = time.monotonic() + 10
         while not os.path.exists(self.directory + "/base/auth-userdb") and time.monotonic() < deadline:
             time.sleep(0.05)
 
+    def empty(self):
+        """No mail of anybody."""
+        shutil.rmtree(self.directory + "/home")
+        os.mkdir(self.directory + "/home", 0o755)
+
     def user(self, name):
+        """The home of one of USERS."""
         home = "%s/home/%s" % (self.directory, name)
         os.makedirs(home)
         os.chown(home, UID, UID)
-        with open(self.directory + "/users", "a") as handle:
-            handle.write("%s:{PLAIN}x:%d:%d::%s::\n" % (name, UID, UID, home))
         return home
 
     def doveadm(self, *words, data=b""):

@@ -6,17 +6,16 @@
 
 from __future__ import annotations
 
+import io
 import os
-import sys
+import shutil
 import tempfile
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes, _mail_import, _mail_live, mail
-
-sys.path.insert(0, os.path.dirname(__file__))
-import mail_lab  # noqa: E402
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes, _mail_import, _mail_live, _mbox, mail
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration import mail_lab
 
 INTERNAL = (
     "From MAILER-DAEMON Mon Jan  7 10:00:00 2008\nFrom: Mail System Internal Data <MAILER-DAEMON@old>\n"
@@ -35,16 +34,26 @@ def box():
     ).encode("latin-1")
 
 
-@pytest.fixture(params=["maildir", "mbox"])
-def lab(request):
+@pytest.fixture(scope="module", params=["maildir", "mbox"])
+def dovecot(request):
     mail_lab.need()
     # users' processes must reach it: pytest's own directories are closed to them
     directory = tempfile.mkdtemp(prefix="intact-dovecot-", dir="/tmp")
-    dovecot = mail_lab.Dovecot(directory, request.param)
+    running = None
     try:
-        yield dovecot
+        running = mail_lab.Dovecot(directory, request.param)
+        yield running
     finally:
-        dovecot.stop()
+        if running is not None:
+            running.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def lab(dovecot):
+    """The same Dovecot for all tests, without users."""
+    dovecot.empty()
+    return dovecot
 
 
 @pytest.fixture
@@ -88,6 +97,35 @@ def test_numbers_flags_and_names_are_kept(lab, old, context):
     assert lab.doveadm("mailbox", "list", "-u", "joe", "-s").split() == ["work%s2008" % separator]
     assert _class_mailboxes.old(context) == _class_mailboxes.new(context)
     assert not os.listdir(_mail_import.STAGES)
+
+
+F = "From a@example.com Mon Jan  7 10:00:00 2008\n"
+INSIDE = "a\n\n" + F + "inside\n"
+ONE = "Subject: a\n\nb\n"
+
+
+@pytest.mark.parametrize("dovecot", ["mbox"], indirect=True)
+def test_dovecot_and_we_see_the_same_messages(lab):
+    """The parser is held against Dovecot's: where they differ a migration would miss messages that nobody lost."""
+    texts = [F + "Subject: a\nContent-Length: %d\n\n%s\n" % (len(INSIDE) + more, INSIDE) + F + ONE for more in (0, 1, 2, -1, -2, 9999)]
+    ends = ("a b c Mon Jan  7 10:00:00 2008", "x Fri, 21 Nov 1997 09:55:06 -0600", "x Mon Jan 7 10:00 2008", "here to there", " Mon Jan  7 10:00:00 2008")
+    for end in (*ends, "x Mon Jan  7 10:00:00 CET 2008", "- Mon Jan  7 10:00:00 +0100 2008", "x Mon Jan  7 10:00:00 2008 remote from y"):
+        texts += [F + ONE + "\nFrom " + end + "\n" + ONE, F + ONE + "From " + end + "\n" + ONE]
+    texts += [F + "Content-Length: 2\n\nb\n", F + "Subject: a\n" + F + ONE, (F + ONE + "\n" + F + ONE).replace("\n", "\r\n")]
+    lab.user("joe")
+    folder = lab.directory + "/home/joe/mail"
+    os.mkdir(folder)
+    os.chown(folder, mail_lab.UID, mail_lab.UID)
+    for number, text in enumerate(texts):
+        path = "%s/t%d" % (folder, number)
+        with open(path, "w") as handle:
+            handle.write(text)
+        os.chown(path, mail_lab.UID, mail_lab.UID)
+    told = lab.doveadm("mailbox", "status", "-u", "joe", "messages", "t*").splitlines()
+    theirs = {line.split()[0]: int(line.split("=")[1]) for line in told}
+    ours = {"t%d" % n: len(list(_mbox.Mbox(io.BytesIO(text.encode())).messages())) for n, text in enumerate(texts)}
+    assert {name: (count, ours[name], texts[int(name[1:])]) for name, count in theirs.items() if ours[name] != count} == {}
+    assert len(theirs) == len(texts)
 
 
 def test_second_run_changes_nothing_and_what_was_deleted_stays_so(lab, context):
