@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -94,3 +96,15 @@ class Disk(old_disk.OldDisk):
         self.cluster = "/var/lib/postgresql/%s/main" % server.major
         os.makedirs(os.path.dirname(self.root + self.cluster))
         subprocess.run(["cp", "-a", server.data, self.root + self.cluster], check=True)
+
+    def install_postgresql(self):
+        """A server of its own, with what it needs to run with the disk as its /."""
+        program = newest() + "/postgres"
+        told = subprocess.run(["ldd", program], check=True, capture_output=True).stdout.decode()
+        for path in [program, *re.findall(r"(/\S+) \(0x", told)]:
+            os.makedirs(os.path.dirname(self.root + path), exist_ok=True)
+            shutil.copy(os.path.realpath(path), self.root + path)
+        for path in (newest().replace("/usr/lib/", "/usr/share/")[:-4], newest()[:-4] + "/lib", "/usr/share/zoneinfo/Etc"):
+            shutil.copytree(path, self.root + path, ignore=shutil.ignore_patterns("man", "bitcode", "extension", "tsearch_data"))
+        shutil.copy(os.path.realpath("/usr/share/zoneinfo/UTC"), self.root + "/usr/share/zoneinfo/UTC")
+        os.makedirs(self.root + "/tmp", exist_ok=True)

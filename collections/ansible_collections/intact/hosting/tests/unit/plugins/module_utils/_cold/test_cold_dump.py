@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import stat
+import subprocess
 import tempfile
 
 import pytest
@@ -170,6 +171,40 @@ def test_force_beyond_three_and_lost_logs_want_a_word(disk, monkeypatch):
         _take.take(settings(disk, how="copy", dangerous=["innodb_force_recovery=4", "delete_ib_logfiles"]))
     assert [entry[:2] for entry in levels] == [(0, False), (1, False), (2, False), (3, False), (4, False), (0, True)]
     assert os.path.exists(disk.root + "/var/lib/mysql/ib_logfile0")
+
+
+@pytest.mark.parametrize("then", ["this host's", "its own"])
+def test_the_disks_own_program_recovers_and_where_it_must_is_dumped_itself(disk, monkeypatch, then):
+    disk.install_server()
+    disk.lock()
+    before = disk.state()
+    if then == "its own":
+        real_run = _mysql.Cold._run
+
+        def refused(self, argv, person=None, **more):
+            if person is None:
+                raise IntactError("too new")
+            real_run(self, argv, person, **more)
+
+        monkeypatch.setattr(_mysql.Cold, "_run", refused)
+    document = _take.take(settings(disk, how="disk"))
+    assert disk.state() == before
+    assert document["verdict"] == "proven", document["findings"]
+    assert len(document["said"]) == (1 if then == "this host's" else 2) and "shop@localhost" in document["accounts"]
+    assert tables(document)["orders"] == (5000, False) and document["databases"]["shop"]["events"] == ["hourly"]
+
+
+def test_a_full_filesystem_is_no_damage(disk):
+    os.mkdir(disk.scratch + "/small")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", disk.scratch + "/small"], check=True)
+    try:
+        told = settings(disk, databases=["shop"])
+        told.dest = disk.scratch + "/small/dest"
+        with pytest.raises(IntactError, match="there is no room left for the dump"):
+            _take.take(told)
+    finally:
+        subprocess.run(["umount", disk.scratch + "/small"], check=True)
+    assert not os.listdir(disk.scratch + "/work")
 
 
 def call(capsys, check=False, **params):

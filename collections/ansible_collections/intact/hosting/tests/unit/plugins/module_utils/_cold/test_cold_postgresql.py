@@ -112,6 +112,17 @@ def test_a_torn_table_is_told_by_name_and_the_rest_is_saved(disk, killed):
 
 
 @real
+def test_the_disks_own_program_reads_it_with_the_disk_as_its_root(disk):
+    disk.install_postgresql()
+    disk.lock()
+    before = disk.state()
+    document = _take.take(settings(disk, how="disk"))
+    assert disk.state() == before
+    assert document["verdict"] == "proven" and "was started with the disk as its /" in document["said"][0]
+    assert document["databases"]["app"]["tables"]["public.t"]["rows"] == 4000
+
+
+@real
 def test_another_major_is_refused_with_what_to_install(disk):
     with open(disk.root + disk.cluster + "/PG_VERSION", "w") as handle:
         handle.write("8.3\n")
