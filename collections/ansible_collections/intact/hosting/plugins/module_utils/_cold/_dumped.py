@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import os
+import re
 import urllib.parse
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _digests
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
-from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 DOCUMENT = "document.json"
 # in a directory of dumps from its first moment
@@ -71,6 +72,12 @@ def whole(path, ending):
     with open(path, "rb") as handle:
         handle.seek(max(0, os.fstat(handle.fileno()).st_size - TAIL))
         return any(line.startswith(ending) for line in handle.read().split(b"\n")[-8:])
+
+
+def never_full(said, place):
+    """Raise when a program complains of a full filesystem: that is no damage of the disk's."""
+    if re.search(r"No space left|[Ee]rr(no|code):? 28\b|Disk full|disk is full", said):
+        raise IntactError("there is no room left for the dump or the copy (%s): %s" % (place, said.strip().splitlines()[0][:300]), space=True)
 
 
 def finding(kind, severity, subject, title, evidence="", remedy="", **details):

@@ -60,6 +60,7 @@ ADMIN = "intact-cold"
 
 class Cold(Server):
     """view: a Rooted on the disk. found: of _mysql_options.locate(). directory: is made, and removed at the end. how: one of HOWS. dangerous: of DANGEROUS.
+    options: more arguments for this host's server.
 
     said: sentences about what was done, for the export's document. forced: the level of innodb_force_recovery that was needed. data: its data directory
     as it sees it. by_disk: whether the program that answers is the disk's own.
@@ -67,10 +68,11 @@ class Cold(Server):
 
     users = ("mysql", "nobody")
 
-    def __init__(self, view, found, directory, how="auto", tell=lambda _line: None, dangerous=()):
+    def __init__(self, view, found, directory, how="auto", tell=lambda _line: None, dangerous=(), options=()):
         self._view, self._found, self._how, self._tell = view, found, how, tell
         self.said, self.forced, self.data, self.by_disk = [], 0, "", False
         self._levels = [0, 1, 2, 3] + [level for level in (4, 5, 6) if "innodb_force_recovery=%d" % level in dangerous]
+        self._options = list(options)
         self._login, self._without_logs, self._last = "", "delete_ib_logfiles" in dangerous, None
         named = _mysql_options.outside(found)
         if named:
@@ -160,7 +162,7 @@ class Cold(Server):
             self._drop_logs(data, places, more)
         argv = [self._program, "--no-defaults"] + _mysql_options.words(self._found, data, places)
         argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
-        argv += ["--innodb-force-recovery=%d" % level] if level else []
+        argv += self._options + (["--innodb-force-recovery=%d" % level] if level else [])
         try:
             self._run(argv, **more)
         except IntactError:

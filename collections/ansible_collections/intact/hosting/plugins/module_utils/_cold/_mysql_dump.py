@@ -22,6 +22,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._system import Syst
 
 KIND = "mysql"
 UPGRADES = ("mariadb-upgrade", "mysql_upgrade")
+# a crashed table is told before it is repaired, and not repaired by merely looking at it
+OPTIONS = ["--loose-myisam-recover-options=OFF"]
 OBJECTS = ["--no-data", "--skip-events", "--no-create-info", "--no-create-db", "--force"]
 # pre-4.1 passwords: 16 hex digits
 OLD_HASH = re.compile(r"\A[0-9a-fA-F]{16}\Z")
@@ -191,6 +193,7 @@ class Taking:
                 raise
             errors.seek(0)
             said = errors.read(8000).decode("utf-8", "backslashreplace")
+        _dumped.never_full(said, self._files.top)
         return status == 0, "".join(line + "\n" for line in said.splitlines() if "error" in line.lower() or "Couldn't" in line)
 
     # accounts

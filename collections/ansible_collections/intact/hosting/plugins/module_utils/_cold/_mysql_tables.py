@@ -75,6 +75,7 @@ def _admin(taking, statement, name, table):
         _revive(taking)
         return None
     out = [(row[2].lower(), row[3].strip()) for row in rows if len(row) == 4]
+    _dumped.never_full(" ".join([text for _kind, text in out] + [said]), taking.server.directory)
     return out + [("error", line) for line in said.splitlines() if line.startswith("ERROR")]
 
 
@@ -162,6 +163,7 @@ def _dumped_whole(taking, name, table, entry):
         return True
     item = _item(taking, name, table)
     if item.get("error"):
+        _dumped.never_full(item["error"], taking.server.directory)
         entry["damaged"] = entry["damaged"] or escape(item["error"])
         return False
     entry.update(item=item, rows=item["rows"], digest=_dumped.digest(item))

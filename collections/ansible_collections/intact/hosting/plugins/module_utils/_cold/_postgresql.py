@@ -204,11 +204,17 @@ class Cold(Server):
                 os.chown(name, *self._user_there, dir_fd=at, follow_symlinks=False)
         os.chmod(target, 0o700)
 
+    def _number(self):
+        return tuple(int(part) for part in (self.version + ".0").split(".")[:2])
+
     def _config(self, socket):
         """Our own settings beside the socket; the sizes that a crash's log demands are of the disk's control file."""
         told = dict(SETTINGS, port=PORT, unix_socket_directories="'%s'" % socket, hba_file="'%s/hba.conf'" % socket, ident_file="'%s/ident.conf'" % socket)
-        if tuple(int(n) for n in self.version.split(".")) < (9, 3):
+        if self._number() < (9, 3):
             told["unix_socket_directory"] = told.pop("unix_socket_directories")
+        if self.by_disk and self._number() >= (9, 4):
+            # there is no /dev/shm where it is
+            told["dynamic_shared_memory_type"] = "mmap"
         control = {}
         reader = os.path.join(os.path.dirname(HERE % self.version), "pg_controldata")
         if os.access(reader, os.X_OK):

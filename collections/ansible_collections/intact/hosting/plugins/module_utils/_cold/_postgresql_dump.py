@@ -90,7 +90,9 @@ class Taking:
                 process.wait()
                 raise
             errors.seek(0)
-            return status == 0, errors.read(4000).decode("utf-8", "backslashreplace").strip()
+            said = errors.read(4000).decode("utf-8", "backslashreplace").strip()
+        _dumped.never_full(said, self._files.top)
+        return status == 0, said
 
     def _database(self, name, item):
         self._tell("database %s" % escape(name))
@@ -113,6 +115,7 @@ class Taking:
             return
         for subject, found in items.items():
             if found["kind"] in TABLES:
+                _dumped.never_full(found.get("error", ""), self.server.directory)
                 table = subject[len("%s:%s" % (questions.NAME, escape(name))) + 1 :]
                 kept["tables"][table] = {
                     "rows": found.get("rows", 0),

@@ -160,7 +160,7 @@ def take(settings, tell=lambda _line: None):
     files, identity = _dumped.Files(settings.dest), secrets.token_hex(16)
     try:
         if settings.kind == _mysql_dump.KIND:
-            with _mysql.Cold(view, found, place, settings.how, tell, settings.dangerous) as server:
+            with _mysql.Cold(view, found, place, settings.how, tell, settings.dangerous, _mysql_dump.OPTIONS) as server:
                 server.prove()
                 taking = _mysql_dump.Taking(server, files, identity, settings.databases, tell)
                 taking.all()

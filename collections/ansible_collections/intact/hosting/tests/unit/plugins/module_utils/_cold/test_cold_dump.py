@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import tempfile
@@ -22,72 +21,22 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql, _mysql_options, _take
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.modules import cold_database
-from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._panels import old_disk, panel_server
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._cold import cold_lab
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._panels import panel_server
 
 pytestmark = pytest.mark.skipif(bool(panel_server.missing()), reason=panel_server.missing() or "-")
-OLD_HASH = "5d2e19393cc5ef67"
-SCHEMA = r"""
-CREATE DATABASE shop CHARACTER SET latin1; CREATE DATABASE `dot.ted-ü` CHARACTER SET utf8mb4;
-USE shop;
-CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, what VARCHAR(99), f FLOAT) ENGINE=InnoDB CHARACTER SET latin1;
-CREATE TABLE mojibake (id INT PRIMARY KEY, t VARCHAR(50), e ENUM('ä','b') DEFAULT 'ä', b BLOB) ENGINE=MyISAM CHARACTER SET latin1;
-CREATE TABLE plain (id INT PRIMARY KEY, t VARCHAR(500), KEY (t(90))) ENGINE=MyISAM CHARACTER SET utf8;
-CREATE TABLE big (id INT PRIMARY KEY AUTO_INCREMENT, t CHAR(200)) ENGINE=InnoDB;
-CREATE TABLE dated (d DATETIME NOT NULL DEFAULT '0000-00-00 00:00:00', n INT) ENGINE=InnoDB;
-INSERT INTO dated VALUES ('0000-00-00 00:00:00', 1);
-INSERT INTO orders (what, f) SELECT REPEAT('x', 90), 1.5 FROM seq_1_to_5000;
-INSERT INTO plain SELECT seq, CONCAT('word ', seq) FROM seq_1_to_2000;
-INSERT INTO big (t) SELECT REPEAT('y', 200) FROM seq_1_to_3000;
-CREATE VIEW seen AS SELECT id FROM orders;
-CREATE DEFINER=`gone`@`localhost` PROCEDURE tidy() DELETE FROM orders WHERE id < 0;
-CREATE TRIGGER counted BEFORE INSERT ON orders FOR EACH ROW SET @n = 1;
-CREATE EVENT hourly ON SCHEDULE EVERY 1 HOUR DO DELETE FROM orders;
-USE `dot.ted-ü`;
-CREATE TABLE `täble/x` (`spälte` INT PRIMARY KEY, t TEXT) ENGINE=InnoDB; INSERT INTO `täble/x` VALUES (1, '€'), (2, NULL);
-CREATE USER 'shop'@'localhost' IDENTIFIED BY 'secret word'; GRANT ALL ON shop.* TO 'shop'@'localhost'; GRANT SELECT ON `dot.ted-ü`.* TO 'shop'@'localhost';
-CREATE USER 'ancient'@'%%' IDENTIFIED VIA mysql_old_password USING '%s';
-SET GLOBAL innodb_fast_shutdown = 1;
-""" % OLD_HASH.replace("%", "%%")
 
 
 @pytest.fixture(scope="module")
 def killed():
-    top = tempfile.mkdtemp(prefix="intact-cold-")
-    os.chmod(top, 0o711)
-    server = panel_server.HostServer(top).make()
-    try:
-        server.sql("SET NAMES utf8mb4; SET sql_mode = '';" + SCHEMA.replace("%%", "%"))
-        # UTF-8 bytes in a latin1 column, as applications of 2005 wrote them; and a byte that is no character of anything
-        server.sql("SET NAMES latin1; INSERT INTO mojibake VALUES (1, 0x4772C3BCC39F65, 0xE4, 0x00FF27), (2, 0x81E29C93, 'b', NULL);", "shop")
-        # what is damaged below must not be mended by the log
-        server.end(signal.SIGTERM)
-        server.start()
-        half = subprocess.Popen(["mariadb", "--defaults-file=" + server.options, "shop"], stdin=subprocess.PIPE)
-        half.stdin.write(b"START TRANSACTION; UPDATE orders SET what = 'lost' WHERE id < 3000;\n")
-        half.stdin.flush()
-        while "lost" not in server.sql("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; SELECT what FROM orders WHERE id = 2999", "shop"):
-            pass
-        server.end()
-        with contextlib.suppress(BrokenPipeError):
-            half.stdin.close()
-        half.wait()
-        yield top, server
-    finally:
-        server.end()
-        shutil.rmtree(top)
-        panel_server.forget()
+    with cold_lab.killed_server() as made:
+        yield made
 
 
 @pytest.fixture
 def disk(killed):
-    made = old_disk.OldDisk(tempfile.mkdtemp(prefix="root-", dir=killed[0]))
-    made.take(killed[1])
-    made.scratch = tempfile.mkdtemp(prefix="scratch-", dir=killed[0])
-    os.chmod(made.scratch, 0o711)
-    yield made
-    made.unlock()
-    shutil.rmtree(made.root)
-    shutil.rmtree(made.scratch)
+    with cold_lab.disk_of(killed) as made:
+        yield made
 
 
 def settings(disk, **more):
@@ -128,9 +77,9 @@ def test_everything_is_dumped_and_the_disk_is_as_it_was(disk, how):
         assert re.search(rb"EVENT `hourly` ON SCHEDULE .* DISABLE DO DELETE FROM orders ;;", handle.read())
     with open(dest + "/accounts.sql", "rb") as handle:
         text = handle.read()
-    assert b"`shop`" in text and b"intact-cold" not in text and re.search(rb"\*[0-9A-F]{40}", text) and OLD_HASH.encode() in text
+    assert b"`shop`" in text and b"intact-cold" not in text and re.search(rb"\*[0-9A-F]{40}", text) and cold_lab.OLD_HASH.encode() in text
     shown = json.dumps(_take.shown(document))
-    assert OLD_HASH not in shown and not re.search(r"\*[0-9A-F]{40}", shown)
+    assert cold_lab.OLD_HASH not in shown and not re.search(r"\*[0-9A-F]{40}", shown)
     assert not os.listdir(disk.scratch + "/work")
 
 
@@ -222,6 +171,40 @@ def test_force_beyond_three_and_lost_logs_want_a_word(disk, monkeypatch):
         _take.take(settings(disk, how="copy", dangerous=["innodb_force_recovery=4", "delete_ib_logfiles"]))
     assert [entry[:2] for entry in levels] == [(0, False), (1, False), (2, False), (3, False), (4, False), (0, True)]
     assert os.path.exists(disk.root + "/var/lib/mysql/ib_logfile0")
+
+
+@pytest.mark.parametrize("then", ["this host's", "its own"])
+def test_the_disks_own_program_recovers_and_where_it_must_is_dumped_itself(disk, monkeypatch, then):
+    disk.install_server()
+    disk.lock()
+    before = disk.state()
+    if then == "its own":
+        real_run = _mysql.Cold._run
+
+        def refused(self, argv, person=None, **more):
+            if person is None:
+                raise IntactError("too new")
+            real_run(self, argv, person, **more)
+
+        monkeypatch.setattr(_mysql.Cold, "_run", refused)
+    document = _take.take(settings(disk, how="disk"))
+    assert disk.state() == before
+    assert document["verdict"] == "proven", document["findings"]
+    assert len(document["said"]) == (1 if then == "this host's" else 2) and "shop@localhost" in document["accounts"]
+    assert tables(document)["orders"] == (5000, False) and document["databases"]["shop"]["events"] == ["hourly"]
+
+
+def test_a_full_filesystem_is_no_damage(disk):
+    os.mkdir(disk.scratch + "/small")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", disk.scratch + "/small"], check=True)
+    try:
+        told = settings(disk, databases=["shop"])
+        told.dest = disk.scratch + "/small/dest"
+        with pytest.raises(IntactError, match="there is no room left for the dump"):
+            _take.take(told)
+    finally:
+        subprocess.run(["umount", disk.scratch + "/small"], check=True)
+    assert not os.listdir(disk.scratch + "/work")
 
 
 def call(capsys, check=False, **params):
