@@ -99,6 +99,8 @@ class Entries(Listing, _existing.Existing):
             self.plan("replace" if expected else "file", folder.prefix + name)
             self.counts["replaced" if expected else "copied"] += 1
             self.progress.bytes += state.st_size
+            if many:
+                self.linked[state.st_dev, state.st_ino] = [folder.path, name, None, b"", state.st_nlink - 1, b""]
             return
         where = folder.where if folder.where is not None else folder.room()
         uid, gid, mode = self.owners.uid(state.st_uid), self.owners.gid(state.st_gid), state.st_mode & 0o7777
@@ -300,6 +302,8 @@ class Entries(Listing, _existing.Existing):
     def _refresh(self, first):
         """A name more is a change of the inode: the journal learns that it was ours."""
         path, name, _mark, body, _left, stats = first
+        if self.check:
+            return
         self.journal.write(path, time.time_ns(), [name, stats, body])
 
 

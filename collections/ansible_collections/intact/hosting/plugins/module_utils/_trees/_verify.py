@@ -33,7 +33,7 @@ def verify(target, manifest, ids=None, tell=None, rules=(), unmade=False, scratc
     folder = tempfile.mkdtemp(prefix=".intact-", dir=scratch or os.path.dirname(os.path.abspath(os.fsdecode(manifest))))
     try:
         second = os.path.join(folder, "after.gz")
-        made = _manifest.Manifest(target, second, tell, rules, header["digest"], device=device, totals=(header.get("files"), header.get("bytes"))).run()
+        made = _manifest.Manifest(target, second, tell, rules, header["digest"], device=device, totals=(header.get("files"), None)).run()
         findings, counts = differences(target, manifest, second, ids, extra, unmade)
     finally:
         shutil.rmtree(folder)
