@@ -226,7 +226,7 @@ class Copier(_entries.Entries):
         except OSError as exc:
             self.told.add("unwritable", path, "what is there can't be put aside: %s" % exc.strerror)
             return False
-        self.told.add("aside", path, "it is now %s" % self.told.subject(place), aside=self.told.subject(place))
+        self.told.add("aside", path, "it is now %s" % self.told.subject(place), {"aside": self.told.subject(place)})
         return True
 
     # the walk

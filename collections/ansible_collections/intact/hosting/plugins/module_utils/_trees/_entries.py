@@ -195,10 +195,16 @@ class Entries(Listing, _existing.Existing):
             attributes = self.inodes.attributes(held, path)
             to = os.readlink(name, dir_fd=folder.source) if kind == stat.S_IFLNK else None
         except OSError as exc:
-            self.unreadable(path, exc)
+            if exc.errno == errno.EINVAL:
+                self.told.add("changed-while-read", path, "it is no link any more")
+            else:
+                self.unreadable(path, exc)
             return
         if kind == stat.S_IFREG:
             self._file(folder, name)
+            return
+        if kind == stat.S_IFDIR:
+            self.told.add("changed-while-read", path, "it became a directory")
             return
         if kind in KINDS or kind not in (stat.S_IFLNK, stat.S_IFIFO):
             said = KINDS.get(kind, "of a kind that can't be copied")

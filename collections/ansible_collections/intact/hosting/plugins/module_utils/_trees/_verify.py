@@ -46,7 +46,7 @@ def differences(target, before, after, ids=None, extra=True, unmade=False):
     comparison = _compare.compare(before, after, ids, unmade=unmade)
     for difference in comparison:
         if extra or difference["class"] != "extra":
-            top.add("difference", _record.raw_path(difference["path"]), _compare.told(difference), **difference)
+            top.add("difference", _record.raw_path(difference["path"]), _compare.told(difference), difference)
     if not sum(comparison.counts.values()):
         raise IntactError("nothing was compared: neither %s nor %s has an entry; make them again" % (before, after))
     return top.findings(), comparison.counts
