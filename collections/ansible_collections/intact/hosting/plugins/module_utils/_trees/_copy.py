@@ -98,7 +98,7 @@ class Copier(_entries.Entries):
             self._end()
         outside = 0
         if self.writer is not None:
-            outside = self.writer.close({"files": self.progress.files, "bytes": self.progress.bytes})
+            outside = self.writer.close({"files": self.progress.files})
         if outside:
             self.told.add("links-outside", b"", "%d files have more names than were met" % outside)
         self.progress.say()
@@ -150,6 +150,8 @@ class Copier(_entries.Entries):
             self.prefix = b".intact-%s-" % identity[:8]
             if not self.check or os.path.exists(os.path.join(self.state, "journal")):
                 self.journal = _journal.Journal(self.state, identity)
+        if self.changed:
+            self.journal.write(b"", 0, [])  # the top is ours
         self.aside = _folder.Aside(top)
         if not self.check:
             probe, before = self.temporary(), os.fstat(top)
@@ -224,7 +226,7 @@ class Copier(_entries.Entries):
         except OSError as exc:
             self.told.add("unwritable", path, "what is there can't be put aside: %s" % exc.strerror)
             return False
-        self.told.add("aside", path, "it is now %s" % self.told.subject(place), aside=self.told.subject(place))
+        self.told.add("aside", path, "it is now %s" % self.told.subject(place), {"aside": self.told.subject(place)})
         return True
 
     # the walk

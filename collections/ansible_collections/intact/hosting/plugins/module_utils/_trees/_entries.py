@@ -99,6 +99,8 @@ class Entries(Listing, _existing.Existing):
             self.plan("replace" if expected else "file", folder.prefix + name)
             self.counts["replaced" if expected else "copied"] += 1
             self.progress.bytes += state.st_size
+            if many:
+                self.linked[state.st_dev, state.st_ino] = [folder.path, name, None, b"", state.st_nlink - 1, b""]
             return
         where = folder.where if folder.where is not None else folder.room()
         uid, gid, mode = self.owners.uid(state.st_uid), self.owners.gid(state.st_gid), state.st_mode & 0o7777
@@ -193,10 +195,16 @@ class Entries(Listing, _existing.Existing):
             attributes = self.inodes.attributes(held, path)
             to = os.readlink(name, dir_fd=folder.source) if kind == stat.S_IFLNK else None
         except OSError as exc:
-            self.unreadable(path, exc)
+            if exc.errno == errno.EINVAL:
+                self.told.add("changed-while-read", path, "it is no link any more")
+            else:
+                self.unreadable(path, exc)
             return
         if kind == stat.S_IFREG:
             self._file(folder, name)
+            return
+        if kind == stat.S_IFDIR:
+            self.told.add("changed-while-read", path, "it became a directory")
             return
         if kind in KINDS or kind not in (stat.S_IFLNK, stat.S_IFIFO):
             said = KINDS.get(kind, "of a kind that can't be copied")
@@ -300,6 +308,8 @@ class Entries(Listing, _existing.Existing):
     def _refresh(self, first):
         """A name more is a change of the inode: the journal learns that it was ours."""
         path, name, _mark, body, _left, stats = first
+        if self.check:
+            return
         self.journal.write(path, time.time_ns(), [name, stats, body])
 
 

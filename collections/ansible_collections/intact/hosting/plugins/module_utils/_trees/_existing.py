@@ -117,7 +117,11 @@ class Existing:
                 return SAME
             if marked & _kernel.HARD and not self.check:
                 self.inodes.mark(other, marked & ~_kernel.HARD, path)
-            return self._way(folder, name, there)
+            way = self._way(folder, name, there)
+            if way is SAME and not self.check:
+                # the manifest tells of the source, whatever stays here
+                self._note(folder, name, state, _record.file(state, self.content.stream(fd, state), _record.tail(attributes, flags)), None, False)
+            return way
         except OSError as exc:
             self.unreadable(path, exc)
             return SAME

@@ -151,6 +151,8 @@ class Folder:
     def give_up(self):
         """After an error: what was not named yet goes away, as far as that is possible."""
         with contextlib.suppress(OSError):
+            if self.names is not None and self.where is not None:
+                os.close(self.where)
             if self.temporary:
                 clear(self.parent if self.names is None else self.fd, self.temporary)
 

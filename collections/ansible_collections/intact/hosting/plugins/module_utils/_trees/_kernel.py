@@ -124,9 +124,9 @@ def granularity(fd):
 
 
 def cached(fd):
-    """Whether the first page of an open file is in memory; None when the filesystem can't tell."""
+    """Whether the first page of an open file's data is in memory; None when the filesystem can't tell."""
     try:
-        return bool(os.preadv(fd, [bytearray(1)], 0, os.RWF_NOWAIT))
+        return bool(os.preadv(fd, [bytearray(1)], os.lseek(fd, 0, os.SEEK_DATA), os.RWF_NOWAIT))
     except BlockingIOError:
         return False
     except OSError:

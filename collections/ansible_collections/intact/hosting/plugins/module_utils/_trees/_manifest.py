@@ -66,7 +66,7 @@ class Manifest(_listing.Listing):
             if self.device:
                 _kernel.syncfs(self.source.fds[0])
             _chain.walk(self)
-            outside = self.writer.close({"files": self.progress.files, "bytes": self.progress.bytes})
+            outside = self.writer.close({"files": self.progress.files})
         except OSError as exc:
             raise IntactError("the manifest of %s could not be made: %s" % (escape(self.name), exc)) from exc
         finally:

@@ -47,11 +47,11 @@ class Told:
         self.prefix, self.top = prefix, top
         self.counts, self.first = {}, {}
 
-    def add(self, kind, path, evidence="", **details):
+    def add(self, kind, path, evidence="", details=None):
         """path: bytes below the top, b"" for the top."""
         number = self.counts[kind] = self.counts.get(kind, 0) + 1
         if number <= EACH:
-            self.first.setdefault(kind, []).append((self.subject(path), evidence, details))
+            self.first.setdefault(kind, []).append((self.subject(path), evidence, details or {}))
 
     def subject(self, path):
         """How an operator reads a path."""

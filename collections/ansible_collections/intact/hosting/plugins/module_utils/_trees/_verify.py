@@ -29,23 +29,27 @@ def verify(target, manifest, ids=None, tell=None, rules=(), unmade=False, scratc
 
     extra: what only the target has is a finding too. scratch: directory for the second manifest (the manifest's own when not given).
     """
-    top = Told("tree_verify", os.path.abspath(os.fsencode(target)))
     header = Reader(manifest).header
     folder = tempfile.mkdtemp(prefix=".intact-", dir=scratch or os.path.dirname(os.path.abspath(os.fsdecode(manifest))))
     try:
         second = os.path.join(folder, "after.gz")
-        made = _manifest.Manifest(target, second, tell, rules, header["digest"], device=device, totals=(header.get("files"), header.get("bytes"))).run()
-        comparison = _compare.compare(manifest, second, ids, unmade=unmade)
-        for difference in comparison:
-            if difference["class"] == "extra" and not extra:
-                continue
-            top.add("difference", _record.raw_path(difference["path"]), _compare.told(difference), **difference)
+        made = _manifest.Manifest(target, second, tell, rules, header["digest"], device=device, totals=(header.get("files"), None)).run()
+        findings, counts = differences(target, manifest, second, ids, extra, unmade)
     finally:
         shutil.rmtree(folder)
-    if not comparison.counts["match"] and not top.counts:
-        raise IntactError("nothing was compared: the manifest %s has no entries; copy again" % manifest)
-    findings = top.findings() + made["findings"]
-    return {"counts": comparison.counts, "bytes": made["bytes"], "seconds": made["seconds"], "findings": findings}
+    return {"counts": counts, "bytes": made["bytes"], "seconds": made["seconds"], "findings": findings + made["findings"]}
+
+
+def differences(target, before, after, ids=None, extra=True, unmade=False):
+    """Two manifests compared: ([Finding], {class: number}). Raises IntactError when there was nothing to compare."""
+    top = Told("tree_verify", os.path.abspath(os.fsencode(target)))
+    comparison = _compare.compare(before, after, ids, unmade=unmade)
+    for difference in comparison:
+        if extra or difference["class"] != "extra":
+            top.add("difference", _record.raw_path(difference["path"]), _compare.told(difference), difference)
+    if not sum(comparison.counts.values()):
+        raise IntactError("nothing was compared: neither %s nor %s has an entry; make them again" % (before, after))
+    return top.findings(), comparison.counts
 
 
 def second_opinion(source, target, ids=None, rules=()):
