@@ -53,12 +53,9 @@ def live_btrfs(uuid):
     release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     if release and (int(release.group(1)), int(release.group(2))) >= (6, 7):
         return ""
-    return "a btrfs of the same fsid %s is mounted, and Linux %s would take both for one: attach it in a machine without the other, or with Linux 6.7" % (
+    return "a btrfs of the same fsid %s is mounted, and Linux %s would take both for one: use mode replay, where the overlay gets an fsid of its own" % (
         uuid,
         os.uname().release,
-    return (
-        "a btrfs of the same fsid %s is mounted, and Linux %s would take both for one: use mode replay, where the overlay gets an fsid of its own, or Linux 6.7"
-        % (uuid, os.uname().release)
     )
 
 
