@@ -67,12 +67,9 @@ def describe(root):
     parts = (
         ("distribution", lambda: distribution(lambda path: _olddata.text(view, path))),
         ("hostname", lambda: hostname(lambda path: _olddata.text(view, path))),
-        ("fstab", lambda: _mounttable.fstab(view)),
+        ("fstab", lambda: fstab(view)),
         ("accounts", lambda: accounts(view, out.get("distribution") or {})),
-        (
-            "panel",
-            lambda: [{"name": d.NAME, "title": d.TITLE, "version": f.get("version", ""), "root": f.get("root", "")} for d, f in _registry.detected(view)],
-        ),
+        ("panel", lambda: panels(view, said)),
         ("web", lambda: web(view, packages["versions"])),
         ("databases", lambda: _olddata.databases(view, packages["versions"])),
         ("mail", lambda: _oldmail.mail(view, packages["versions"])),
@@ -82,6 +79,23 @@ def describe(root):
     for name, look in parts:
         out[name] = _guarded(said, name, look)
     out["packages"] = {"format": packages["format"], "count": len(packages["versions"])}
+    return out
+
+
+def fstab(view):
+    """The lines of /etc/fstab as _mounttable.fstab tells them, made printable."""
+    shown = ("source", "fstype", "dump", "pass")
+    rows = _mounttable.fstab(view)
+    return [dict(row, options=[escape(o) for o in row["options"]], **{key: escape(row[key]) for key in shown}) for row in rows]
+
+
+def panels(view, said):
+    """[{name title version root}] of the panels whose files are there."""
+    out = []
+    for driver in _registry.DRIVERS:
+        held = _guarded(said, "panel " + driver.NAME, driver.detect, view) if driver.NAME != _registry.NONE else None
+        if held:
+            out.append({"name": driver.NAME, "title": driver.TITLE, "version": escape(held.get("version") or ""), "root": escape(held.get("root") or "")})
     return out
 
 

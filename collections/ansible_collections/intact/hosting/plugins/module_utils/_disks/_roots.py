@@ -10,7 +10,6 @@ import os
 import posixpath
 import re
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mounttable
 from ansible_collections.intact.hosting.plugins.module_utils._disks import _oldsystem, _release
 from ansible_collections.intact.hosting.plugins.module_utils._files import unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -20,7 +19,7 @@ MOST = 1 << 20
 
 
 class _Text:
-    """What _mounttable.fstab() asks of a system."""
+    """What _oldsystem.fstab() asks of a system."""
 
     def __init__(self, text):
         self.text = text
@@ -96,7 +95,7 @@ def unmounted(system, path, offset=0):
         return ""
 
     try:
-        fstab = _mounttable.fstab(_Text(text))
+        fstab = _oldsystem.fstab(_Text(text))
         if not fstab and not re.match(r"[^:\n]+:[^:\n]*:\d+:", text("/etc/passwd")):
             return None
         release = _release.distribution(text)

@@ -261,10 +261,65 @@ def test_a_disk_that_can_t_be_read_is_a_finding(tmp_path):
         process.communicate(timeout=20)
 
 
+def test_a_lost_superblock_is_told_by_its_copy_and_stays_out_of_tables(disk, tmp_path):
+    needs("mkfs.ext3")
+    path = blank(tmp_path / "lost", 24 * MB)
+    run("mkfs.ext3", "-q", "-F", "-b", "1024", path)
+    held = look(path)["devices"][path]["signature"]
+    write(path, 1024, b"\0" * 1024)
+    told = look(path)
+    assert "signature" not in told["devices"][path] and told["devices"][path]["lost"]["uuid"] == held["uuid"]
+    assert ids(told) == ["disks.superblock"]
+    assert "disks.superblock" not in ids(look(disk))
+    run("mkswap", "-q", path)
+    assert ids(look(path)) == []
+
+
+def test_halves_that_each_ran_alone_are_told(tmp_path):
+    array = uuid.uuid4().bytes
+    halves = [member(tmp_path / ("half%d" % n), 2, array, n, events, active=[n]) for n, events in ((0, 20), (1, 22))]
+    assert {"disks.md.split", "disks.md.older"} <= set(ids(look(*halves)))
+    halves[0] = member(halves[0], 2, array, 0, 20)
+    assert "disks.md.split" not in ids(look(*halves))
+
+
 def test_a_path_that_is_no_device_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "none", "/dev/null"):
         with pytest.raises(IntactError, match="name a disk"):
             look(path)
+
+
+def test_a_copy_of_a_group_in_use_is_told_and_its_own_volumes_are_no_copies(tmp_path):
+    """As the kernel has it with device-mapper: /dev/sda is the group's, dm-0 is its volume and mounted; /dev/sdb is a copy that nothing uses."""
+    needs("lvm", "losetup", "mkfs.ext4", root=True)
+    from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks.test_tables_and_volumes import lvm
+
+    image, inner = blank(tmp_path / "pv", 48 * MB), blank(tmp_path / "fs", 16 * MB)
+    with loop(image) as name:
+        lvm([name], "pvcreate", "-q", "-ff", "-y", name)
+        lvm([name], "vgcreate", "-q", "-s", "4M", "vg", name)
+        lvm([name], "lvcreate", "-q", "-an", "-Zn", "-Wn", "-y", "-n", "root", "-L", "16M", "vg")
+    run("mkfs.ext4", "-q", "-F", "-L", "root", inner)
+    with open(inner, "rb") as handle:
+        write(image, MB, handle.read())
+    files, contents = {"/proc/filesystems": "\text4\n"}, {"/dev/sda": image, "/dev/sdb": image, "/dev/dm-0": inner}
+    for number, (path, source) in enumerate(contents.items()):
+        base = "/sys/class/block/" + path[5:]
+        files.update({base + "/dev": "8:%d" % number, base + "/size": "%d" % (os.stat(source).st_size // 512), path: b""})
+    files["/sys/class/block/dm-0/dm/name"] = "vg-root"
+    files["/sys/class/block/dm-0/slaves/sda/x"] = files["/sys/class/block/sda/holders/dm-0/x"] = ""
+    files["/proc/self/mountinfo"] = "1 0 8:2 / / rw - ext4 /dev/mapper/vg-root rw\n"
+    system = FakeSystem(files=files, stats={path: {"type": "b"} for path in contents})
+    system.blocks = lambda path, offset, size: System().blocks(contents[path], offset, size)
+    told = _look.look(system, smart=False)
+    devices = told["devices"]
+    assert devices["/dev/mapper/vg-root"]["in_use"] == ["mounted at /"] and devices["/dev/sda"]["in_use"] == ["part of /dev/mapper/vg-root"]
+    assert {d["of"] for d in devices["/dev/sda"]["duplicates"]} == {"/dev/sdb"} == {d["of"] for d in devices["/dev/mapper/vg-root"]["duplicates"]}
+    names = {(d["of"], d["what"], d["live"]) for d in devices["/dev/sdb"]["duplicates"]}
+    assert {("/dev/sda", "physical volume UUID", True), ("/dev/sda", "volume group name", True), ("/dev/mapper/vg-root", "filesystem UUID", True)} <= names
+    [volume] = devices["/dev/sdb"]["lvm"]["lvs"]
+    assert volume["segments"][0]["areas"][0]["path"] == "/dev/sdb"
+    assert {f["subject"] for f in told["findings"] if f["id"] == "disks.duplicate"} == {"/dev/sdb"}
 
 
 def hardware(serial="WD-1", content=b"", table=b""):
