@@ -24,7 +24,7 @@ class Settings:
     token: str
     path: str
     mode: str = "replay"
-    overlay_dir: str = "/var/lib/intact/legacy/overlays"
+    overlay_dir: str = "/var/lib/intact/overlays"
     overlay_size: int = 4 << 30
     luks_key_file: str = ""
     prove: bool = False
@@ -37,7 +37,7 @@ class Settings:
 class Attachment:
     """One disk's. step: called with a name between any two steps; tests end the process there."""
 
-    def __init__(self, settings, step=lambda name: None):
+    def __init__(self, settings, step=_clear.unwatched):
         self.settings, self.step = settings, step
         self.state = State(settings.overlay_dir, settings.token)
         self.findings = []
@@ -45,10 +45,14 @@ class Attachment:
             raise IntactError("path is %s: give a directory of its own, such as /var/lib/intact/legacy/old" % settings.path, path=settings.path)
         self.path = os.path.normpath(settings.path)
 
+    def lines(self):
+        """What is mounted of it now, one line each, for a diff."""
+        return ["%s at %s" % (entry["fstype"], entry["target"]) for entry in _clear.mounts(self.state)]
+
     # present
 
     def present(self, check_mode=False):
-        """Attach. {changed root mounts [{source target type mode name}] device token findings sha256 {before}}."""
+        """Attach. {changed root mounts [{name of source target type mode}] device token findings sha256 {before}}."""
         nodes = _block.nodes(self.settings.device)
         _block.probe(self.settings.device)
         newer = _identified.check(self.settings.device, self.settings.token)
@@ -65,7 +69,8 @@ class Attachment:
         twins = [twin for twin in others(state.base, nodes[0]["number"], state.id) if _clear.leftovers(twin)]
         if twins:
             raise IntactError("%s is attached under another token, %s: detach that first" % (device, twins[0].document["token"]), device=device)
-        if held.get("device") and held["device"] != nodes[0]["path"] and held.get("number") != nodes[0]["number"] and _same_disk_there(held, self.settings.token):
+        moved = held.get("device") and held["device"] != nodes[0]["path"] and held.get("number") != nodes[0]["number"]
+        if moved and _same_disk_there(held, self.settings.token):
             raise IntactError("%s and %s have the same token, and %s is attached: detach it first" % (device, held["device"], held["device"]), device=device)
         why = self._incomplete(held, nodes)
         if not why:
@@ -162,7 +167,7 @@ class Attachment:
         there = {_mounts.path_of(entry): entry for entry in _clear.mounts(self.state)}
         for mount in held["mounts"]:
             entry = there.get(mount["target"])
-            if entry is None or entry["source"] != mount["kernel_source"]:
+            if entry is None or entry["source"] != mount["source"]:
                 return "%s is not mounted" % mount["target"]
             if any(option not in entry["options"] for option in _mounts.SAFE):
                 return "%s was remounted" % mount["target"]
@@ -188,7 +193,7 @@ class Attachment:
         return {
             "changed": changed,
             "root": document.get("root") or "",
-            "mounts": [{key: mount[key] for key in ("name", "source", "target", "type", "mode")} for mount in document["mounts"]],
+            "mounts": [{key: mount[key] for key in ("name", "of", "source", "target", "type", "mode")} for mount in document["mounts"]],
             "device": document["device"],
             "token": document["token"],
             "sha256": document.get("sha256") or {},
@@ -199,7 +204,7 @@ class Attachment:
     def _foretold(self, volumes, nodes):
         """What a run would show; where exactly depends on the old fstab, which lies on a disk that is not mounted."""
         mounts = [
-            {"name": v.name, "source": nodes[0]["path"], "target": _layout.beside(self.path, v), "type": v.type, "mode": self.settings.mode}
+            {"name": v.name, "of": nodes[0]["path"], "source": "", "target": _layout.beside(self.path, v), "type": v.type, "mode": self.settings.mode}
             for v in volumes
             if v.type not in _replay.NOT_FILES and not v.refused
         ]

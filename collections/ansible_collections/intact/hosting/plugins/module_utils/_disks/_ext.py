@@ -50,7 +50,20 @@ RO_COMPAT = {
 
 def probe(device):
     """The signature of an ext filesystem, or None."""
-    data = device.at(1024, 1024)
+    return _read(device.at(1024, 1024))
+
+
+def second(device):
+    """The signature that the first copy of a lost superblock tells, or None: `copy` is its byte. What was there before other content tells the same."""
+    for size, place in ((1024, 8193 * 1024), (2048, 16384 * 2048), (4096, 32768 * 4096)):
+        data = device.at(place, 1024)
+        found = _read(data)
+        if found and found["block_size"] == size and struct.unpack_from("<H", data, 90)[0] == 1:
+            return dict(found, copy=place)
+    return None
+
+
+def _read(data):
     if data[56:58] != b"\x53\xef" or len(data) < 1024:
         return None
     compat, incompat, ro_compat = struct.unpack_from("<III", data, 92)

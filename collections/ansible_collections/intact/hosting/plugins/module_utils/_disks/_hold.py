@@ -72,7 +72,9 @@ def free(device, nodes):
     found = uses(nodes)
     if found:
         raise IntactError(
-            "%s is in use: %s. Unmount, swapoff, deactivate or stop that first, if it is the right disk at all" % (device, "; ".join(found)), device=device, uses=found
+            "%s is in use: %s. Unmount, swapoff, deactivate or stop that first, if it is the right disk at all" % (device, "; ".join(found)),
+            device=device,
+            uses=found,
         )
 
 

@@ -17,7 +17,7 @@ def judge(scene, chosen):
     out = []
     for path in sorted(chosen):
         entry = scene.entries[path]
-        out += _damage(entry, scene.damage.get(path)) + _smart(entry) + _table(entry) + _missing(scene, entry)
+        out += _damage(entry, scene.damage.get(path)) + _smart(entry) + _table(entry) + _lost(entry) + _missing(scene, entry)
         for name, held in contents(entry):
             out += _content(scene.system, entry, name, held)
     return out + _halves(scene, chosen)
@@ -66,6 +66,15 @@ def _smart(entry):
     if told.get("verdict") == "not asked":
         return [_say("smart.unasked", "info", path, "the health of %s is not known" % path, said, "install smartmontools here, or ask it elsewhere")]
     return []
+
+
+def _lost(entry):
+    path, held = entry["path"], entry.get("lost")
+    if not held:
+        return []
+    said = "%s UUID %s, its copy at byte %d" % (held["type"], held["uuid"], held["copy"])
+    remedy = "if nothing newer was made there: repair it on an overlay or an image (e2fsck -b)"
+    return [_say("superblock", "warning", path, "%s held a filesystem whose superblock is gone" % path, said, remedy)]
 
 
 def _table(entry):
@@ -154,6 +163,17 @@ def _when(signature):
     )
 
 
+def _split(uuid, members):
+    """Halves that each ran without the other: neither has everything."""
+    for at, (one, path) in enumerate(members):
+        for other, beside in members[at + 1 :]:
+            alone = [isinstance(m["role"], int) and m["role"] not in o["active"] for m, o in ((one, other), (other, one))]
+            if all(alone):
+                text, said = "%s and %s each ran without the other" % (path, beside), "each one's superblock says that the other has failed"
+                remedy = "neither holds everything: look at both apart, and never put them together"
+                yield _say("md.split", "warning", path, text, said, remedy, other=beside, uuid=uuid)
+
+
 def _halves(scene, chosen):
     """Members of one array that do not agree, and arrays that are not complete."""
     out, arrays = [], {}
@@ -174,6 +194,7 @@ def _halves(scene, chosen):
             if md["checksum"] == "bad":
                 remedy = "compare with mdadm --examine; take the other half if there is one"
                 out.append(_say("md.damaged", "warning", path, "the RAID superblock of %s has a wrong checksum" % path, md["version"], remedy))
+        out += _split(uuid, members)
         roles = {md["role"] for md, _path in members if isinstance(md["role"], int)}
         devices, level = members[0][0]["devices"], members[0][0]["level"]
         if len(roles) < devices:

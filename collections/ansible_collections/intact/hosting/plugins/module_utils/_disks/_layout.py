@@ -60,8 +60,9 @@ def choose(roots, wanted=""):
 
 
 def _matches(volume, source, letters):
-    if source.startswith(("UUID=", "PARTUUID=")) or source.startswith(("/dev/disk/by-uuid/", "/dev/disk/by-partuuid/")):
-        source = source[: -len(source.rpartition("=" if "=" in source else "/")[2])] + source.rpartition("=" if "=" in source else "/")[2].lower()
+    if source.startswith(("UUID=", "PARTUUID=", "/dev/disk/by-uuid/", "/dev/disk/by-partuuid/")):
+        head, mark, number = source.rpartition("=" if "=" in source else "/")
+        source = head + mark + number.lower()
     if source in volume.names:
         return True
     found = PARTITION.match(source)

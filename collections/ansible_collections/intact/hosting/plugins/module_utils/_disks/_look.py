@@ -131,6 +131,8 @@ class Scene:
         for path, entry in self.entries.items():
             if entry["kind"] == "partition" and path in self.devices and not entry.get("extended"):
                 self._content(entry, self.devices[path])
+            if path in self.devices and not entry.get("extended") and not entry.get("table") and not entry.get("signature"):
+                entry["lost"] = _probe.lost(self.devices[path], self.damage[path])
         self._under()
         for entry in self.entries.values():
             if entry["kind"] != "partition":

@@ -10,6 +10,7 @@ import json
 import struct
 
 from ansible_collections.intact.hosting.plugins.module_utils._disks._names import label
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
 MAGICS = (b"LUKS\xba\xbe", b"SKUL\xba\xbe")
 # Where the second header of version 2 may lie.
@@ -39,7 +40,7 @@ def _read(device, data, place):
         try:
             text = device.at(place + 4096, size - 4096).split(b"\0", 1)[0]
             segment = json.loads(text.decode("utf-8"))["segments"]["0"]
-            out.update(cipher=str(segment.get("encryption", "")), data_offset=int(segment["offset"]))
+            out.update(cipher=escape(str(segment.get("encryption", ""))), data_offset=int(segment["offset"]))
         except (ValueError, KeyError, TypeError, AttributeError):
             pass  # the header's text is damaged: what it would have told stays away
     return out

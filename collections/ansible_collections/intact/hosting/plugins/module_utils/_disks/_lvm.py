@@ -56,7 +56,7 @@ def _read(device, data, sector):
             out["said"].append(said)
         if text:
             try:
-                found.append(_lvmtext.parse(text.decode("utf-8", "surrogateescape")))
+                found.append(_lvmtext.parse(text.decode("utf-8", "backslashreplace")))
             except ValueError as exc:
                 out["said"].append("the metadata text is damaged: %s" % exc)
     groups = [(number(body.get("seqno")), name, body) for held in found for name, body in held.items() if isinstance(body, dict) and "physical_volumes" in body]

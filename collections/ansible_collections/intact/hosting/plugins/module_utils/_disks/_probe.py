@@ -77,6 +77,11 @@ def identify(device, damage, depth=0):
     return out
 
 
+def lost(device, damage):
+    """The signature of an ext filesystem whose first superblock is gone, for a device on which nothing else was found."""
+    return _try(_ext.second, device, damage)
+
+
 def _try(probe, device, damage):
     try:
         return probe(device)

@@ -30,7 +30,7 @@ def choose(state, settings):
             return kind(state)
         said.append("%s: %s" % (kind.name, why))
     raise IntactError(
-        "this host can't make an overlay (%s): install qemu-utils and qemu-system-common (Debian), or nbdkit and libnbd-bin, or use mode raw, which shows a stale state"
+        "this host can't make an overlay (%s): install qemu-utils and qemu-system-common (Debian), or nbdkit and libnbd-bin; mode raw shows a stale state"
         % "; ".join(said)
     )
 
@@ -41,7 +41,7 @@ class Raised:
     def __init__(self, owner, driver, volumes):
         self.owner, self.driver, self.volumes = owner, driver, volumes
         self.state, self.settings, self.step = owner.state, owner.settings, owner.step
-        self.raw = settings_raw(owner.settings)
+        self.raw = owner.settings.mode == "raw"
         self.sources, self._base, self._names = {}, None, 0
 
     def run(self):
@@ -68,7 +68,9 @@ class Raised:
 
     def _refuse(self, volume, exc):
         title = "%s could not be shown" % volume.name
-        self.owner.findings.append(Finding("legacy.volume.refused", "blocker", volume.name, title, evidence=str(exc), remedy="Do what the evidence says, or waive it"))
+        self.owner.findings.append(
+            Finding("legacy.volume.refused", "blocker", volume.name, title, evidence=str(exc), remedy="Do what the evidence says, or waive it")
+        )
 
     def _bounded(self):
         if self.driver.writable and self.driver.full():
@@ -145,10 +147,12 @@ class Raised:
             raise IntactError("%s is encrypted (LUKS %s): give luks_key_file" % (volume.name, volume.luks.get("uuid", "")), volume=volume.name)
         lacks = _overlay_dm.available("crypt") or ("" if which("cryptsetup") else "cryptsetup is not installed")
         if lacks:
-            raise IntactError("%s is encrypted and %s: attach the disk on a system with device-mapper and cryptsetup" % (volume.name, lacks), volume=volume.name)
+            raise IntactError(
+                "%s is encrypted and %s: attach the disk on a system with device-mapper and cryptsetup" % (volume.name, lacks), volume=volume.name
+            )
         name = self._name()
         source = self._source(volume)
-        argv = ["cryptsetup", "open", "--type", "luks", "--key-file", key, "--disable-external-tokens"][:6] + (["--readonly"] if self.raw else [])
+        argv = ["cryptsetup", "open", "--type", "luks", "--key-file", key] + (["--readonly"] if self.raw else [])
         run(argv + [source, name], timeout=600)
         node = "/dev/mapper/" + name
         self.step("unlocked %s" % volume.name)
@@ -205,14 +209,14 @@ class Raised:
         if target == self.owner.path or _mounts.below(target, self.owner.path + ".volumes"):
             made = _mounts.directory(target)
             state.save(made=made + list(state.document["made"]))
-        record = {"name": volume.name, "source": _names_of(self.state.document["device"], volume), "target": target, "mode": "raw" if self.raw else "replay"}
-        state.save(mounts=state.document["mounts"] + [dict(record, type="fuse" if not _replay.known(volume.type) else volume.type, kernel_source="")])
+        record = {"name": volume.name, "of": _names_of(self.state.document["device"], volume), "target": target, "mode": "raw" if self.raw else "replay"}
+        state.save(mounts=state.document["mounts"] + [dict(record, type=volume.type if _replay.known(volume.type) else "fuse", source=source)])
         self.step("before %s" % target)
         kind, _more = self._show(volume, target, options, source)
         entry = [e for e in _mounts.table() if _mounts.path_of(e) == target][-1]
-        self.mounts.append(dict(record, type=kind, kernel_source=entry["source"]))
+        self.mounts.append(dict(record, type=kind, source=entry["source"]))
         if kind == "fuse":
-            self.mounts[-1].update(type="fuse", mode="raw")
+            self.mounts[-1]["mode"] = "raw"
         self.step("mounted %s" % target)
 
     def _show(self, volume, target, options, source=None):
@@ -233,11 +237,6 @@ class Raised:
                     remedy="Choose a path in a directory of mode 0700, such as /var/lib/intact/legacy",
                 )
             )
-
-
-def settings_raw(settings):
-    """Whether the device itself is shown."""
-    return settings.mode == "raw"
 
 
 def _names_of(device, volume):

@@ -53,9 +53,9 @@ def live_btrfs(uuid):
     release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     if release and (int(release.group(1)), int(release.group(2))) >= (6, 7):
         return ""
-    return (
-        "a btrfs of the same fsid %s is mounted, and Linux %s would take both for one: use mode replay, where the overlay gets an fsid of its own, or Linux 6.7"
-        % (uuid, os.uname().release)
+    return "a btrfs of the same fsid %s is mounted, and Linux %s would take both for one: use mode replay, where the overlay gets an fsid of its own" % (
+        uuid,
+        os.uname().release,
     )
 
 
@@ -89,7 +89,9 @@ def replay(volume, source, target, check):
         except IntactError as exc:
             if kind == "xfs" and which("grub-mount") and old_xfs(volume):
                 return []
-            raise IntactError("the journal of %s (%s) can't be replayed: %s. Mode raw shows its stale state" % (volume.name, kind, exc), volume=volume.name) from exc
+            raise IntactError(
+                "the journal of %s (%s) can't be replayed: %s. Mode raw shows its stale state" % (volume.name, kind, exc), volume=volume.name
+            ) from exc
         _mounts.unmount(target)
         return own + (_examined(volume, source) if check else [])
     return []

@@ -30,7 +30,8 @@ def identifier(token):
 class State:
     """One attachment's directory and document.
 
-    document: {schema token device number mode path status (building|attached|detaching) driver read_only {device: was} made [directories] mounts sha256 findings}.
+    document: {schema token device number mode path status (building | attached | detaching) driver overlay_size read_only {device: was}
+    made [directories] mounts [{name of source target type mode}] root sha256 findings}.
     """
 
     def __init__(self, overlay_dir, token):

@@ -39,6 +39,17 @@ def run(*argv, **more):
     return subprocess.run([str(a) for a in argv], check=True, capture_output=True, text=True, **more).stdout
 
 
+def text(path):
+    """A file's text."""
+    with open(path, encoding="utf-8") as handle:
+        return handle.read()
+
+
+def options(place):
+    """The options of a mount by /proc/mounts."""
+    return set(next(line.split()[3] for line in text("/proc/mounts").splitlines() if line.split()[1] == str(place)).split(","))
+
+
 def digest(path):
     """sha256 of an image file, by another route than the module's."""
     total = hashlib.sha256()
@@ -148,7 +159,7 @@ class Lab:
         """What is left of attachments, told by the kernel's and util-linux' own words."""
         mark = str(self.directory)
         mounted = [str(m) for m in self.mounts if m]
-        out = [line for line in open("/proc/mounts", encoding="utf-8") if mark in line and line.split()[1] not in mounted]
+        out = [line for line in text("/proc/mounts").splitlines() if mark in line and line.split()[1] not in mounted]
         out += [line for line in run("losetup", "-l", "-n", "-O", "NAME,BACK-FILE").splitlines() if str(self.ov) in line]
         out += [line for line in run("ps", "-ww", "-eo", "pid,args").splitlines() if str(self.ov) in line]
         if os.path.isdir(self.ov):
@@ -157,7 +168,7 @@ class Lab:
 
     def seen(self, place, files):
         """Assert that every file is there with its content."""
-        assert {name: open(os.path.join(place, name), encoding="ascii").read() for name in files} == files
+        assert {name: text(os.path.join(place, name)) for name in files} == files
 
     def close(self):
         """Take everything away, however the test ended."""
@@ -165,7 +176,7 @@ class Lab:
             subprocess.run(["umount", place], check=False)
         mark = str(self.directory)
         for _again in range(3):
-            for line in reversed(open("/proc/mounts", encoding="utf-8").read().splitlines()):
+            for line in reversed(text("/proc/mounts").splitlines()):
                 if line.split()[1].startswith(mark):
                     subprocess.run(["umount", line.split()[1]], check=False)
             for line in run("losetup", "-l", "-n", "-O", "NAME,BACK-FILE").splitlines():

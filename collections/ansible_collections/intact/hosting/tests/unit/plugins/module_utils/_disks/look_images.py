@@ -86,6 +86,17 @@ def loop(path, *options):
 
 
 @contextlib.contextmanager
+def parted(path):
+    """A loop device with its partitions: a kernel without parsers of tables is told them by partx."""
+    with loop(path) as name:
+        run("partx", "-a", name)
+        try:
+            yield name
+        finally:
+            run("partx", "-d", name, check=False)
+
+
+@contextlib.contextmanager
 def mounted(path, target, *options):
     """A filesystem mounted through its own loop device, read-write as a real disk's."""
     os.makedirs(target, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -117,16 +118,16 @@ def test_the_overlays_program_dies_and_present_repairs(lab, disk):
 def test_after_a_power_cut_absent_and_present_start_from_what_is_there(lab, disk):
     _image, device, token, files = disk
     lab.attachment(device, token=token).present()
-    kept = open(lab.attachment(device, token=token).state.path, "rb").read()
+    kept = Path(lab.attachment(device, token=token).state.path).read_bytes()
     lab.attachment(device, token=token).absent()
     # What a reboot leaves: the directory and a state that says attached.
     state = lab.attachment(device, token=token).state
     state.make()
-    open(state.path, "wb").write(kept)
+    Path(state.path).write_bytes(kept)
     told = lab.attachment(device, token=token).present()
     assert told["changed"]
     lab.seen(told["root"], files)
-    open(state.path, "wb").write(b"{torn")
+    Path(state.path).write_bytes(b"{torn")
     assert lab.attachment(device, token=token).absent()["changed"]
     assert lab.left() == []
 
@@ -195,7 +196,7 @@ def test_the_disk_is_swapped_while_attached(lab, disk):
     image, device, token, _files = disk
     lab.attachment(device, token=token).present()
     # The same device name, with another table: what a hot-swapped slot looks like.
-    content = open(image, "rb").read(512)
+    content = image.read_bytes()[:512]
     with open(image, "r+b") as handle:
         handle.write(content[:440] + b"swap" + content[444:])
     run("blockdev", "--flushbufs", device)

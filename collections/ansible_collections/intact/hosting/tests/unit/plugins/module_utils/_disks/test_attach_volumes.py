@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import uuid
 
 import pytest
@@ -23,7 +22,7 @@ pytestmark = attach_lab.needs()
 lab = attach_lab.lab
 ARRAY = uuid.UUID("a1b2c3d4-0001-0002-0003-000400050006").bytes
 without_dm = pytest.mark.skipif(not _overlay_dm.available("linear"), reason="this kernel has device-mapper, which can do what is refused here")
-without = {kind: kind in open("/proc/filesystems", encoding="ascii").read().split() for kind in ("jfs", "reiserfs", "ntfs3", "ntfs")}
+KNOWN = attach_lab.text("/proc/filesystems").split()
 
 
 def blank(lab, name, size):
@@ -60,9 +59,9 @@ tmpfs /dev/shm tmpfs defaults 0 0
 """
 
 
-@pytest.fixture
-def group(lab):
-    """(image, files): a disk as CentOS made it: /boot in a partition, the rest in VolGroup00; one volume in two pieces, one in none of fstab's lines."""
+@pytest.fixture(params=[True, False], ids=["two pieces", "one piece"])
+def group(lab, request):
+    """(image, files, pieces): a disk as CentOS made it: /boot in a partition, the rest in VolGroup00; the root grown later or not; one volume is empty."""
     boot, _files = lab.image("ext3", name="boot.img", dirty=False)
     run("e2label", boot, "/boot")
     root, files = lab.image("ext3", name="root.img", fill=old_root(FSTAB))
@@ -73,36 +72,47 @@ def group(lab):
     lvm((device,), "vgcreate", "-q", "-s", "4M", "VolGroup00", device)
     for name in ("LogVol00", "home-users", "spare"):
         lvm((device,), "lvcreate", "-q", "-an", "-Zn", "-Wn", "-y", "-n", name, "-L", "24M", "VolGroup00")
-    lvm((device,), "lvextend", "-q", "-L", "+12M", "VolGroup00/LogVol00")
+    if request.param:
+        lvm((device,), "lvextend", "-q", "-L", "+12M", "VolGroup00/LogVol00")
     lvm((device,), "lvcreate", "-q", "-an", "-Zn", "-Wn", "-y", "-n", "other", "-L", "24M", "VolGroup00")
     start = int(float(lvm((device,), "pvs", "--noheadings", "-o", "pe_start", "--units", "b", "--nosuffix", device)))
-    for number, part in ((0, root), (6, home), (21, boot)):
+    for number, part in ((0, root), (6, home), (21 if request.param else 18, boot)):
         put(pv, part, start + number * 4 * MIB)
     lab.unloop(device)
-    return lab.partitioned("disk.img", boot, pv), files
+    return lab.partitioned("disk.img", boot, pv), files, request.param
 
 
 @without_dm
 def test_a_volume_group_without_device_mapper(lab, group):
-    image, files = group
+    image, files, pieces = group
     before, device = digest(image), lab.loop(image)
-    # The root lies in two pieces here: without device-mapper that is said, and the rest is shown.
     told = lab.attachment(device).present()
     refused = {f["subject"]: f["evidence"] for f in told["findings"] if f["id"] == "legacy.volume.refused"}
-    assert set(refused) == {"VolGroup00-LogVol00"} and "2 pieces" in refused["VolGroup00-LogVol00"] and "device-mapper" in refused["VolGroup00-LogVol00"]
     shown = {m["name"]: m["target"] for m in told["mounts"]}
-    assert shown == {name: str(lab.old) + ".volumes/" + name for name in ("part1", "VolGroup00-home-users", "VolGroup00-other")}
+    beside = str(lab.old) + ".volumes/"
+    if pieces:
+        # Without device-mapper that is said, and the rest is shown.
+        assert set(refused) == {"VolGroup00-LogVol00"} and "2 pieces" in refused["VolGroup00-LogVol00"] and "device-mapper" in refused["VolGroup00-LogVol00"]
+        assert shown == {name: beside + name for name in ("part1", "VolGroup00-home-users", "VolGroup00-other")}
+    else:
+        root = str(lab.old)
+        assert not refused and told["root"] == root
+        places = {"VolGroup00-LogVol00": root, "part1": root + "/boot", "VolGroup00-home-users": root + "/var/home"}
+        assert shown == dict(places, **{"VolGroup00-other": beside + "VolGroup00-other"})
     lab.seen(shown["VolGroup00-home-users"], files)
     lab.attachment(device).absent()
     assert digest(image) == before and lab.left() == []
 
 
 def test_the_volumes_of_a_group_lie_where_lvm_says(lab, group):
-    image, _files = group
+    image, _files, pieces = group
     device = lab.loop(image)
     volumes = {v.name: v for v in _map.read(device, os.stat(image).st_size)}
     second = 2048 * 512 + 24 * MIB
     assert volumes["VolGroup00-home-users"].place == (second + MIB + 24 * MIB, 24 * MIB)
+    if not pieces:
+        assert volumes["VolGroup00-LogVol00"].place == (second + MIB, 24 * MIB)
+        return
     assert [s[:3] for s in volumes["VolGroup00-LogVol00"].segments] == [(0, 24 * MIB, 0), (24 * MIB, 12 * MIB, 0)]
     table = _map.table_of(volumes["VolGroup00-LogVol00"], "/dev/x").splitlines()
     assert table == ["0 49152 linear /dev/x %d" % ((second + MIB) // 512), "49152 24576 linear /dev/x %d" % ((second + 73 * MIB) // 512)]
@@ -164,11 +174,9 @@ def test_the_subvolumes_of_a_btrfs_root(lab):
     def fill(place):
         for name in ("@", "@home"):
             run("btrfs", "subvolume", "create", place / name)
-        old_root("UUID=X / btrfs subvol=@ 0 0\nUUID=%s /srv btrfs subvol=@home 0 0\n" % run("blkid", "-s", "UUID", "-o", "value", source(place)).strip())(place / "@")
+        number = run("findmnt", "-n", "-o", "UUID", place).strip()
+        old_root("UUID=%s / btrfs subvol=@ 0 0\nUUID=%s /srv btrfs subvol=@home 0 0\n" % (number, number))(place / "@")
         (place / "@home/one").write_text("1")
-
-    def source(place):
-        return next(line.split()[0] for line in open("/proc/mounts", encoding="utf-8") if line.split()[1] == str(place))
 
     image, _files = lab.image("btrfs", fill=fill)
     before, device = digest(image), lab.loop(image)
@@ -187,7 +195,7 @@ def test_half_of_a_mirror_is_shown_without_md(lab, minor):
     put(image, part, 0 if minor in (0, 90) else MIB)
     if minor == 2:
         # What lies before the data was written over by nothing of ours.
-        assert open(image, "rb").read(4100)[4096:] == b"\xfc\x4e\x2b\xa9"
+        assert image.read_bytes()[4096:4100] == b"\xfc\x4e\x2b\xa9"
     before, device = digest(image), lab.loop(image)
     told = lab.attachment(device).present()
     lab.seen(told["mounts"][0]["target"], files)
@@ -228,7 +236,7 @@ def test_an_encrypted_volume_says_what_it_needs(lab):
     with open(image, "r+b") as handle:
         handle.write(b"LUKS\xba\xbe\x00\x01" + bytes(160) + b"5d1a0a30-9a4c-4a5e-b8c7-000000000001\0")
     device = lab.loop(image)
-    with pytest.raises(IntactError, match="encrypted .*luks_key_file"):
+    with pytest.raises(IntactError, match=r"encrypted .*luks_key_file"):
         lab.attachment(device).present()
     if _overlay_dm.available("crypt"):
         with pytest.raises(IntactError, match=r"encrypted and .*device-mapper|dmsetup"):
@@ -241,14 +249,12 @@ def test_an_old_xfs_is_read_by_grub_mount_and_said_to_be_stale(lab):
     proto = lab.directory / "proto"
     (lab.directory / "file").write_text("from 2008\n")
     proto.write_text("/stand/none\n0 0\nd--755 0 0\nfile ---644 0 0 %s\n$\n" % (lab.directory / "file"))
-    done = subprocess.run(["mkfs.xfs", "-q", "-f", "-m", "crc=0,finobt=0,reflink=0,rmapbt=0", "-i", "nrext64=0", "-p", proto, image], capture_output=True, check=False)
-    if done.returncode:
-        run("mkfs.xfs", "-q", "-f", "-m", "crc=0", "-p", proto, image)
+    run("mkfs.xfs", "-q", "-f", "-m", "crc=0", "-p", proto, image)
     before, device = digest(image), lab.loop(image)
     told = lab.attachment(device).present()
     place = told["mounts"][0]["target"]
-    assert open(place + "/file", encoding="ascii").read() == "from 2008\n"
-    assert set(next(line.split()[3] for line in open("/proc/mounts", encoding="utf-8") if line.split()[1] == place).split(",")) >= {"ro", "nodev", "nosuid", "noexec"}
+    assert attach_lab.text(place + "/file") == "from 2008\n"
+    assert attach_lab.options(place) >= {"ro", "nodev", "nosuid", "noexec"}
     if told["mounts"][0]["type"] == "fuse":
         assert [f["id"] for f in told["findings"]] == ["legacy.volume.stale"] and told["mounts"][0]["mode"] == "raw"
     assert not lab.attachment(device).present()["changed"]
@@ -267,7 +273,7 @@ def test_ntfs_is_read_by_ntfs_3g(lab):
     run("umount", place)
     before, device = digest(image), lab.loop(image)
     told = lab.attachment(device).present()
-    assert open(told["mounts"][0]["target"] + "/file", encoding="ascii").read() == "from Windows\n"
+    assert attach_lab.text(told["mounts"][0]["target"] + "/file") == "from Windows\n"
     assert not lab.attachment(device).present()["changed"]
     lab.attachment(device).absent()
     assert digest(image) == before and lab.left() == []
@@ -277,7 +283,7 @@ def test_ntfs_is_read_by_ntfs_3g(lab):
 def test_a_filesystem_that_nothing_here_can_read_is_refused_with_who_can(lab, kind, make, monkeypatch):
     if not shutil.which(make[0], path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
         pytest.skip("%s is not installed" % make[0])
-    if without[kind]:
+    if kind in KNOWN:
         pytest.skip("this kernel has %s" % kind)
     image = blank(lab, "disk.img", 64 * MIB)
     run(*make, image)

@@ -38,8 +38,7 @@ def test_not_a_byte_changes_and_nothing_durable_is_missing(lab, kind, dirty):
     assert told["changed"] and [m["type"] for m in told["mounts"]] == [kind] and told["sha256"]["before"] == before
     place = told["mounts"][0]["target"]
     lab.seen(place, files)
-    options = next(line.split()[3] for line in open("/proc/mounts", encoding="utf-8") if line.split()[1] == place).split(",")
-    assert {"ro", "nodev", "nosuid", "noexec"} <= set(options)
+    assert {"ro", "nodev", "nosuid", "noexec"} <= attach_lab.options(place)
     assert run("blockdev", "--getro", device).strip() == "1"
     again = lab.attachment(device, prove=True).present()
     assert not again["changed"] and again["mounts"] == told["mounts"]

@@ -232,7 +232,7 @@ def test_the_language_of_lvm():
     }
 
 
-def member(path, minor, array, number, events, devices=2, level=1, size=64 * MB, offset=1 * MB, updated=1200000000):
+def member(path, minor, array, number, events, devices=2, level=1, size=64 * MB, offset=1 * MB, updated=1200000000, active=None):
     """Write the superblock of an array's member as mdadm does (it needs the kernel's md to do it itself). minor 90 is the old one at the end."""
     blank(path, size)
     if minor == 90:
@@ -259,7 +259,7 @@ def member(path, minor, array, number, events, devices=2, level=1, size=64 * MB,
     struct.pack_into("<QQQQI", data, 128, begin // 512, length, place // 512, 0, number)
     data[168:184] = uuid.UUID(int=uuid.UUID(bytes=array).int + number + 1).bytes
     struct.pack_into("<QQQII", data, 192, updated, events, 0xFFFFFFFFFFFFFFFF, 0, 128)
-    struct.pack_into("<128H", data, 256, *list(range(devices)) + [0xFFFE] * (128 - devices))
+    struct.pack_into("<128H", data, 256, *[n if n in (active or [n, number]) or n == number else 0xFFFE for n in range(devices)] + [0xFFFE] * (128 - devices))
     total = sum(struct.unpack_from("<128I", data))
     struct.pack_into("<I", data, 216, (total & 0xFFFFFFFF) + (total >> 32) & 0xFFFFFFFF)
     write(path, place, bytes(data))
