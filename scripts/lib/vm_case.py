@@ -18,15 +18,6 @@ from vm_machine import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE_MOUNTS = ("/srv/data", "/home", "/srv/xfs", "/srv/btrfs")
-# An operator's rules before an old disk is plugged (docs/disks.md): LVM uses the disks it knows, mdadm assembles nothing
-# by itself, also not from the initramfs, which holds copies of both.
-GUARDS = """
-printf 'devices {\\n  use_devicesfile = 1\\n}\\n' >/etc/lvm/lvmlocal.conf
-lvm vgimportdevices -q -a
-lvm lvmdevices
-echo 'AUTO -all' >>/etc/mdadm/mdadm.conf
-update-initramfs -u
-"""
 UNGUARD = """
 rm -f /etc/lvm/lvmlocal.conf /etc/lvm/devices/system.devices
 sed -i '/^AUTO -all/d' /etc/mdadm/mdadm.conf

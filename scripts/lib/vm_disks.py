@@ -16,6 +16,8 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import vm_image
@@ -159,9 +161,19 @@ done
 sync
 """
 
+# An operator's rules before an old disk is plugged (docs/disks.md): LVM uses the disks it knows, mdadm assembles nothing
+# by itself, also not from the initramfs, which holds copies of both.
+GUARDS = """
+printf 'devices {\\n  use_devicesfile = 1\\n}\\n' >/etc/lvm/lvmlocal.conf
+lvm vgimportdevices -q -a
+lvm lvmdevices
+echo 'AUTO -all' >>/etc/mdadm/mdadm.conf
+update-initramfs -u
+"""
+
 
 def key() -> str:
-    parts = [vm_image.key(), LIVE, LEGACY, CLONES, LUKS_KEY, FILES, LIBRARY, OLD_LVM, OLD_MD, OLD_LUKS, OLD_PARTS, LIVE_SET, LIVE_ON]
+    parts = [vm_image.key(), LIVE, LEGACY, CLONES, LUKS_KEY, FILES, LIBRARY, OLD_LVM, OLD_MD, OLD_LUKS, OLD_PARTS, LIVE_SET, LIVE_ON, GUARDS]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -176,7 +188,10 @@ def sha256(path: Path) -> str:
 
 
 def ensure(log: Path) -> Path:
-    """Directory with root.qcow2, SERIAL.raw of every disk and facts.json ({sha256: {serial: digest}}), made unless it is there."""
+    """Directory with root.qcow2, the same with GUARDS as guarded.qcow2, SERIAL.raw of every disk and facts.json ({sha256: {serial: digest}}).
+
+    Made unless it is there.
+    """
     base = vm_image.ensure(log)
     target = vm_image.folder() / f"disks-{key()}"
     with (vm_image.folder() / "disks.lock").open("w") as lock:
@@ -194,24 +209,33 @@ def ensure(log: Path) -> Path:
 def make(base: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    overlay(base, target / "root.qcow2")
     for serial, size in {**LIVE, **LEGACY}.items():
         with (target / f"{serial}.work").open("wb") as image:
             image.truncate(size * MB)
-    with tempfile.TemporaryDirectory(prefix="intact-vm.") as folder:
-        machine = Machine(Path(folder), target / "root.qcow2", accel=accelerator(base))
-        try:
-            machine.start()
-            fill(machine, target)
-            machine.shut_down()
-        finally:
-            machine.stop()
+    with booted(overlay(base, target / "root.qcow2"), {}, base) as machine:
+        fill(machine, target)
+    live = {serial: target / f"{serial}.work" for serial in LIVE}
+    with booted(overlay(target / "root.qcow2", target / "guarded.qcow2"), live, base) as machine:
+        machine.run(GUARDS, seconds=900)
     for serial in LIVE:
         (target / f"{serial}.work").rename(target / f"{serial}.raw")
     for left in target.glob("*.work"):
         left.unlink()
     facts = {"sha256": {serial: sha256(target / f"{serial}.raw") for serial in LEGACY_SERIALS}}
     (target / "facts.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def booted(root: Path, disks: dict[str, Path], base: Path) -> Iterator[Machine]:
+    """A machine that is shut down properly at the end, so that what it wrote is on its disks."""
+    with tempfile.TemporaryDirectory(prefix="intact-vm.") as folder:
+        machine = Machine(Path(folder), root, disks, accelerator(base))
+        try:
+            machine.start()
+            yield machine
+            machine.shut_down()
+        finally:
+            machine.stop()
 
 
 def fill(machine: Machine, target: Path) -> None:

@@ -36,11 +36,11 @@ def why_not() -> str:
     return ""
 
 
-def files(folder: Path) -> tuple[Path, dict[str, Path]]:
-    """Overlays for one run: the root disk, and the live ones by serial."""
+def files(folder: Path, root: str = "guarded") -> tuple[Path, dict[str, Path]]:
+    """Overlays for one run: the root disk (`guarded`, or `root` without the guards), and the live ones by serial."""
     made = vm_disks.ensure(LOG)
     live = {serial: vm_machine.overlay(made / f"{serial}.raw", folder / f"{serial}.qcow2") for serial in vm_disks.LIVE}
-    return vm_machine.overlay(made / "root.qcow2", folder / "root.qcow2"), live
+    return vm_machine.overlay(made / f"{root}.qcow2", folder / "root.qcow2"), live
 
 
 def up() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One machine for all tests of a run: booted with its live disks, guarded, then the legacy disks are plugged into it."""
+"""One machine for all tests of a run: booted with its live disks and guards, then the legacy disks are plugged into it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 import vm_disks
 import vm_lab
-from vm_case import GUARDS, Case
+from vm_case import Case
 from vm_machine import Machine, accelerator
 
 
@@ -31,7 +31,7 @@ def wanted():
 
 @pytest.fixture(scope="session")
 def case(wanted):
-    """The machine after the guards and before any legacy disk; copies of the legacy disks lie beside it."""
+    """The machine with its guards and before any legacy disk; copies of the legacy disks lie beside it."""
     made = vm_disks.ensure(vm_lab.LOG)
     folder = Path(tempfile.mkdtemp(prefix="intact-vm."))
     try:
@@ -42,7 +42,6 @@ def case(wanted):
         try:
             machine.start()
             lab = Case(machine, images, made)
-            machine.run(GUARDS, seconds=600)
             lab.remember()
             yield lab
         finally:
