@@ -37,7 +37,7 @@ def run(context, check=False):
             counts[name] += number
         document["findings"] += made["findings"]
         document["explained"] += left_out(tree)
-    document["findings"] += not_brought(context, trees, hosts)
+    document["findings"] += not_brought(context, trees, hosts) + strangers(context)
     return dict(document, counts=counts)
 
 
@@ -119,6 +119,18 @@ def left_out(tree):
         for start in starts:
             reason = "left out by the pattern %s of site_migration_trees" % pattern
             out += [_context.explained("files", escape(start + end), reason, pattern=True, change="missing") for end in ("", "/*")]
+    return out
+
+
+def strangers(context):
+    """A warning for numbers that own something and that no account of the old system had."""
+    unknown = context.identity().unknown
+    out = []
+    for kind, numbers in sorted(unknown.items()):
+        if numbers:
+            shown = ", ".join(str(number) for number in sorted(numbers)[:20])
+            title = "files belong to %d numbers (%s) that no account of the old system had; here they belong to numbers that nobody has" % (len(numbers), kind)
+            out.append(Finding("files.orphans", "warning", kind, title, shown, "look whose they were, and give them to somebody with chown"))
     return out
 
 
