@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+import os
+
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _identity_numbers, _identity_services
 from ansible_collections.intact.hosting.plugins.module_utils._migration._identity_files import NAME, usable
 from ansible_collections.intact.hosting.plugins.module_utils._migration._identity_users import CARRIED, MATCHED, NOBODIES
@@ -66,7 +68,7 @@ def _numbers(old, new, users, leaders, options, earlier, told):
     for entry in fresh:
         if entry["new"] is None:
             entry["new"] = numbers.fresh("the group %s" % escape(entry["from"]), people)
-    told.say_moved("groups", fresh)
+    told.say_moved("groups", [e for e in leaders.values() if e and e["how"] == "new"])
 
 
 class _Deciding:
@@ -98,8 +100,10 @@ class _Deciding:
             self._refuse(entry, "it is a second name of root's group here")
         elif name in self.options["powers"]:
             self._found(entry, live, "said by the operator") if live else self._refuse(entry, "powers names %s, which this host does not have" % target)
-        elif live and before.get("how") == "new" and before.get("new") == live["gid"] and before.get("name") == escape(target):
-            entry.update(how="new", new=live["gid"], why="created by an earlier run")
+        elif live and not system and before.get("how") in ("new", "same", "merged") and self._stays(before, live, target):
+            entry.update(how=before["how"], new=live["gid"], why=os.fsdecode(unescape(before["why"])))
+        elif live and before.get("how") == "new" and self._stays(before, live, target):
+            entry.update(how="new", new=live["gid"], why=os.fsdecode(unescape(before["why"])))
         elif target in POWER and name not in self.options["carry"]:
             self._power(entry, live, system)
         elif system and self._service(entry):
@@ -119,6 +123,11 @@ class _Deciding:
         if entry["how"] == "new" and self.targets.setdefault(target, name) != name:
             self._refuse(entry, "%s would get the same name here" % self.targets[target])
         return entry
+
+    @staticmethod
+    def _stays(before, live, target):
+        """Whether this is still the group of an earlier decision."""
+        return before.get("new") == live["gid"] and before.get("name") == escape(target)
 
     def _found(self, entry, live, why):
         entry.update(how="same" if live["gid"] == entry["old"] else "merged", new=live["gid"], why=why)

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+import os
+
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _identity_numbers, _identity_services
 from ansible_collections.intact.hosting.plugins.module_utils._migration._identity_files import NAME, closed, usable
@@ -67,7 +69,7 @@ def plan(old, new, told, options, earlier):
                 entry["new"] = numbers.take(number)
     for entry in sorted((e for e in fresh if e["new"] is None), key=lambda e: e["old"]):
         entry["new"] = numbers.system(entry["from"]) if entry["system"] else numbers.fresh("the account %s" % escape(entry["from"]), live_groups)
-    told.say_moved("users", fresh)
+    told.say_moved("users", [e for e in leaders.values() if e and e["how"] == "new"])
     for entry in entries.values():
         leader = leaders[entry["old"]]
         if entry["new"] is None:
@@ -109,7 +111,8 @@ class _Deciding:
     def _serves(self, user):
         """Whether an account of the old host is a service's by its name, and no person's of that name."""
         person = self.old["first_uid"] <= user["uid"] and user["uid"] not in NOBODIES
-        return bool(self._candidates(user["name"])) and not (person and usable(user["hash"]))
+        # a suspended customer has a hash behind the lock, a service never had one
+        return bool(self._candidates(user["name"])) and not (person and (usable(user["hash"]) or user["hash"].strip("!*")))
 
     def _candidates(self, name):
         return _identity_services.candidates(name, _identity_services.USERS, self.options["services"])
@@ -125,8 +128,10 @@ class _Deciding:
         if not NAME.match(target):
             return self._refuse(entry, "%s is no name for an account" % target)
         before, live = self.earlier.get(escape(name), {}), self.new["users"].get(target)
-        if live and before.get("how") == "new" and before.get("new") == live["uid"] and before.get("name") == escape(target):
-            entry.update(how="new", new=live["uid"], why="created by an earlier run", system=not person)
+        # what was decided stays: by now its files and keys are here, and would make it look like somebody else
+        stays = live and before.get("new") == live["uid"] and before.get("name") == escape(target)
+        if stays and live["uid"] and before["how"] in ("new", "same", "merged") and (person or before["how"] == "new"):
+            entry.update(how=before["how"], new=live["uid"], why=os.fsdecode(unescape(before["why"])), system=not person)
         elif self._serves(user):
             self._service(user, entry, person)
         elif person or name in self.options["carry"]:
@@ -214,7 +219,7 @@ class _Deciding:
     def _other(self, user, live):
         """Why an account of this host is not the old one's, "" when it is. The rule: said by the operator, or the same home and
         (the same password, or one that was never used: no password, no keys), and never one with power."""
-        if user["name"] in self.options["same"]:
+        if user["name"] in self.options["same"] and live["uid"]:
             return ""
         if live["uid"] < self.new["first_uid"]:
             return "%s is a service of this host (number %d)" % (live["name"], live["uid"])

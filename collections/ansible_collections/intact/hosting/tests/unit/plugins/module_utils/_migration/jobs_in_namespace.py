@@ -4,7 +4,7 @@
 
 """Run the phase jobs with the real crontab in a mount namespace of its own, where /etc's accounts and cron's spool are scratch ones. Prints JSON.
 
-Arguments: old root, new root, directory of the migration, words: check, run, new, old, enable=USER, spool.
+Arguments: old root, new root, directory of the migration, words: check, run, new, old, enable=USER, spool, accounts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_jobs, _cron_block, jobs
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_accounts, _class_jobs, _cron_block, jobs
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration.identity_fixture import StandIn, read
 
@@ -24,7 +24,8 @@ def main():
     old, new, directory = sys.argv[1:4]
     for kind in ("passwd", "shadow", "group"):
         subprocess.run(["mount", "--bind", new + "/etc/" + kind, "/etc/" + kind], check=True)
-    subprocess.run(["mount", "--bind", new + "/spool", "/var/spool/cron"], check=True)
+    if os.path.isdir("/var/spool/cron"):
+        subprocess.run(["mount", "--bind", new + "/spool", "/var/spool/cron"], check=True)
     context = StandIn(old, new, directory)
     context.system = System()
     out = []
@@ -34,6 +35,8 @@ def main():
         elif word.startswith("enable="):
             user = word[7:]
             out.append(subprocess.run(["sh", "-c", _cron_block.ENABLE % (user, user)], check=True, capture_output=True, text=True).stdout)
+        elif word == "accounts":
+            out.append(_class_accounts.new(context))
         elif word == "spool":
             folder = "/var/spool/cron/crontabs"
             out.append({name: read(folder, name) for name in sorted(os.listdir(folder))})

@@ -13,13 +13,14 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import threading
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _identity as writing
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _accounts_weak, _class_accounts, accounts
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _accounts_weak, _class_accounts, _identity_run, accounts
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration import identity_fixture as fixture
 
 
@@ -105,6 +106,17 @@ def test_again_and_in_check_mode_nothing_is_written(context):
     after = snapshot(context)
     again = accounts.run(context)
     assert not again["changed"] and snapshot(context) == after and again["counts"]["created"] == 0
+
+
+def test_the_map_is_the_same_when_its_accounts_are_there(context):
+    root = context.system.root.decode()
+    fixture.write(context.root, {"/etc/shadow": (fixture.OLD_SHADOW.replace("bob:" + fixture.DES, "bob:!!"), 0o400)})
+    os.unlink(context.directory + "/identity.json")
+    given = fixture.parameters(context.root, root, dest=context.directory + "/identity.json")
+    assert _identity_run.run(given)["users"]["bob"]["how"] == "merged"
+    accounts.run(context)
+    fixture.write(root, {"/home/bob/.ssh/authorized_keys": "ssh-ed25519 AAAA\n"})
+    assert not _identity_run.run(given)["written"], "keys that came with the files make nobody another person"
 
 
 def test_a_password_changed_since_stays(context):
@@ -210,6 +222,24 @@ def test_reconciliation_sees_what_the_phase_did_not_say(context):
             handle.write(good)
     text = json.dumps([_class_accounts.old(context), _class_accounts.new(context)])
     assert fixture.SHA not in text and fixture.DES not in text
+
+
+def test_the_live_side_is_asked_through_libc(context):
+    """In a mount namespace whose /etc has the new accounts: getent must say what the phase wrote."""
+    if os.geteuid() or subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs root and mount namespaces")
+    document = accounts.run(context)
+    root, script = context.system.root.decode(), os.path.join(os.path.dirname(__file__), "jobs_in_namespace.py")
+    os.makedirs(root + "/spool")
+    argv = ["unshare", "-m", "--propagation", "private", sys.executable, script, context.root, root, context.directory, "accounts"]
+    done = subprocess.run(argv, check=False, capture_output=True, env=dict(os.environ, PYTHONPATH=__file__.split("/ansible_collections/", maxsplit=1)[0]))
+    assert done.returncode == 0, done.stderr.decode()
+    seen = json.loads(done.stdout)[0]
+    assert seen["user anna"]["uid"] == context.identity().uid(500) and seen["group staffer"]["member bob"]
+    assert sorted(seen) == sorted(_class_accounts.new(context)) and document["changed"]
+    assert {s: {k: v for k, v in e.items() if k != "password"} for s, e in seen.items()} == {
+        s: {k: v for k, v in e.items() if k != "password"} for s, e in _class_accounts.new(context).items()
+    }
 
 
 def test_sudoers_are_told_and_never_applied(context):

@@ -105,6 +105,13 @@ def test_when_two_are_one(tmp_path, row, shadow, keys, how):
     assert _identity_run.run(fixture.parameters(old, new))["users"]["eve"]["how"] == how
 
 
+def test_a_suspended_customer_is_no_service(tmp_path):
+    old, new = fixture.roots(tmp_path)
+    fixture.write(old, {"/etc/shadow": (fixture.OLD_SHADOW.replace("list:", "list:!"), 0o400)})
+    result = _identity_run.run(fixture.parameters(old, new))
+    assert result["users"]["list"]["how"] == "orphan" and result["users"]["mailman"]["name"] == "list"
+
+
 def test_nobody_joins_a_group_with_power(mapped):
     result = mapped()
     power = {"sudo", "docker", "disk", "shadow", "wheel", "root", "adm"}
