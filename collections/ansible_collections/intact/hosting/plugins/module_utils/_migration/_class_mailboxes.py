@@ -14,7 +14,7 @@ import collections
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _digests
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _mail_live, _mail_names, _mail_old, mail
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _mail_live, _mail_names, _mail_old, _mail_users
 
 NAME = "mailboxes"
 SUMS = ("messages",)
@@ -31,7 +31,7 @@ RULES = [
 def _folders(context):
     """{user: {components: Counter of digests}} of the old disk, all stores of a user together."""
     out = {}
-    for user, stores in mail.users(context)[0].items():
+    for user, stores in _mail_users.users(context)[0].items():
         folders = out.setdefault(user, {})
         for store in stores:
             for components in store.folders:
@@ -56,9 +56,10 @@ def old(context):
 def new(context):
     """The same of the live mailboxes, for folders that the old disk has."""
     out, live = {}, _mail_live.Live(context.system, context.settings.get("dovecot_config") or "")
-    stores = mail.users(context)[0]
+    stores = _mail_users.users(context)[0]
     for user, folders in _folders(context).items():
-        if live.user(user) is None:
+        owner = live.user(user)
+        if owner is None or owner["uid"] < live.first():
             continue
         with live.session(user) as session:
             names = _mail_names.Names(session.separator, session.prefix, "." if any(s.kind == "maildir" for s in stores[user]) else "")

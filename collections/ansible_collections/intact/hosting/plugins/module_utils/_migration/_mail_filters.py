@@ -11,7 +11,8 @@ import os
 import re
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _mail_aliases, _mail_disk, _mail_old
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _mail_aliases, _mail_disk, _mail_live, _mail_old
 
 SCRIPT = "intact-vacation"
 FILES = (b".procmailrc", b".mailfilter", b".vacationrc")
@@ -93,3 +94,69 @@ def checked(data, directory, config=""):
         for left in (path, os.path.join(directory, "check.svbin")):
             if os.path.exists(left):
                 os.unlink(left)
+
+
+def bring(this):
+    """Filters of all users, told or applied. this: the phase's Run."""
+    config = this.context.settings.get("dovecot_config") or ""
+    for user, found in sorted(look(this.context).items()):
+        this.count("users with filters", 1)
+        told = escape(user)
+        for target in found["forward"]:
+            if _mail_aliases.kind_of(target) != "address":
+                this.find(
+                    "forward.unsafe",
+                    "warning",
+                    told,
+                    "~/.forward runs a program or writes a file",
+                    escape(target),
+                    "look whether that program is here; else empty the file",
+                )
+        for name in found["others"]:
+            this.find(
+                "filter.unchecked",
+                "warning",
+                told,
+                "%s is a filter that Dovecot does not read" % name,
+                "",
+                "procmail or maildrop must deliver here, or turn it into sieve",
+            )
+        if this.check:
+            continue
+        for name, data in sorted(found["sieve"].items()):
+            said = checked(data, this.directory, config)
+            if said is None:
+                this.find("sieve.unchecked", "warning", told, "%s is there, and no Pigeonhole" % escape(name), "", "install dovecot-sieve and run again")
+            elif said:
+                this.find("sieve.invalid", "warning", told, "%s is refused by this Pigeonhole" % escape(name), said, "mend the script with its owner")
+            else:
+                this.count("sieve scripts checked", 1)
+        script = vacation(found)
+        if script:
+            _vacation(this, user, script, config)
+
+
+def _vacation(this, user, script, config):
+    said = checked(script, this.directory, config)
+    where = os.path.join(this.directory, "vacation")
+    os.makedirs(where, mode=0o700, exist_ok=True)
+    path = os.path.join(where, escape(user).replace("/", "_") + ".sieve")
+    with open(path, "wb") as handle:
+        handle.write(script)
+    live = _mail_live.Live(this.context.system, config)
+    if said == "" and this.context.settings.get("vacation"):
+        listed = live.doveadm("sieve", "list", "-u", user, check=False).text
+        if not listed.strip():
+            live.doveadm("sieve", "put", "-u", user, "-a", SCRIPT, path)
+            this.count("vacation messages applied", 1)
+            return
+        said = "the user has sieve scripts of their own"
+    evidence = path if not said else "%s: %s" % (path, said)
+    this.find(
+        "vacation.waits",
+        "info",
+        escape(user),
+        "had a vacation message: it waits as a sieve script",
+        evidence,
+        "doveadm sieve put -u USER -a NAME FILE, if it still holds",
+    )

@@ -24,6 +24,7 @@ CHUNK = 8 << 20
 FLAGS = {b"\\Seen": "seen", b"\\Answered": "answered", b"\\Flagged": "flagged", b"\\Deleted": "deleted", b"\\Draft": "draft"}
 # doveadm: 2 of sync means "changes came in while it ran, run it again", 67 is no such user
 AGAIN, NO_USER = 2, 67
+REFUSED = re.compile(r"first_valid_uid|returned 0 as uid")
 
 
 class _Imap(imaplib.IMAP4):
@@ -75,14 +76,21 @@ class Live:
         return _command.run(["doveadm", *self._config, *words], **more)
 
     def user(self, name):
-        """{uid gid home} as Dovecot says, None when it does not know the user. Raises IntactError when its auth service does not answer."""
+        """{uid gid home} as Dovecot says, uid 0 for accounts that it refuses to serve, None when it knows no such user. Raises IntactError when its auth service does not answer."""
         result = self.doveadm("user", name, check=False, timeout=60)
         told = dict(line.split("\t", 1) for line in result.text.splitlines() if "\t" in line)
         if result.rc == 0 and "uid" in told:
             return {"uid": int(told["uid"]), "gid": int(told["gid"]), "home": told.get("home", "")}
+        if REFUSED.search(result.error):
+            return {"uid": 0, "gid": 0, "home": ""}
         if result.rc == NO_USER or "doesn't exist" in result.error:
             return None
         raise IntactError("Dovecot can't say who %s is (%s): start its service, or name its configuration by dovecot_config" % (name, _last(result)))
+
+    def first(self):
+        """The lowest uid that Dovecot serves a mailbox for (first_valid_uid)."""
+        told = _command.run(["doveconf", *self._config, "-h", "first_valid_uid"], check=False).text.strip()
+        return int(told) if told.isdigit() else 500
 
     def session(self, user):
         """An IMAP session as this user, without a password: for root only."""

@@ -39,7 +39,7 @@ class Run:
         self.findings, self.explained = [], []
         self.live = _lists_live.Mailman(context.system, context.settings.get("mailman_command"))
         if not check:
-            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+            context.phase_directory(PHASE)
 
     def find(self, name, severity, subject, title, evidence="", remedy=""):
         """Add a finding."""

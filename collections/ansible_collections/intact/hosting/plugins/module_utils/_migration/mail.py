@@ -24,8 +24,10 @@ from ansible_collections.intact.hosting.plugins.module_utils._migration import (
     _mail_filters,
     _mail_import,
     _mail_live,
+    _mail_names,
     _mail_old,
     _mail_queue,
+    _mail_users,
 )
 
 PHASE = "mail"
@@ -44,7 +46,7 @@ class Run:
         self.directory = os.path.join(context.directory, PHASE + ".d")
         self.counts, self.findings, self.explained = {}, [], []
         if not check:
-            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+            context.phase_directory(PHASE)
 
     def count(self, name, number):
         """Add to a counter."""
@@ -64,7 +66,7 @@ def run(context, check=False):
     started, this = _flight.now(), Run(context, check)
     _mailboxes(this)
     _aliases(this)
-    _filters(this)
+    _mail_filters.bring(this)
     _queues(this)
     bad = any(entry["severity"] == "blocker" for entry in this.findings)
     return {
@@ -81,24 +83,9 @@ def run(context, check=False):
     }
 
 
-def users(context):
-    """({user on the new host: [Store]}, strange): stores by the name that the identity map gives their owner."""
-    stores, strange = _mail_old.stores(context)
-    try:
-        told = context.identity()
-    except IntactError:
-        told = {}
-    people = told.get("users", {}) if isinstance(told, dict) else getattr(told, "users", {}) or {}
-    out = {}
-    for store in stores:
-        entry = people.get(store.user) or {}
-        out.setdefault((isinstance(entry, dict) and entry.get("name")) or store.user, []).append(store)
-    return out, strange
-
-
 def _mailboxes(this):
     context, live = this.context, _mail_live.Live(this.context.system, this.context.settings.get("dovecot_config") or "")
-    found, strange = users(context)
+    found, strange = _mail_users.users(context)
     for subject, why in strange:
         this.find("store.unread", "warning", subject, "is mail that was not brought", why, "bring it by hand, or waive this")
         this.explain("mailboxes", subject, why)
@@ -132,6 +119,9 @@ def _mailbox(this, live, user, stores):
                 "user.unknown", "blocker", told, "has old mail, and the live Dovecot knows no such user", evidence, "make the account or map it, then run again"
             )
             return
+        if owner["uid"] < live.first():
+            _system(this, told, stores)
+            return
         if not this.check:
             this.count("folders numbered as Courier did", _mail_courier.convert(owner["home"]))
         context.tell("mail of %s: %s" % (told, ", ".join(store.name for store in stores)))
@@ -144,6 +134,28 @@ def _mailbox(this, live, user, stores):
         this.find("folder.odd", "warning", "%s/%s" % (told, folder), "could not be read in full", "; ".join(why), "look at the file on the old disk")
     for folder, seen in sorted(result["folders"].items()):
         _folder(this, told, folder, seen)
+
+
+def _system(this, user, stores):
+    """Dovecot gives no mailbox to a system account: its old mail is copied for the operator."""
+    for store in stores:
+        found = 0
+        for components in sorted(store.folders):
+            found += len(_mail_old.read(this.context, store, components)["messages"])
+            reason = "%s is a system account, for which Dovecot serves no mailbox: kept as files" % user
+            this.explain("mailboxes", "%s/%s" % (user, _mail_names.shown(components)), reason)
+        if not this.check:
+            _mail_users.keep(this.context, store, os.path.join(this.directory, "system"))
+        this.count("messages of system accounts", found)
+        remedy = "read it there; an alias brings new mail to a person"
+        this.find(
+            "user.system",
+            "warning",
+            user,
+            "is a system account: its mail is kept as files",
+            "%d messages of %s in %s/system" % (found, store.name, this.directory),
+            remedy,
+        )
 
 
 def _folder(this, user, folder, seen):
@@ -215,71 +227,6 @@ def _aliases(this):
             this.find(
                 "alias.lost", "blocker", escape(name), "Postfix does not find it in %s" % result["table"], "", "run postalias or postmap and look at its words"
             )
-
-
-def _filters(this):
-    context, config = this.context, this.context.settings.get("dovecot_config") or ""
-    for user, found in sorted(_mail_filters.look(context).items()):
-        this.count("users with filters", 1)
-        told = escape(user)
-        for target in found["forward"]:
-            if _mail_aliases.kind_of(target) != "address":
-                this.find(
-                    "forward.unsafe",
-                    "warning",
-                    told,
-                    "~/.forward runs a program or writes a file",
-                    escape(target),
-                    "look whether that program is here; else empty the file",
-                )
-        for name in found["others"]:
-            this.find(
-                "filter.unchecked",
-                "warning",
-                told,
-                "%s is a filter that Dovecot does not read" % name,
-                "",
-                "procmail or maildrop must deliver here, or turn it into sieve",
-            )
-        if this.check:
-            continue
-        for name, data in sorted(found["sieve"].items()):
-            said = _mail_filters.checked(data, this.directory, config)
-            if said is None:
-                this.find("sieve.unchecked", "warning", told, "%s is there, and no Pigeonhole" % escape(name), "", "install dovecot-sieve and run again")
-            elif said:
-                this.find("sieve.invalid", "warning", told, "%s is refused by this Pigeonhole" % escape(name), said, "mend the script with its owner")
-            else:
-                this.count("sieve scripts checked", 1)
-        script = _mail_filters.vacation(found)
-        if script:
-            _vacation(this, user, script, config)
-
-
-def _vacation(this, user, script, config):
-    said = _mail_filters.checked(script, this.directory, config)
-    where = os.path.join(this.directory, "vacation")
-    os.makedirs(where, mode=0o700, exist_ok=True)
-    path = os.path.join(where, escape(user).replace("/", "_") + ".sieve")
-    with open(path, "wb") as handle:
-        handle.write(script)
-    live = _mail_live.Live(this.context.system, config)
-    if said == "" and this.context.settings.get("vacation"):
-        listed = live.doveadm("sieve", "list", "-u", user, check=False).text
-        if not listed.strip():
-            live.doveadm("sieve", "put", "-u", user, "-a", _mail_filters.SCRIPT, path)
-            this.count("vacation messages applied", 1)
-            return
-        said = "the user has sieve scripts of their own"
-    evidence = path if not said else "%s: %s" % (path, said)
-    this.find(
-        "vacation.waits",
-        "info",
-        escape(user),
-        "had a vacation message: it waits as a sieve script",
-        evidence,
-        "doveadm sieve put -u USER -a NAME FILE, if it still holds",
-    )
 
 
 def _queues(this):

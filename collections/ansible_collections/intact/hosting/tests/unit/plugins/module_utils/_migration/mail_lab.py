@@ -37,6 +37,9 @@ class StandIn:
     def document(self, phase):
         return {}
 
+    def phase_directory(self, phase):
+        os.makedirs(os.path.join(self.directory, phase + ".d"), mode=0o700, exist_ok=True)
+
     def tell(self, line):
         self.told.append(line)
 
@@ -102,6 +105,7 @@ class Dovecot:
             # all of them at once: a file that changes within a second is not read again
             for name in USERS:
                 handle.write("{0}:{{PLAIN}}x:{1}:{1}::{2}/home/{0}::\n".format(name, UID, self.directory))
+            handle.write("sys:{PLAIN}x:33:33::/var/www::\n")
         subprocess.run(["dovecot", "-c", self.config], check=True, timeout=30)
         deadline = time.monotonic() + 10
         while not os.path.exists(self.directory + "/base/auth-userdb") and time.monotonic() < deadline:

@@ -211,6 +211,37 @@ def test_unknown_user_and_foreign_formats_are_told(lab, old, context):
     assert [e["subject"] for e in document["findings"] if e["id"] == "migration.mail.store.unread"] == ["mbox /var/mail/nobodys", "/home/joe/mail/fast"]
 
 
+def test_mail_of_a_system_account_is_kept_as_files(lab, old, context):
+    old.passwd.append("www:x:33:33::/var/www:/bin/sh")
+    old.user("sys")
+    old.write("/var/mail/sys", mail_lab.message(1))
+    lab.user("joe")
+    document = mail.run(context)
+    assert ids(document) == [], document["findings"]
+    assert document["counts"]["messages of system accounts"] == 1
+    with open(os.path.join(context.directory, "mail.d/system/sys/sys")) as handle:
+        assert handle.read() == mail_lab.message(1)
+    old_side, new_side = _class_mailboxes.old(context), _class_mailboxes.new(context)
+    assert set(old_side) - set(new_side) == {"sys/INBOX"} == {line["subject"] for line in document["explained"]}
+
+
+def test_the_identity_map_says_who_is_who(lab, old, context, monkeypatch):
+    class Map:
+        def __init__(self):
+            self.users = {"joe": {}, "ann": {}}
+
+        def user(self, name):
+            return {"joe": "eve"}.get(name)
+
+    old.user("ann")
+    old.write("/var/mail/ann", mail_lab.message(1))
+    monkeypatch.setattr(context, "identity", Map)
+    lab.user("eve")
+    document = mail.run(context)
+    assert ids(document) == [] and lab.status("eve")["messages"] == 3
+    assert [e["subject"] for e in document["findings"] if e["id"] == "migration.mail.store.unread"] == ["mbox /var/mail of ann"]
+
+
 @pytest.mark.parametrize("numbers", ["dovecot", "courier"])
 def test_maildir_keeps_numbers(lab, tmp_path, numbers):
     disk = mail_lab.OldDisk(tmp_path / "disk")
