@@ -47,6 +47,10 @@ test-vm: venv ## test legacy disks in a QEMU machine: LVM, md, LUKS, clones, a r
 bench: venv ## measure backups against plain restic and borg (as root, B="--scale 0.05" for a quick one)
 	@python benchmarks/backup.py $(B)
 
+.PHONY: bench-trees
+bench-trees: venv ## measure copies and manifests of trees against cp, rsync, fpsync, hashdeep, b3sum, xxhsum (as root, B= as for bench)
+	@python benchmarks/trees.py $(B)
+
 .PHONY: build
 build: venv ## build the collection's tarball in build/ and prove that it is complete
 	@scripts/build
