@@ -21,7 +21,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._command import run
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
-BLKROSET, BLKROGET, BLKGETSIZE64 = 0x125D, 0x125E, 0x80081272
+BLKROSET, BLKROGET, BLKSSZGET, BLKGETSIZE64 = 0x125D, 0x125E, 0x1268, 0x80081272
 BLOCK = "/sys/class/block"
 PIECE = 4 << 20
 GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOMEDIUM, errno.ENOENT, 121, 110)  # also EREMOTEIO, ETIMEDOUT
@@ -98,6 +98,11 @@ def size(path):
     if stat.S_ISBLK(os.stat(path).st_mode):
         return struct.unpack("Q", _ioctl(path, BLKGETSIZE64, struct.pack("Q", 0)))[0]
     return os.stat(path).st_size
+
+
+def sector(path):
+    """Bytes of a logical sector; 512 of an image file."""
+    return 512 if is_file(path) else struct.unpack("i", _ioctl(path, BLKSSZGET, struct.pack("i", 0)))[0]
 
 
 def _direct(path):

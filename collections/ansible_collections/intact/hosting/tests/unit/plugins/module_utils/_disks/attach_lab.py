@@ -163,7 +163,7 @@ class Lab:
         out += [line for line in run("losetup", "-l", "-n", "-O", "NAME,BACK-FILE").splitlines() if str(self.ov) in line]
         out += [line for line in run("ps", "-ww", "-eo", "pid,args").splitlines() if str(self.ov) in line]
         if os.path.isdir(self.ov):
-            out += [name for name in os.listdir(self.ov) if not name.endswith(".lock")]
+            out += os.listdir(self.ov)
         return out
 
     def seen(self, place, files):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,33 @@ def test_killed_while_detaching_the_next_run_ends_it(lab, disk):
         lab.attachment(device, token=token, prove=True).absent()
         assert lab.left() == [] and run("blockdev", "--getro", device).strip() == "0", steps
     assert count > 5 and digest(image) == before and lab.left() == []
+
+
+def test_killed_while_the_filesystem_is_checked(lab, disk, monkeypatch):
+    _image, device, token, files = disk
+    (lab.directory / "bin").mkdir()
+    checker = lab.directory / "bin/e2fsck"
+    checker.write_text('#!/bin/sh\nfor last; do :; done\nexec 3<"$last"\nexec sleep 300\n')
+    checker.chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", "%s:%s" % (lab.directory / "bin", path))
+    pid = os.fork()
+    if not pid:
+        try:
+            lab.attachment(device, token=token).present()
+        finally:
+            os._exit(3)
+    for _turn in range(200):
+        if "sleep 300" in run("ps", "-ww", "-eo", "args", "--ppid", pid):
+            break
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    monkeypatch.setenv("PATH", path)
+    lab.attachment(device, token=token).absent()
+    assert lab.left() == []
+    lab.seen(lab.attachment(device, token=token).present()["root"], files)
+    lab.attachment(device, token=token).absent()
 
 
 def test_the_overlays_program_dies_and_present_repairs(lab, disk):
