@@ -36,7 +36,7 @@ attributes:
     support: full
 options:
   device:
-    description: The whole disk, such as C(/dev/sdb). With O(state=absent) it may be gone.
+    description: The whole disk, such as C(/dev/sdb), or an image of one. With O(state=absent) it may be gone.
     type: path
     required: true
   token:

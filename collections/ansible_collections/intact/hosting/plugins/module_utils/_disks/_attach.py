@@ -69,9 +69,7 @@ class Attachment:
         twins = [twin for twin in others(state.base, nodes[0]["number"], state.id) if _clear.leftovers(twin)]
         if twins:
             raise IntactError("%s is attached under another token, %s: detach that first" % (device, twins[0].document["token"]), device=device)
-        moved = held.get("device") and held["device"] != nodes[0]["path"] and held.get("number") != nodes[0]["number"]
-        if moved and _same_disk_there(held, self.settings.token):
-            raise IntactError("%s and %s have the same token, and %s is attached: detach it first" % (device, held["device"], held["device"]), device=device)
+        self._only_one(held, nodes)
         why = self._incomplete(held, nodes)
         if not why:
             return self._told(False, held)
@@ -95,6 +93,15 @@ class Attachment:
             if cause is exc:
                 raise
             raise cause from exc
+
+    def _only_one(self, held, nodes):
+        """Copies of a disk without a serial have one token: who names the other one than is attached is told so."""
+        moved = held.get("device") and held["device"] != nodes[0]["path"] and held.get("number") != nodes[0]["number"]
+        if moved and _clear.leftovers(self.state) and _same_disk_there(held, self.settings.token):
+            raise IntactError(
+                "%s and %s have the same token, and %s is attached: name that one, or detach it first" % (nodes[0]["path"], held["device"], held["device"]),
+                device=nodes[0]["path"],
+            )
 
     def _build(self, nodes, held, driver, volumes):
         state, settings = self.state, self.settings
@@ -204,7 +211,14 @@ class Attachment:
     def _foretold(self, volumes, nodes):
         """What a run would show; where exactly depends on the old fstab, which lies on a disk that is not mounted."""
         mounts = [
-            {"name": v.name, "of": nodes[0]["path"], "source": "", "target": _layout.beside(self.path, v), "type": v.type, "mode": self.settings.mode}
+            {
+                "name": v.name,
+                "of": _raise.named(nodes[0]["path"], v),
+                "source": "",
+                "target": _layout.beside(self.path, v),
+                "type": v.type,
+                "mode": self.settings.mode,
+            }
             for v in volumes
             if v.type not in _replay.NOT_FILES and not v.refused
         ]
@@ -245,6 +259,8 @@ class Attachment:
     def _absent(self, there, nodes, check_mode):
         state, settings = self.state, self.settings
         document = state.load()
+        if there:
+            self._only_one(document, nodes)
         left = _clear.leftovers(state)
         result = {"changed": bool(left), "device": settings.device, "token": settings.token, "left": left, "sha256": dict(document.get("sha256") or {})}
         result.update(root="", mounts=[], driver=document.get("driver", ""))

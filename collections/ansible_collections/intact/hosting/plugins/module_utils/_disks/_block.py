@@ -27,6 +27,11 @@ PIECE = 4 << 20
 GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOMEDIUM, errno.ENOENT, 121, 110)  # also EREMOTEIO, ETIMEDOUT
 
 
+def is_file(path):
+    """Whether a path is a plain file, such as the image of a disk."""
+    return os.path.isfile(path)
+
+
 def name(path):
     """The kernel's name of a block device (sdb), its links followed. An IntactError where the path is none."""
     real = os.path.realpath(path)
@@ -35,14 +40,20 @@ def name(path):
     except OSError as exc:
         raise IntactError("%s is not there (%s): look with block_device_info what this host has" % (path, exc.strerror), device=path) from exc
     if not stat.S_ISBLK(state.st_mode):
-        raise IntactError("%s is no block device: give the disk's node, such as /dev/sdb; an image file first needs losetup" % path, device=path)
+        raise IntactError("%s is no block device: give the disk's node, such as /dev/sdb, or an image file" % path, device=path)
     number = "%d:%d" % (os.major(state.st_rdev), os.minor(state.st_rdev))
     link = "/sys/dev/block/" + number
     return os.path.basename(os.path.realpath(link)) if os.path.exists(link) else os.path.basename(real)
 
 
 def nodes(path):
-    """The whole disk and its partitions: [{path number}], the disk first. A partition given in place of its disk is an IntactError."""
+    """The whole disk and its partitions: [{path number}], the disk first; of an image file itself only, and its number is the file's.
+
+    A partition given in place of its disk is an IntactError.
+    """
+    if is_file(path):
+        state = os.stat(path)
+        return [{"path": os.path.realpath(path), "number": "file %d:%d" % (state.st_dev, state.st_ino)}]
     disk = name(path)
     base = os.path.join(BLOCK, disk)
     if os.path.exists(os.path.join(base, "partition")):
@@ -69,7 +80,9 @@ def _ioctl(path, code, buffer):
 
 
 def read_only(path):
-    """Whether the kernel refuses writes to a block device."""
+    """Whether the kernel refuses writes to a block device. An image file has no such switch: nothing opens it for writing here."""
+    if is_file(path):
+        return True
     return struct.unpack("i", _ioctl(path, BLKROGET, struct.pack("i", 0)))[0] != 0
 
 
@@ -89,6 +102,8 @@ def size(path):
 
 def _direct(path):
     try:
+        if is_file(path):
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC), False
         return os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC), True
     except OSError as exc:
         if exc.errno != errno.EINVAL:

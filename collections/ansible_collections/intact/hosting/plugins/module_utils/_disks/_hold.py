@@ -62,7 +62,7 @@ def _claimed(nodes):
         except OSError as exc:
             if exc.errno == errno.EBUSY:
                 out.append("the kernel has %s in use, perhaps mounted in a container" % node["path"])
-            elif exc.errno not in _block.GONE:
+            elif exc.errno not in _block.GONE and not _block.is_file(node["path"]):
                 raise
     return out
 

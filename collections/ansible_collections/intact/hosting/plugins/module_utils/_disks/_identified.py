@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._disks import _block, _look, _token
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
@@ -17,8 +18,11 @@ from ansible_collections.intact.hosting.plugins.module_utils._system import Syst
 def check(device, token):
     """Raise an IntactError unless the disk at device has the token. Returns {md uuid: (events, path)} of the newest half on every other disk."""
     real, found = os.path.realpath(device), _look.look(System(), smart=False, describe=False)["devices"]
-    name = _block.name(device)
-    entry = next((e for e in found.values() if name == e.get("name") or real in (e.get("node_path"), e["path"])), None)
+    if _block.is_file(device):
+        entry = _look.look(System(), [device], smart=False, describe=False)["devices"].get(escape(real))
+    else:
+        name = _block.name(device)
+        entry = next((e for e in found.values() if name == e.get("name") or real in (e.get("node_path"), e["path"])), None)
     if entry is None:
         raise IntactError("%s is not among the block devices of this host: look with block_device_info" % device, device=device)
     _token.check(token, entry)

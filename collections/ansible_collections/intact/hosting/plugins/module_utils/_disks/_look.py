@@ -100,7 +100,8 @@ class Scene:
             entry["model"] = escape(_sysblock.first(system.text(base + "/device/model")))
         if entry["kind"] == "loop":
             entry["backing"] = escape(os.fsencode(_inuse.backing(system, base)))
-        node = _mounttable.node(system, name)
+        # reading a suspended one would wait for ever
+        node = _mounttable.node(system, name) if system.text(base + "/dm/suspended").strip() != "1" else None
         if node:
             self.devices[path] = Device(system, node, size)
             entry["node_path"] = node
@@ -157,6 +158,7 @@ class Scene:
 
     def _whole(self, entry, device):
         self._content(entry, device)
+        entry["bios_raid"] = _probe.bios_raid(device, self.damage[entry["path"]])
         if (entry.get("signature") or {}).get("type") in ("vfat", "ntfs", "iso9660"):
             return  # their first sector ends as a table does
         try:

@@ -51,6 +51,8 @@ def directory(path):
             raise IntactError("the mount point %s can't be made: %s" % (part, exc.strerror), path=path) from exc
         if count == len(parts) and not stat.S_ISDIR(os.lstat(part).st_mode):
             raise IntactError("the mount point %s is no directory: remove it or choose another path" % path, path=path)
+    if any(path_of(entry) == path for entry in table()) or os.listdir(path):
+        raise IntactError("the mount point %s is not empty or in use, a mount would hide what is there: choose another path" % path, path=path)
     return made
 
 

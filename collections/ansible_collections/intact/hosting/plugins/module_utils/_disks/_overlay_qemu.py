@@ -36,7 +36,13 @@ class StorageDaemon(Overlay):
         os.chmod(image, 0o600)
         touch(self.state.view)
         # The disk is read past the page cache: what is gone must not seem to be there.
-        disk = {"driver": "host_device", "filename": os.path.realpath(device), "node-name": "disk", "read-only": True, "locking": "off"}
+        disk = {
+            "driver": "file" if _block.is_file(device) else "host_device",
+            "filename": os.path.realpath(device),
+            "node-name": "disk",
+            "read-only": True,
+            "locking": "off",
+        }
         disk["cache"] = {"direct": True}
         argv = [
             "qemu-storage-daemon",

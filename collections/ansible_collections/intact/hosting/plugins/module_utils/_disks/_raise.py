@@ -25,7 +25,7 @@ def choose(state, settings):
     for kind in DRIVERS:
         if settings.driver not in ("auto", kind.name):
             continue
-        why = kind(state).lacks()
+        why = kind(state).lacks() or (kind is _overlay_dm.Snapshot and _block.is_file(settings.device) and "it needs a block device, and this is a file") or ""
         if not why:
             return kind(state)
         said.append("%s: %s" % (kind.name, why))
@@ -156,10 +156,9 @@ class Raised:
         run(argv + [source, name], timeout=600)
         node = "/dev/mapper/" + name
         self.step("unlocked %s" % volume.name)
-        out = _map.inside(node, _block.size(node), volume.name)
+        out = _map.inside(node, _block.size(node), volume.name + "-open")
         for inner in out:
             inner.base = node
-            inner.number = inner.number or volume.number
         return out
 
     def _mounted(self, ready):
@@ -207,9 +206,8 @@ class Raised:
         source = self._source(volume)
         state = self.state
         if target == self.owner.path or _mounts.below(target, self.owner.path + ".volumes"):
-            made = _mounts.directory(target)
-            state.save(made=made + list(state.document["made"]))
-        record = {"name": volume.name, "of": _names_of(self.state.document["device"], volume), "target": target, "mode": "raw" if self.raw else "replay"}
+            state.save(made=_mounts.directory(target) + list(state.document["made"]))
+        record = {"name": volume.name, "of": named(self.state.document["device"], volume), "target": target, "mode": "raw" if self.raw else "replay"}
         state.save(mounts=state.document["mounts"] + [dict(record, type=volume.type if _replay.known(volume.type) else "fuse", source=source)])
         self.step("before %s" % target)
         kind, _more = self._show(volume, target, options, source)
@@ -239,7 +237,7 @@ class Raised:
             )
 
 
-def _names_of(device, volume):
+def named(device, volume):
     """The volume as an operator would name it."""
     if volume.kind == "partition" and volume.number:
         return "%s%s%d" % (device, "p" if device[-1].isdigit() else "", volume.number)

@@ -44,7 +44,7 @@ def test_refusals_are_sentences(lab, call_module):
     given = {"device": device, "token": lab.token(device), "path": str(lab.old), "overlay_dir": str(lab.ov)}
     for more, said in (
         ({"token": "X-1/0123456789abcdef"}, "is another disk: expected serial X-1"),
-        ({"device": str(image)}, "is no block device"),
+        ({"device": "/dev/null"}, "is no block device"),
         ({"device": "/dev/no-such"}, "is not there"),
         ({"overlay_size": "much"}, "overlay_size is 'much'"),
         ({"path": "/etc"}, "path is /etc"),

@@ -271,3 +271,45 @@ def test_check_mode_tells_and_does_nothing(lab, disk):
     assert os.path.ismount(lab.old)
     lab.attachment(device, token=token).absent()
     assert not lab.attachment(device, token=token).absent(check_mode=True)["changed"]
+
+
+def test_a_copy_with_the_same_token_is_not_taken_for_the_disk(lab, disk):
+    image, device, token, _files = disk
+    run("cp", "--sparse=always", image, lab.directory / "copy.img")
+    copy = lab.loop(lab.directory / "copy.img")
+    assert lab.token(copy) == token
+    lab.attachment(device, token=token).present()
+    for what in ("present", "absent"):
+        with pytest.raises(IntactError, match="same token, and %s is attached" % device):
+            getattr(lab.attachment(copy, token=token), what)()
+    assert os.path.ismount(lab.old) and not _block.read_only(copy)
+    lab.attachment(device, token=token).absent()
+    lab.attachment(copy, token=token).present()
+    lab.attachment(copy, token=token).absent()
+    assert lab.left() == []
+
+
+def test_nothing_is_hidden_by_a_mount(lab, disk):
+    _image, device, token, _files = disk
+    lab.old.mkdir()
+    (lab.old / "mine").write_text("kept")
+    with pytest.raises(IntactError, match="not empty or in use"):
+        lab.attachment(device, token=token).present()
+    assert lab.left() == [] and (lab.old / "mine").read_text() == "kept"
+
+
+@pytest.mark.parametrize("mode", ["replay", "raw"])
+def test_an_image_is_as_good_as_a_disk(lab, disk, mode):
+    image, device, _token, files = disk
+    lab.unloop(device)
+    before, token = digest(image), lab.token(str(image))
+    told = lab.attachment(str(image), token=token, mode=mode, prove=True).present()
+    assert [m["target"] for m in told["mounts"]] == [str(lab.old), str(lab.old / "home")] and told["sha256"]["before"] == before
+    if mode == "replay":
+        lab.seen(lab.old, files)
+    assert not lab.attachment(str(image), token=token, mode=mode, prove=True).present()["changed"]
+    assert lab.attachment(str(image), token=token, prove=True).absent()["sha256"] == {"before": before, "after": before}
+    assert digest(image) == before and lab.left() == []
+    writer = lab.loop(image)
+    with pytest.raises(IntactError, match="written through %s" % writer):
+        lab.attachment(str(image), token=token).present()

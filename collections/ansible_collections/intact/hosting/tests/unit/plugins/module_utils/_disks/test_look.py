@@ -21,6 +21,7 @@ from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import Fa
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks.look_images import (
     PATH,
     blank,
+    blkid,
     copy,
     digest,
     loop,
@@ -259,6 +260,16 @@ def test_a_disk_that_can_t_be_read_is_a_finding(tmp_path):
         run("umount", view, check=False)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(("back", "magic", "kind"), [(1024, b"Intel Raid ISM Cfg Sig. 1.3.00", "isw_raid_member"), (1024, b"NVIDIA  ", "nvidia_raid_member")])
+def test_a_disk_of_a_mainboards_array_is_told(back, magic, kind, tmp_path):
+    path = blank(tmp_path / "disk", 16 * MB)
+    write(path, 16 * MB - back, magic)
+    told = look(path)
+    assert told["devices"][path]["bios_raid"] == kind and ids(told) == ["disks.bios_raid"]
+    if kind.startswith("isw"):
+        assert blkid(path)["TYPE"] == kind
 
 
 def test_a_lost_superblock_is_told_by_its_copy_and_stays_out_of_tables(disk, tmp_path):

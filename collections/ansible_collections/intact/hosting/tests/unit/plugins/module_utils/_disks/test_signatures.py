@@ -136,6 +136,17 @@ def test_the_log_of_an_xfs_is_told_wherever_its_head_is(tmp_path):
     assert heads != sorted(heads), "the log never went round: %s" % heads
 
 
+def test_a_log_that_does_not_end_with_an_unmount_is_dirty(tmp_path):
+    """A last record of one operation, as unmounting writes it, that is another one."""
+    path = made("xfs", tmp_path)
+    with open(path, "rb") as handle:
+        data = handle.read()
+    at = data.index(b"\xfe\xed\xba\xbe") + 512
+    assert data[at + 9] == 0x20 and identified(path)["signature"]["journal"] == "clean"
+    write(path, at + 9, b"\x02")
+    assert identified(path)["signature"]["journal"] == "dirty"
+
+
 def test_an_unmounted_ext2_of_a_crashed_server_is_told(tmp_path):
     needs("mkfs.ext2", "losetup", root=True)
     path = made("ext2", tmp_path)
