@@ -21,9 +21,7 @@ from vm_machine import Machine, accelerator
 
 @pytest.fixture(scope="session", autouse=True)
 def wanted():
-    """Minutes under emulation: only where they are asked for."""
-    if not os.environ.get("INTACT_VM"):
-        pytest.skip("a virtual machine takes minutes: 'make test-vm' runs these")
+    """Skipped, with the reason, where no machine can be had."""
     reason = vm_lab.why_not()
     if reason:
         pytest.skip(f"no virtual machine here: {reason}")

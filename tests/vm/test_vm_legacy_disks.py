@@ -7,6 +7,7 @@ each test goes on from the one before, the last ones show what happens without t
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 
@@ -16,6 +17,9 @@ import vm_disks
 import vm_lab
 from vm_case import DEGRADED, LIVE_MOUNTS, UNGUARD, disk
 from vm_machine import Machine, overlay
+
+if not os.environ.get("INTACT_VM"):
+    pytest.skip("a virtual machine takes minutes: 'make test-vm' runs these", allow_module_level=True)
 
 # What a disk shows: serial, {directory below the mounts: word of its fsynced files}, options.
 SHOWN = {
@@ -238,6 +242,33 @@ def test_a_reboot_with_the_disks_plugged_and_attached(case):
     for serial in ("OLDLVM", "OLDXFS", "OLDBTRFS"):
         case.module("legacy_volume", state="absent", **arguments(serial, case))
         assert case.module("legacy_volume", state="absent", **arguments(serial, case))["changed"] is False
+    case.nothing_more()
+    case.unchanged()
+
+
+def test_an_overlay_that_is_full_leaves_nothing(case):
+    """XFS zeroes what is stale in its log at a mount: more than such a small overlay holds."""
+    said = case.module("legacy_volume", fails=True, state="present", **arguments("OLDXFS", case, overlay_size="1M"))["msg"]
+    assert "overlay" in said and "full" in said
+    case.nothing_more()
+    case.undisturbed()
+    case.unchanged()
+
+
+def test_a_disk_that_is_pulled_while_attached_is_cleaned_up(case):
+    case.module("legacy_volume", state="present", **arguments("OLDPARTS", case))
+    case.machine.qmp.pull("OLDPARTS")
+    case.machine.run(f"! ls {disk('OLDPARTS')}")
+    result = case.module("legacy_volume", state="absent", **arguments("OLDPARTS", case))
+    assert result["changed"] and any("gone" in finding["id"] for finding in result["findings"]), result
+    case.nothing_more()
+    case.undisturbed()
+    assert vm_disks.sha256(case.images["OLDPARTS"]) == case.hashes["OLDPARTS"]
+    case.machine.qmp.plug(case.images["OLDPARTS"], "OLDPARTS")
+    case.machine.run(f"for n in $(seq 100); do [ -b {disk('OLDPARTS')}-part4 ] && break; sleep 0.2; done; udevadm settle")
+    case.module("legacy_volume", state="present", **arguments("OLDPARTS", case))
+    fsynced(case, f"{BASE}/OLDPARTS/home", "parts-home")
+    case.module("legacy_volume", state="absent", **arguments("OLDPARTS", case))
     case.nothing_more()
     case.unchanged()
 
