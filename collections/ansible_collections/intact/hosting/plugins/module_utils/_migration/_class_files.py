@@ -12,10 +12,10 @@ import os
 import pwd
 import re
 import stat
+import tempfile
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError, parse_time
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _files_trees
-from ansible_collections.intact.hosting.plugins.module_utils._migration.plan import name_for
 from ansible_collections.intact.hosting.plugins.module_utils._trees import _compare, _manifest, _record
 
 NAME = "files"
@@ -99,19 +99,17 @@ def compare(context):
 def _differences(context, told):
     began = parse_time(context.about()["started"]).timestamp() if context.about().get("started") else 0
     ids = ByName(context)
-    for tree in _files_trees.trees(context):
-        base = os.path.join(context.phase_directory("reconcile"), "files-" + name_for(tree["from"].strip("/").replace("/", "_")))
-        before, after = base + ".old.gz", base + ".new.gz"
-        _read(context, context.old.place(tree["from"]), before, told, 0)
-        if not os.path.isdir(tree["to"]):
-            yield "missing", tree["from"], "", None, None
-            continue
-        _read(context, tree["to"], after, told, 1)
-        comparison = _compare.compare(before, after, ids)
-        for difference in comparison:
-            yield from _lines(tree, difference, began)
-        os.unlink(before)
-        os.unlink(after)
+    # not in reconcile.d: check mode leaves that as it is
+    with tempfile.TemporaryDirectory(prefix=".reconcile-", dir=context.directory) as directory:
+        for tree in _files_trees.trees(context):
+            before, after = os.path.join(directory, "old.gz"), os.path.join(directory, "new.gz")
+            _read(context, context.old.place(tree["from"]), before, told, 0)
+            if not os.path.isdir(tree["to"]):
+                yield "missing", tree["from"], "", None, None
+                continue
+            _read(context, tree["to"], after, told, 1)
+            for difference in _compare.compare(before, after, ids):
+                yield from _lines(tree, difference, began)
 
 
 def _read(context, top, path, told, side):
