@@ -38,7 +38,7 @@ options:
     default: /
   owners:
     description:
-      - Which numbers own how many files on the old disk, as C({users: {number: count}, groups: {number: count}}).
+      - Which numbers own how many files on the old disk, as two dictionaries C(users) and C(groups) of numbers with their counts.
     type: dict
     default: {}
   trees:

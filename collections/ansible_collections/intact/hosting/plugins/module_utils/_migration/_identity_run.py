@@ -27,7 +27,11 @@ def run(params, check=False):
     dest = params["dest"]
     if dest and not os.path.isdir(os.path.dirname(os.path.abspath(dest))):
         raise IntactError("the directory of %s is not there: make it (0700), or take the migration's own" % dest, path=dest)
-    document = _identity.build(old, new, owners(params), _identity.earlier(dest) if dest else {}, _options(params))
+    earlier = _identity.earlier(dest) if dest else {}
+    if earlier and earlier["range"] != list(params["range"]):
+        said = "%s has the range %d-%d, and its numbers may own files by now: keep it, or put the map aside before anything is copied"
+        raise IntactError(said % (dest, *earlier["range"]), path=dest)
+    document = _identity.build(old, new, owners(params), earlier, _options(params))
     result = {key: document[key] for key in SHOWN}
     if dest:
         result.update(path=dest, written=_identity.differs(dest, document) if check else _identity.write(dest, document))

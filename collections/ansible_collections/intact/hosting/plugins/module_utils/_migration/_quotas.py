@@ -16,6 +16,7 @@ NAMES = {"user": ("aquota.user", "quota.user"), "group": ("aquota.group", "quota
 OPTIONS = {"user": ("usrquota", "quota", "uquota", "usrjquota", "uqnoenforce"), "group": ("grpquota", "gquota", "grpjquota", "gqnoenforce")}
 COLUMNS = {"blocks_soft": "BlockSoftLimit", "blocks_hard": "BlockHardLimit", "files_soft": "FileSoftLimit", "files_hard": "FileHardLimit"}
 KEYS = tuple(COLUMNS)
+LARGEST = 64 << 20
 
 
 def run(context, identity, old, check=False):
@@ -64,6 +65,11 @@ def read(old, findings):
             if found is None:
                 if set(options) & set(OPTIONS[kind]):
                     findings.append(_unread(kind, target, "its fstab says %s, and there is no %s" % (",".join(options), " or ".join(paths))))
+                continue
+            entry = old.lstat(old.realpath(found))
+            if entry is None or entry.st_size > LARGEST:
+                # an array by number is as long as its largest number, and nobody's was 4294967294
+                findings.append(_unread(kind, target, "%s is larger than %d MiB: convertquota on a copy makes it small" % (found, LARGEST >> 20)))
                 continue
             try:
                 out.append((kind, target, found, _quotas_file.parse(old.read(found), wide)["limits"]))

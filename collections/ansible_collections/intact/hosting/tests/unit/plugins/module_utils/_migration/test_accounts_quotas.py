@@ -86,6 +86,15 @@ def test_what_is_no_quota_file_is_said(data):
         _quotas_file.parse(data)
 
 
+def test_a_sparse_array_of_a_huge_number_is_not_read(tmp_path):
+    fixture.write(tmp_path, {"/etc/fstab": "/dev/hda1 / ext3 usrquota 1 1\n"})
+    with open(tmp_path / "quota.user", "wb") as handle:
+        handle.truncate(4294967295 * 32)
+    findings = []
+    assert _quotas.read(fixture.Rooted(os.path.realpath(str(tmp_path))), findings) == []
+    assert "larger than 64 MiB" in findings[0]["evidence"]
+
+
 class Live:
     """The new host's scratch root, with the real mounts and the real tools."""
 

@@ -153,6 +153,8 @@ def test_the_map_is_written_once_private_and_stays(tmp_path):
     third = _identity_run.run(fixture.parameters(old, new, dest=dest))
     assert {n: e["new"] for n, e in third["users"].items()} == {n: e["new"] for n, e in first["users"].items()}
     assert fixture.SHA not in fixture.read(dest)
+    with pytest.raises(IntactError, match="has the range 200000-299999"):
+        _identity_run.run(fixture.parameters(old, new, dest=dest, range=[70000, 99999]))
     loaded = _identity_map.load(dest)
     assert loaded.uid(48) == 33 and loaded.gid(500) == third["gids"]["500"] and loaded.user("apache") == "www-data" and loaded.user("toor") is None
 

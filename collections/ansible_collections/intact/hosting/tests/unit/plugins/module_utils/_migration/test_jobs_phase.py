@@ -135,6 +135,14 @@ def test_imported_disabled_once_and_enabled_by_one_command(prepared):
     assert tree(prepared[0]) == before
 
 
+def test_cut_half_way_and_run_again(prepared):
+    said, half, document, spool = namespace(prepared, "cut=bob", "spool", "run", "spool")
+    assert said == "cut" and sorted(half) == ["anna", "bob"] and document["changed"]
+    assert sorted(spool) == ["anna", "bob", "root", "www-data"] and spool["anna"] == half["anna"] and spool["bob"] == half["bob"]
+    assert all(text.count("# intact-migration begin") == text.count("# intact-migration end") for text in spool.values())
+    assert spool["root"].count("# intact-migration begin") == 4 and document["counts"]["imported"] == 9
+
+
 def test_live_crontabs_stay_and_their_settings_do_not_reach_in(prepared):
     spool = prepared[1] + "/spool/crontabs/anna"
     fixture.write("/", {spool: ('PATH=/opt/bin\nMAILTO=""\nX=1\n1 2 * * * /bin/live', 0o600)})
