@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import imaplib
 import os
+import pwd
 import re
 import subprocess
 
@@ -76,16 +77,26 @@ class Live:
         return _command.run(["doveadm", *self._config, *words], **more)
 
     def user(self, name):
-        """{uid gid home} as Dovecot says, uid 0 for accounts that it refuses to serve, None when it knows no such user. Raises IntactError when its auth service does not answer."""
+        """{uid gid home} as Dovecot says, uid 0 for accounts that it refuses to serve, None when it knows no such user.
+
+        Raises IntactError when its auth service does not answer.
+        """
         result = self.doveadm("user", name, check=False, timeout=60)
         told = dict(line.split("\t", 1) for line in result.text.splitlines() if "\t" in line)
         if result.rc == 0 and "uid" in told:
             return {"uid": int(told["uid"]), "gid": int(told["gid"]), "home": told.get("home", "")}
-        if REFUSED.search(result.error):
+        if REFUSED.search(result.error) or self._system_account(name):
             return {"uid": 0, "gid": 0, "home": ""}
         if result.rc == NO_USER or "doesn't exist" in result.error:
             return None
         raise IntactError("Dovecot can't say who %s is (%s): start its service, or name its configuration by dovecot_config" % (name, _last(result)))
+
+    def _system_account(self, name):
+        # Dovecot 2.3 refuses one without a word
+        try:
+            return pwd.getpwnam(name).pw_uid < self.first()
+        except KeyError:
+            return False
 
     def first(self):
         """The lowest uid that Dovecot serves a mailbox for (first_valid_uid)."""

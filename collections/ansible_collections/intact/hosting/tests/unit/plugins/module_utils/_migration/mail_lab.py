@@ -105,7 +105,7 @@ class Dovecot:
             # all of them at once: a file that changes within a second is not read again
             for name in USERS:
                 handle.write("{0}:{{PLAIN}}x:{1}:{1}::{2}/home/{0}::\n".format(name, UID, self.directory))
-            handle.write("sys:{PLAIN}x:33:33::/var/www::\n")
+            handle.write("daemon:{PLAIN}x:1:1::/usr/sbin::\n")
         subprocess.run(["dovecot", "-c", self.config], check=True, timeout=30)
         deadline = time.monotonic() + 10
         while not os.path.exists(self.directory + "/base/auth-userdb") and time.monotonic() < deadline:

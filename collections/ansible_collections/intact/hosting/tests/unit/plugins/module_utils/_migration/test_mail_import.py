@@ -212,17 +212,16 @@ def test_unknown_user_and_foreign_formats_are_told(lab, old, context):
 
 
 def test_mail_of_a_system_account_is_kept_as_files(lab, old, context):
-    old.passwd.append("www:x:33:33::/var/www:/bin/sh")
-    old.user("sys")
-    old.write("/var/mail/sys", mail_lab.message(1))
+    old.user("daemon")
+    old.write("/var/mail/daemon", mail_lab.message(1))
     lab.user("joe")
     document = mail.run(context)
     assert ids(document) == [], document["findings"]
     assert document["counts"]["messages of system accounts"] == 1
-    with open(os.path.join(context.directory, "mail.d/system/sys/sys")) as handle:
+    with open(os.path.join(context.directory, "mail.d/system/daemon/daemon")) as handle:
         assert handle.read() == mail_lab.message(1)
     old_side, new_side = _class_mailboxes.old(context), _class_mailboxes.new(context)
-    assert set(old_side) - set(new_side) == {"sys/INBOX"} == {line["subject"] for line in document["explained"]}
+    assert set(old_side) - set(new_side) == {"daemon/INBOX"} == {line["subject"] for line in document["explained"]}
 
 
 def test_the_identity_map_says_who_is_who(lab, old, context, monkeypatch):
