@@ -122,6 +122,7 @@ class Cold(Server):
         """Once more on a fresh copy or overlay, with this level of innodb_force_recovery at least."""
         if self.by_disk:
             raise IntactError("it is read by the disk's own program, which is not forced to anything")
+        self._without_logs = False
         self._ascend([known for known in self._levels if known >= level])
 
     def again(self):

@@ -204,6 +204,9 @@ class Taking:
             self._accounts()
         except IntactError as exc:
             self.findings.append(_dumped.finding("accounts", "blocker", "accounts", "its accounts could not be read", str(exc), "make them anew by hand"))
+            if self.events:
+                evidence, remedy = ", ".join(escape(name) for name in self.events), "make them anew by hand"
+                self.findings.append(_dumped.finding("events", "blocker", "events", "its events could not be read", evidence, remedy))
             return
         for name, kept in self.databases.items():
             path = "%s/_events.sql" % _dumped.quoted(name)

@@ -116,7 +116,7 @@ def _checked(taking, name, table, entry):
         % (name.encode("utf-8", "surrogateescape").hex(), table.encode("utf-8", "surrogateescape").hex())
     )
     engine = next((row[1] for row in rows if row[:1] == ["engine"] and len(row) > 1), "")
-    entry["damaged"] = wrong
+    entry["damaged"], entry["engine"] = wrong, engine
     if engine.upper() not in REPAIRED:
         return
     before = taking.server.records(name, table)
@@ -225,7 +225,8 @@ def salvage(taking):
     """What of damaged tables can be read by a server that is told to go on, each level on a fresh overlay; then name each that is still damaged."""
     waiting = [(name, table) for name, kept in taking.databases.items() for table, entry in kept["tables"].items() if entry["damaged"]]
     level = taking.server.forced + 1
-    left = list(waiting)
+    # a forced start is InnoDB's affair
+    left = [(name, table) for name, table in waiting if taking.databases[name]["tables"][table].get("engine", "").upper() not in REPAIRED[:-1]]
     while left and level <= 3 and not taking.server.by_disk:
         try:
             taking.server.reopen(level)
@@ -235,11 +236,11 @@ def salvage(taking):
         for name, table in list(left):
             entry = taking.databases[name]["tables"][table]
             if _dumped_whole(taking, name, table, entry):
-                entry["salvaged"] = level
+                entry["salvaged"] = taking.server.forced
                 left.remove((name, table))
             elif not _answers(taking):
                 _revive(taking)
-        level += 1
+        level = max(level, taking.server.forced) + 1
     for name, table in waiting:
         entry = taking.databases[name]["tables"][table]
         told = "%d rows could be read with innodb_force_recovery=%d" % (entry["rows"], entry["salvaged"]) if entry.get("salvaged") else "none of it was saved"

@@ -135,7 +135,10 @@ class Cold(Server):
         argv = [self._server, "-D", self.data, "-c", "config_file=%s/server.conf" % socket]
         self._tell("starting %s" % self._server)
         os.chown(self._run_place, *self._user_there)
-        self._spawn(argv, lambda: self.sql("template1", "SELECT 1;").rc == 0, seconds=PATIENCE, bare=bare, **more)
+        try:
+            self._spawn(argv, lambda: self.sql("template1", "SELECT 1;").rc == 0, seconds=PATIENCE, bare=bare, **more)
+        except subprocess.SubprocessError as exc:
+            raise IntactError("the disk can't be looked through at by an overlay on this host: open it on a copy") from exc
 
     def _overlay(self, lower, below):
         overlay = _private_root.Overlay(lower, self._directory("overlay"))

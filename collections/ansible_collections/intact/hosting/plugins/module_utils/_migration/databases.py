@@ -64,7 +64,7 @@ def run(context, check=False):
     for source in found:
         try:
             _one(context, source, document, counts)
-        except IntactError as exc:
+        except (IntactError, OSError) as exc:
             _add(document, "failed", "blocker", source["datadir"], "these databases were not brought", str(exc), "see what it says; the phase can be run again")
     document["counts"] = counts
     failed = any(finding["severity"] == "blocker" for finding in document["findings"])
