@@ -5,7 +5,7 @@
 
 """Asks the kernel for files before they are read, from several threads: a cold disk answers many questions at once as fast as one.
 
-Only while the copy waits for the disk more than it computes: with everything in memory it would be work for nothing. A spinning disk gets two readers and the
+Only while blocks come from the disk: with everything in memory it would be work for nothing. A spinning disk gets two readers and the
 order of its blocks, others as many as are wanted.
 """
 
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import threading
-import time
 from collections import deque
 
 from ansible_collections.intact.hosting.plugins.module_utils._trees import _kernel
@@ -31,14 +31,12 @@ class Ahead:
         self.threads, self.work = [], deque()
         self.ready = threading.Semaphore(0)
         self.waiting, self.stop = False, False
-        self.wall, self.cpu = time.monotonic(), time.thread_time()
+        self.blocks = 0
 
     def judge(self):
-        """Look whether the disk or the processor was what took the time since the last look."""
-        wall, cpu = time.monotonic(), time.thread_time()
-        if wall - self.wall > 0.05:
-            self.waiting = cpu - self.cpu < 0.5 * (wall - self.wall)
-            self.wall, self.cpu = wall, cpu
+        """Look whether blocks were read from a device since the last look. Time says nothing: others may have had the processor."""
+        blocks = resource.getrusage(resource.RUSAGE_SELF).ru_inblock
+        self.waiting, self.blocks = blocks - self.blocks >= 8, blocks
 
     def want(self, fd, names):
         """Have these files (names in a directory that stays open until drop()) read ahead; cheap when nothing waits."""

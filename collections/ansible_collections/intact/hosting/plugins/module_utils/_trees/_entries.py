@@ -86,9 +86,8 @@ class Entries(Listing, _existing.Existing):
                 folder.links.append((name, (state.st_dev, state.st_ino), first))
                 return
         inodes = self.inodes
-        attributes = inodes.attributes(fd, folder.path if folder.names is None else folder.prefix + name)
-        flags = None if state.st_dev in inodes.flagless else inodes.flags(fd, state.st_dev)
-        given = self.owners.attributes(attributes)
+        attributes, flags = inodes.look(fd, state.st_dev, folder.prefix + name)
+        given = self.owners.attributes(attributes) if attributes else attributes
         expected = None
         if folder.names and name in folder.names:
             expected = self._stands(folder, name, fd, state, attributes, given, flags)
@@ -103,7 +102,9 @@ class Entries(Listing, _existing.Existing):
                 self.linked[state.st_dev, state.st_ino] = [folder.path, name, None, b"", state.st_nlink - 1, b""]
             return
         where = folder.where if folder.where is not None else folder.room()
-        uid, gid, mode = self.owners.uid(state.st_uid), self.owners.gid(state.st_gid), state.st_mode & 0o7777
+        uid, gid, mode = state.st_uid, state.st_gid, state.st_mode & 0o7777
+        if self.owners.ids is not None:
+            uid, gid = self.owners.uid(uid), self.owners.gid(gid)
         size, mark, changed = state.st_size, None, False
         out = os.open(name, NEW, mode & 0o777, dir_fd=where)
         whole = False

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import struct
@@ -73,7 +74,7 @@ class Inodes:
 
     def __init__(self, told):
         self.told = told
-        self.flagless = set()
+        self.flagless, self.seen = set(), {}
 
     def attributes(self, where, path):
         """{name: bytes} of a descriptor, or of /proc/self/fd/N/NAME for a link."""
@@ -95,6 +96,23 @@ class Inodes:
                 if exc.errno != errno.ENODATA:
                     self.told.add("unreadable", path, "its attribute %s can't be read: %s" % (name, exc.strerror))
         return out
+
+    def look(self, fd, device, path):
+        """(attributes, flags) of a descriptor: the short way for the many that have none."""
+        try:
+            attributes = self.attributes(fd, path) if os.listxattr(fd) else NONE
+        except OSError:
+            attributes = self.attributes(fd, path)
+        if device in self.flagless:
+            return attributes, None
+        try:
+            raw = fcntl.ioctl(fd, _kernel.GETFLAGS, _kernel.ROOM)
+        except OSError:
+            return attributes, self.flags(fd, device)
+        kept = self.seen.get(raw)
+        if kept is None:
+            kept = self.seen[raw] = struct.unpack("=I", raw[:4])[0] & _kernel.KEPT
+        return attributes, kept
 
     def flags(self, fd, device):
         """Kept flags of a descriptor; None where the filesystem has none."""

@@ -28,7 +28,7 @@ FIEMAP = 0xC020660B
 SECOND = 10**9
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_ROOM = b"\0" * 8
+ROOM = b"\0" * 8
 
 
 def open_top(path):
@@ -39,7 +39,7 @@ def open_top(path):
 def get_flags(fd):
     """Those of the inode's flags that a copy keeps; None where the filesystem has none."""
     try:
-        return struct.unpack("=I", fcntl.ioctl(fd, GETFLAGS, _ROOM)[:4])[0] & KEPT
+        return struct.unpack("=I", fcntl.ioctl(fd, GETFLAGS, ROOM)[:4])[0] & KEPT
     except OSError as exc:
         if exc.errno in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
             return None
@@ -48,7 +48,7 @@ def get_flags(fd):
 
 def set_flags(fd, wanted):
     """Make the kept flags exactly these; the others stay. Raises OSError where the filesystem can't."""
-    now = struct.unpack("=I", fcntl.ioctl(fd, GETFLAGS, _ROOM)[:4])[0]
+    now = struct.unpack("=I", fcntl.ioctl(fd, GETFLAGS, ROOM)[:4])[0]
     if now & KEPT != wanted:
         value = now & ~KEPT | wanted
         fcntl.ioctl(fd, SETFLAGS, struct.pack("=Q", value) if struct.calcsize("l") == 8 else struct.pack("=I", value))
@@ -124,10 +124,10 @@ def granularity(fd):
 
 
 def cached(fd):
-    """Whether the first page of an open file's data is in memory; None when the filesystem can't tell."""
+    """Whether the first page of an open file's data is in memory; False too for one without data, True when the filesystem can't tell."""
     try:
         return bool(os.preadv(fd, [bytearray(1)], os.lseek(fd, 0, os.SEEK_DATA), os.RWF_NOWAIT))
     except BlockingIOError:
         return False
-    except OSError:
-        return None
+    except OSError as exc:
+        return exc.errno != errno.ENXIO

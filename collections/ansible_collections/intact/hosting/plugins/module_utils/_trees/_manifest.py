@@ -49,7 +49,7 @@ class Manifest(_listing.Listing):
         self.progress = Progress(tell, progress, totals)
         self.content = _content.Content(digest, self.progress.tick)
         self.writer = _manifest_file.Writer(path, digest)
-        self.device, self.readers = device, 0 if device else readers
+        self.device, self.readers = device, readers
         self.counts = dict.fromkeys("files links others directories".split(), 0)
         self.linked, self.levels = {}, []
         self.noatime = os.O_NOATIME
@@ -97,6 +97,8 @@ class Manifest(_listing.Listing):
         folder = Level(path, fd)
         below, files, others = self._list(folder)
         rows = []
+        if self.device:
+            self._drop(folder, files)
         for name in self._ordered(folder, files):
             rows.append(self._file(folder, name))
         rows += [self._other(folder, name) for name in others]
@@ -105,6 +107,25 @@ class Manifest(_listing.Listing):
         self.progress.files += len(rows)
         self.counts["directories"] += 1
         return below
+
+    def _drop(self, folder, names):
+        """Forget what memory holds of a directory's files; what stays although it was written out is told."""
+        for name in names:
+            try:
+                fd = os.open(name, _kernel.FILE | self.noatime, dir_fd=folder.source)
+            except OSError:
+                continue  # reading it will tell
+            try:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                if _kernel.cached(fd) and os.fstat(fd).st_blocks:
+                    os.fdatasync(fd)
+                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                    if _kernel.cached(fd):
+                        self.told.add("cached", folder.prefix + name)
+            except OSError as exc:
+                self.unreadable(folder.prefix + name, exc)
+            finally:
+                os.close(fd)
 
     def leave(self, path):
         """Record the directory itself."""
@@ -170,16 +191,10 @@ class Manifest(_listing.Listing):
             os.close(fd)
 
     def _body(self, fd, path, state):
-        attributes = self.inodes.attributes(fd, path)
-        flags = self.inodes.flags(fd, state.st_dev)
+        attributes, flags = self.inodes.look(fd, state.st_dev, path)
         extra = _record.tail(attributes, flags) if attributes or flags else b""
-        for attempt in range(_entries.TRIES):
+        for _attempt in range(_entries.TRIES):
             state, digest = os.fstat(fd), ""
-            if self.device and state.st_size:
-                os.fdatasync(fd)
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-                if not attempt and _kernel.cached(fd) is not False and state.st_blocks:
-                    self.told.add("cached", path)
             try:
                 if state.st_size <= _content.SMALL and state.st_blocks * 512 >= state.st_size:
                     data = self.content.small(fd, state.st_size)

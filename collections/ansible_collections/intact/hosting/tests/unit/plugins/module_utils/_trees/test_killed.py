@@ -87,7 +87,7 @@ def whole(source, target):
 def test_killed_anywhere_and_continued(source, tmp_path, batches):
     rng = random.Random(SEED)
     target = tmp_path / "target"
-    for start in range(10):
+    for start in range(7):
         state, kills = tmp_path / ("state%d" % start), 0
         while True:
             # the first kills cut early calls, later ones anywhere
