@@ -94,11 +94,18 @@ echo "Boats: $row[0], worth $row[1]";
        "-out", "/etc/ssl/certs/bakery.pem")  # fmt: skip
     sh("chmod", "600", "/etc/ssl/private/bakery.key")
     put(
+        "/etc/apache2/sites-available/bakery-tls.conf",
+        f"<VirtualHost *:443>\n  ServerName www.bakery.test\n  DocumentRoot {pages}\n  SSLEngine on\n"
+        "  SSLCertificateFile /etc/ssl/certs/bakery.pem\n  SSLCertificateKeyFile /etc/ssl/private/bakery.key\n</VirtualHost>\n",
+    )
+    sh("a2enmod", "--quiet", "ssl")
+    sh("a2ensite", "--quiet", "bakery-tls")
+    put(
         "/etc/bind/db.bakery.test",
         "$TTL 3600\n@ IN SOA ns1 root 2008010101 3600 900 604800 3600\n@ IN NS ns1\nns1 IN A 192.0.2.1\nwww IN A 192.0.2.1\n@ IN MX 10 www\n",
     )
     put("/etc/bind/named.conf.local", 'zone "bakery.test" { type master; file "/etc/bind/db.bakery.test"; };\n')
-    sh("systemctl", "reload", "apache2")
+    sh("systemctl", "restart", "apache2")
 
 
 def databases() -> None:
