@@ -41,6 +41,7 @@ RULES = [
         (("*/Maildir", "*/Maildir/*", "*/.maildir/*"), ("extra",), "mail that came here, or that phase mail imported; class mailboxes counts it"),
         (("*/Maildir/subscriptions", "*/.maildir/subscriptions"), ("changed", "metadata"), "phase mail joins the subscriptions of all stores of a user"),
         (("*/maildirfolder",), ("extra",), "an empty mark of Dovecot's that a directory is a folder"),
+        (("*/sieve", "*/sieve/tmp"), ("extra",), "directories that Dovecot's Sieve makes when it looks for a user's scripts"),
     )
     for subject in subjects
     for change in changes
