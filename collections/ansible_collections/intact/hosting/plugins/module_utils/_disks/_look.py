@@ -63,12 +63,25 @@ class Scene:
         if key:
             return key
         state = self.system.lstat(real)
+        if state is not None and stat.S_ISBLK(state.st_mode):
+            number = "%d:%d" % (os.major(state.st_rdev), os.minor(state.st_rdev))
+            for key, entry in self.entries.items():
+                if entry.get("number") == number:
+                    return self._by_node(key, entry, real)
         if state is None or not stat.S_ISREG(state.st_mode):
             what = "is not there" if state is None else "is neither a block device that the kernel knows nor a file"
             raise IntactError("%s %s: name a disk, a partition, a loop device or an image file" % (escape(path), what), path=escape(path))
         key = escape(real)
         self.entries[key] = {"path": key, "name": escape(os.path.basename(real)), "kind": "image", "size": state.st_size, "sector": 512, "in_use": []}
         self.devices[key] = Device(self.system, real, state.st_size)
+        return key
+
+    def _by_node(self, key, entry, node):
+        """A device whose node lies elsewhere than in /dev, as rescue systems make them, is read by that node."""
+        if key not in self.devices:
+            self.devices[key] = Device(self.system, node, entry["size"])
+            entry["node_path"] = node
+            entry.pop("node", None)
         return key
 
     def _kernel(self, name):
