@@ -51,6 +51,11 @@ def kind_of(target):
     return "address"
 
 
+def of_mailman(targets):
+    """Whether what an unsafe alias ([(kind, target)]) does is give mail to Mailman 2: Mailman 3 gets it in another way."""
+    return all(kind == "pipe" and re.search(r"/(?:mailman|wrapper)(?: |\Z|\")", target) for kind, target in targets)
+
+
 def parse(text, colon=True):
     """{name in lower case: [targets]} of aliases (NAME: TARGET, TARGET), or of a Postfix table without colon (NAME TARGET)."""
     out, lines = {}, []
@@ -104,7 +109,6 @@ def old(context):
         for path in paths:
             for name, targets in parse(context.old.text(posixpath.normpath(path)), kind == "local").items():
                 out[kind].setdefault(name, targets)
-    out["virtual"] = {name: targets for name, targets in out["virtual"].items() if "@" in name or "." not in name}
     return out
 
 

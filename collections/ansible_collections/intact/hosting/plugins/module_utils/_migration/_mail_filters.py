@@ -145,12 +145,9 @@ def _vacation(this, user, script, config):
         handle.write(script)
     live = _mail_live.Live(this.context.system, config)
     if said == "" and this.context.settings.get("vacation"):
-        listed = live.doveadm("sieve", "list", "-u", user, check=False).text
-        if not listed.strip():
-            live.doveadm("sieve", "put", "-u", user, "-a", SCRIPT, path)
-            this.count("vacation messages applied", 1)
+        said = _applied(this, live, user, script)
+        if said is None:
             return
-        said = "the user has sieve scripts of their own"
     evidence = path if not said else "%s: %s" % (path, said)
     this.find(
         "vacation.waits",
@@ -160,3 +157,16 @@ def _vacation(this, user, script, config):
         evidence,
         "doveadm sieve put -u USER -a NAME FILE, if it still holds",
     )
+
+
+def _applied(this, live, user, script):
+    """None when the script is the user's active one now, else why not. A user with scripts keeps them."""
+    listed = live.doveadm("sieve", "list", "-u", user, check=False).text.split()
+    if listed:
+        return None if listed == [SCRIPT, "ACTIVE"] else "the user has sieve scripts of their own"
+    # by its pipe: the user can't read the migration's directory
+    result = live.doveadm("sieve", "put", "-u", user, "-a", SCRIPT, stdin=script, check=False)
+    if result.rc:
+        return "doveadm sieve put ended with status %d: %s" % (result.rc, (result.error.splitlines() or [""])[-1])
+    this.count("vacation messages applied", 1)
+    return None

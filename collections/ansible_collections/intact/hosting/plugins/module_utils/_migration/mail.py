@@ -212,7 +212,15 @@ def _aliases(this):
                 "decide which one is right",
             )
             this.explain("aliases", "%s %s" % (kind, escape(name)), "the new host had this name already and keeps its target")
+        mailman = [name for name, targets in result["unsafe"].items() if _mail_aliases.of_mailman(targets)]
+        for name in mailman:
+            this.explain("aliases", "%s %s" % (kind, escape(name)), "it gave mail to Mailman 2; Mailman 3 is given its lists' mail by LMTP")
+        if mailman:
+            evidence = escape(", ".join(mailman[:20]))
+            this.find("alias.mailman", "info", kind, "%d aliases of Mailman 2 were not brought: Mailman 3 needs none" % len(mailman), evidence)
         for name, targets in result["unsafe"].items():
+            if name in mailman:
+                continue
             shown = ", ".join("%s %s" % (word, escape(target)) for word, target in targets)
             this.find(
                 "alias.unsafe",

@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import tempfile
 
 import pytest
 
+from ansible_collections.intact.hosting.plugins.module_utils._command import which
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes, _mail_import, _mail_live, _mbox, mail
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration import mail_lab
@@ -177,6 +179,51 @@ def test_cut_off_in_the_middle_is_continued(lab, context, monkeypatch):
     monkeypatch.setattr(_mail_live.Live, "sync", real)
     document = mail.run(context)
     assert ids(document) == [] and document["counts"]["messages imported"] == 0 and lab.status("joe")["messages"] == 3
+
+
+def test_what_a_killed_run_staged_is_taken_away(lab, context, monkeypatch):
+    lab.user("joe")
+    monkeypatch.setattr(_mail_import.Stage, "__exit__", lambda self, *_what: None)
+    mail.run(context)
+    left = os.listdir(_mail_import.STAGES)
+    assert len(left) == 1
+    monkeypatch.undo()
+    lab.doveadm("expunge", "-u", "joe", "mailbox", "INBOX", "uid", "7")
+    os.unlink(_mail_import.state_path(os.path.join(context.directory, "mail.d"), "joe"))
+    document = mail.run(context)
+    assert ids(document) == [] and document["counts"]["messages imported"] == 1, [(e["id"], e["evidence"]) for e in document["findings"]]
+    assert os.listdir(_mail_import.STAGES) == [] and lab.status("joe")["messages"] == 3
+
+
+def test_others_can_not_look_into_a_stage(lab, context, monkeypatch):
+    lab.user("joe")
+    seen, real = [], _mail_live.Live.sync
+
+    def spy(self, user, location):
+        path = location.partition(":")[2]
+        seen.extend((os.stat(p).st_uid, stat.S_IMODE(os.stat(p).st_mode)) for p in (path, os.path.dirname(path), _mail_import.STAGES))
+        real(self, user, location)
+
+    monkeypatch.setattr(_mail_live.Live, "sync", spy)
+    mail.run(context)
+    assert seen == [(mail_lab.UID, 0o700), (0, 0o711), (0, 0o711)]
+
+
+@pytest.mark.parametrize("apply", [False, True])
+def test_vacation_waits_or_is_applied(lab, old, context, apply):
+    if which("sievec") is None:
+        pytest.skip("sievec is not installed (apt-get install dovecot-sieve)")
+    old.write("/home/joe/.forward", '\\joe, "|/usr/bin/vacation joe"\n')
+    old.write("/home/joe/.vacation.msg", "Subject: away\n\nback soon\n")
+    lab.user("joe")
+    context.settings["vacation"] = apply
+    for _turn in range(2):
+        document = mail.run(context)
+        found = [e["id"] for e in document["findings"]]
+        assert "migration.mail.forward.unsafe" in found
+        assert lab.doveadm("sieve", "list", "-u", "joe").split() == (["intact-vacation", "ACTIVE"] if apply else [])
+    with open(os.path.join(context.directory, "mail.d/vacation/joe.sieve"), "rb") as handle:
+        assert b"back soon" in handle.read()
 
 
 def test_a_lost_message_is_found(lab, context, monkeypatch):
