@@ -25,6 +25,7 @@ UPGRADES = ("mariadb-upgrade", "mysql_upgrade")
 # a crashed table is told before it is repaired, and not repaired by merely looking at it
 OPTIONS = ["--loose-myisam-recover-options=OFF"]
 OBJECTS = ["--no-data", "--skip-events", "--no-create-info", "--no-create-db", "--force"]
+SERVERS_OWN = ("mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "PUBLIC")
 # pre-4.1 passwords: 16 hex digits
 OLD_HASH = re.compile(r"\A[0-9a-fA-F]{16}\Z")
 
@@ -219,9 +220,13 @@ class Taking:
 
     def _accounts(self):
         """Accounts as the server's own statements."""
-        stored = mysql.accounts(self.system())[0]
-        text, items = _without_admin(stored.text), stored.section()
-        stored.close()
+        try:
+            stored = mysql.accounts(self.system())[0]
+            text, items = _without_admin(stored.text), stored.section()
+            stored.close()
+        except IntactError:
+            # before 5.7 there is no SHOW CREATE USER, and the grants hold the passwords
+            text, items = self._grants()
         rows, _said = self.ask("SELECT 'hash', HEX(CONCAT(User, '@', Host)), HEX(authentication_string) FROM mysql.user;")
         self._files.write("accounts.sql", lambda fd: _write(fd, text))
         self.account_items = {subject: item for subject, item in items.items() if not subject.endswith(" user %s@localhost" % _mysql.ADMIN)}
@@ -240,6 +245,30 @@ class Taking:
                     "give it a new password: no server of today takes it",
                 )
             )
+
+    def _grants(self):
+        """(statements, {subject: item}) of accounts by their grants alone."""
+        people, said = self.ask("SELECT 'user', HEX(User), HEX(Host) FROM mysql.user ORDER BY User, Host;", "SELECT 'end';")
+        if ["end"] not in people:
+            raise IntactError("the disk's server gave no list of accounts: %s" % (said.splitlines() or ["nothing"])[-1])
+        lines, items = [], {}
+        for row in people[:-1]:
+            user, host = questions.unhex(row[1]), questions.unhex(row[2])
+            if user == _mysql.ADMIN or user in SERVERS_OWN:
+                continue
+            grants, said = self.ask("SHOW GRANTS FOR %s@%s;" % (questions.quote(user), questions.quote(host)))
+            if not grants:
+                raise IntactError("the disk's server does not tell what %s@%s may do: %s" % (escape(user), escape(host), said.splitlines()[-1:]))
+            lines += [_mysql_accounts._unescaped("\t".join(words)) + ";" for words in grants]
+            items["%s user %s" % (questions.NAME, escape("%s@%s" % (user, host)))] = {
+                "kind": "user",
+                "plugin": "",
+                "secret": "",
+                "privileges": {},
+                "grants": len(grants),
+            }
+        text = "\n".join(["-- Accounts and rights", "SET NAMES utf8mb4;", *lines, "FLUSH PRIVILEGES;", mysql.ENDING.decode(), ""])
+        return text.encode("utf-8", "surrogateescape"), items
 
 
 def _without_admin(text):

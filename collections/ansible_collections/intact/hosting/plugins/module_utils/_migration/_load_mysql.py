@@ -132,7 +132,9 @@ class Mysql(Loader):
             self._set("accounts of this server", "done", names=wanted)
             self._run_statements(statements)
         now = _mysql.account_items(self.live, self._client)
-        keys = {"%s user %s" % (_mysql.NAME, escape(who)) for who in wanted} | {_mysql.NAME}
+        keys = {"%s user %s" % (_mysql.NAME, escape(who)) for who in wanted if "grants" not in before.get("%s user %s" % (_mysql.NAME, escape(who)), {})} | {
+            _mysql.NAME
+        }
         old, new = ({key: item for key, item in side.items() if key in keys} for side in (before, now))
         for side in (old, new):
             if _mysql.NAME in side:

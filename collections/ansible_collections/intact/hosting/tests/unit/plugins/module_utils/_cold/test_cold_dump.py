@@ -18,7 +18,7 @@ import tempfile
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql, _mysql_options, _take
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql, _mysql_dump, _mysql_options, _take
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.modules import cold_database
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._cold import cold_lab
@@ -151,6 +151,52 @@ def test_system_tables_of_an_older_version_are_brought_up_on_the_copy(disk, kill
         assert any("p (procedure)" in subject for subject in document["databases"]["shop"]["objects"])
         assert tables(document) == {"t": (1, False)}
     assert disk.state() == before
+
+
+def test_a_myisam_table_that_was_written_to_at_that_moment_keeps_every_row_that_was_told_stored(disk, killed):
+    second = panel_server.HostServer(tempfile.mkdtemp(prefix="busy-", dir=killed[0]))
+    os.chmod(second.top, 0o711)
+    writer = None
+    try:
+        second.make()
+        second.sql("CREATE DATABASE shop; CREATE TABLE shop.busy (id INT PRIMARY KEY AUTO_INCREMENT, t VARCHAR(300), KEY (t)) ENGINE=MyISAM;")
+        second.sql("CREATE TABLE shop.inno (id INT PRIMARY KEY AUTO_INCREMENT, t VARCHAR(300)) ENGINE=InnoDB;")
+        writer = subprocess.Popen(["mariadb", "--defaults-file=" + second.options, "shop"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for number in range(4000):
+            writer.stdin.write(b"INSERT INTO busy (t) VALUES (REPEAT('%d', 30)); INSERT INTO inno (t) VALUES ('%d');\n" % (number, number))
+        writer.stdin.flush()
+        while int(second.sql("SELECT COUNT(*) FROM shop.busy")) < 500:
+            pass
+        told = [int(second.sql("SELECT COUNT(*) FROM shop.%s" % table)) for table in ("busy", "inno")]
+        second.end()
+        shutil.rmtree(disk.root + "/var/lib/mysql")
+        disk.take(second)
+    finally:
+        second.end()
+        if writer:
+            with contextlib.suppress(BrokenPipeError):
+                writer.stdin.close()
+            writer.wait()
+        shutil.rmtree(second.top)
+    before = disk.state()
+    document = _take.take(settings(disk, how="overlay"))
+    assert disk.state() == before
+    found = document["databases"]["shop"]["tables"]
+    assert found["busy"]["rows"] >= told[0] and found["inno"]["rows"] >= told[1] and not found["busy"]["damaged"], (found["busy"], told)
+    with open(disk.scratch + "/dest/shop/busy.sql", "rb") as handle:
+        assert handle.read().count(b",0x") == found["busy"]["rows"]
+
+
+def test_accounts_of_a_server_without_show_create_user_come_from_its_grants(disk, monkeypatch):
+    def unknown(_system):
+        raise IntactError("ERROR 1064 (42000) near 'USER'")
+
+    monkeypatch.setattr(_mysql_dump.mysql, "accounts", unknown)
+    document = _take.take(settings(disk, databases=["shop"]))
+    assert document["verdict"] == "proven" and "shop@localhost" in document["accounts"], document["findings"]
+    with open(disk.scratch + "/dest/accounts.sql", "rb") as handle:
+        text = handle.read().decode()
+    assert re.search(r"GRANT USAGE ON \*\.\* TO `shop`@`localhost` IDENTIFIED BY PASSWORD '\*[0-9A-F]{40}';\n", text) and "intact-cold" not in text
 
 
 def test_force_beyond_three_and_lost_logs_want_a_word(disk, monkeypatch):
