@@ -28,12 +28,16 @@ PIECE = 1 << 20
 SMALL = 1 << 18
 BLOCK = 1 << 16
 BESIDE = 1 << 24  # from here on hashing runs beside writing
-HUGE = 16 << 30
+HUGE = 1 << 30
 DIGESTS = ("sha256", "xxh3")
 
 
 class Changed(Exception):
     """A file became another one while it was read."""
+
+
+class Unwritable(OSError):
+    """What was read could not be written."""
 
 
 def hasher(name):
@@ -152,5 +156,8 @@ class Content:
     @staticmethod
     def _write(out, piece, at):
         while len(piece):
-            count = os.pwrite(out, piece, at)
+            try:
+                count = os.pwrite(out, piece, at)
+            except OSError as exc:
+                raise Unwritable(exc.errno, exc.strerror) from exc
             piece, at = piece[count:], at + count

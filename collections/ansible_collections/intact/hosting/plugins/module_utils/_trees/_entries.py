@@ -13,7 +13,7 @@ import stat
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils._trees import _chain, _existing, _folder, _inode, _kernel, _manifest_file, _record
-from ansible_collections.intact.hosting.plugins.module_utils._trees._content import SMALL, Changed
+from ansible_collections.intact.hosting.plugins.module_utils._trees._content import SMALL, Changed, Unwritable
 from ansible_collections.intact.hosting.plugins.module_utils._trees._listing import Listing
 from ansible_collections.intact.hosting.plugins.module_utils._trees._rules import SYSTEMS
 
@@ -30,6 +30,16 @@ class Entries(Listing, _existing.Existing):
         """Copy all entries of a directory but the directories, whose names (sorted) it returns."""
         below, files, others = self._list(folder)
         self.counts["directories"] += 1
+        try:
+            self._all(folder, files, others)
+        except OSError as exc:
+            self.unwritable(folder.path, exc)
+            folder.give_up()
+            below = []
+        self.progress.files += len(files) + len(others)
+        return below
+
+    def _all(self, folder, files, others):
         for name in self._ordered(folder, files):
             self._file(folder, name)
             if folder.count >= _folder.ENTRIES or folder.bytes >= _folder.BYTES:
@@ -41,8 +51,6 @@ class Entries(Listing, _existing.Existing):
             self._link(folder, *entry)
         folder.links = []
         folder.done()
-        self.progress.files += len(files) + len(others)
-        return below
 
     def _file(self, folder, name):
         """One regular file."""
@@ -101,13 +109,17 @@ class Entries(Listing, _existing.Existing):
             if many:
                 self.linked[state.st_dev, state.st_ino] = [folder.path, name, None, b"", state.st_nlink - 1, b""]
             return
-        where = folder.where if folder.where is not None else folder.room()
         uid, gid, mode = state.st_uid, state.st_gid, state.st_mode & 0o7777
         if self.owners.ids is not None:
             uid, gid = self.owners.uid(uid), self.owners.gid(gid)
         size, mark, changed = state.st_size, None, False
-        out = os.open(name, NEW, mode & 0o777, dir_fd=where)
-        whole = False
+        try:
+            where = folder.where if folder.where is not None else folder.room()
+            out = os.open(name, NEW, mode & 0o777, dir_fd=where)
+        except OSError as exc:
+            self.unwritable(folder.prefix + name, exc)
+            return
+        whole, reading = False, True
         try:
             if size <= SMALL and state.st_blocks * 512 >= size or not size:
                 try:
@@ -118,6 +130,7 @@ class Entries(Listing, _existing.Existing):
                     data, changed = os.pread(fd, SMALL, 0), True
                 digest = self.content.new(data).hexdigest()
                 if data:
+                    reading = False
                     count = os.write(out, data)
                     if count != len(data):
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
@@ -129,6 +142,7 @@ class Entries(Listing, _existing.Existing):
                     if not last:
                         raise
                     digest, changed = "", True
+            reading = False
             after = os.fstat(fd)
             if after.st_ctime_ns != state.st_ctime_ns or after.st_size != size or after.st_mtime_ns != state.st_mtime_ns:
                 if not last and after.st_nlink == state.st_nlink:
@@ -146,8 +160,7 @@ class Entries(Listing, _existing.Existing):
         except Changed:
             raise
         except OSError as exc:
-            # both sides are in play: the source is what fails to read
-            if exc.errno == errno.EIO and not _readable(fd):
+            if reading and not isinstance(exc, Unwritable):
                 self.unreadable(folder.prefix + name, exc)
             else:
                 self.unwritable(folder.prefix + name, exc)
@@ -312,14 +325,3 @@ class Entries(Listing, _existing.Existing):
         if self.check:
             return
         self.journal.write(path, time.time_ns(), [name, stats, body])
-
-
-def _readable(fd):
-    """Whether it is not the source that fails."""
-    try:
-        size, at = os.fstat(fd).st_size, 0
-        while at < min(size, 1 << 32) and os.pread(fd, 1 << 20, at):
-            at += 1 << 20
-        return True
-    except OSError:
-        return False

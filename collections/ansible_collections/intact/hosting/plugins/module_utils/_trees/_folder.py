@@ -78,7 +78,10 @@ class Folder:
         elif self.entries:
             copy.journal.write(self.path, 0, self.entries)
             for name, expected, mark in self.pending:
-                self._name(name, expected, mark)
+                try:
+                    self._name(name, expected, mark)
+                except OSError as exc:
+                    copy.unwritable(self.prefix + name, exc)
             if self.pending:
                 self.touched = True
                 copy.journal.write(self.path, time.time_ns(), self.entries)
@@ -153,8 +156,10 @@ class Folder:
         with contextlib.suppress(OSError):
             if self.names is not None and self.where is not None:
                 os.close(self.where)
+                self.where = None
             if self.temporary:
                 clear(self.parent if self.names is None else self.fd, self.temporary)
+                self.temporary = b""
 
 
 def clear(parent, name):

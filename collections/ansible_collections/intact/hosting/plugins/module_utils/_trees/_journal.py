@@ -15,6 +15,7 @@ Later chunks speak before earlier ones.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -68,7 +69,7 @@ class Journal:
             good = len(head)
             while True:
                 fields = handle.readline(64).split()
-                if len(fields) != 3 or fields[0] != b"T1":
+                if len(fields) != 3 or fields[0] != b"T1" or not fields[1].isdigit():
                     break
                 payload = handle.read(int(fields[1]))
                 if len(payload) != int(fields[1]) or b"%08x" % zlib.crc32(payload) != fields[2]:
@@ -98,7 +99,7 @@ class Journal:
         payload = b"\0".join([folder, b"%d" % when] + entries) + b"\0"
         chunk = b"T1 %d %08x\n" % (len(payload), zlib.crc32(payload)) + payload
         if os.write(self.fd, chunk) != len(chunk):
-            raise OSError("the journal could not be written whole: is there room for it?")
+            raise OSError(errno.ENOSPC, "the journal could not be written whole: is there room for it?")
         if time.monotonic() - self.synced > SYNC:
             self.sync()
 

@@ -14,7 +14,10 @@ import os
 import struct
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup._metadata import SETFLAGS
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _descriptors
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._descriptors import GETFLAGS
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 NOREPLACE, EXCHANGE = 1, 2
 AT_FDCWD = -100
@@ -32,8 +35,20 @@ ROOM = b"\0" * 8
 
 
 def open_top(path):
-    """Descriptor of a directory that the operator named (str or bytes): links in its own path are the operator's."""
-    return os.open(os.path.realpath(os.fsencode(path)), DIRECTORY)
+    """Descriptor of a directory (str or bytes); raises IntactError at a link in its path: on an old disk they lead into the live system."""
+    path = os.path.abspath(os.fsencode(path))
+    try:
+        return _descriptors.open_directory(path)
+    except OSError as exc:
+        if exc.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        parts = path.split(b"/")
+        for count in range(2, len(parts) + 1):
+            part = b"/".join(parts[:count])
+            if os.path.islink(part):
+                said = escape(part), escape(os.readlink(part))
+                raise IntactError("%s is a link to %s, which is not followed: name the directory that is meant" % said) from exc
+        raise
 
 
 def get_flags(fd):

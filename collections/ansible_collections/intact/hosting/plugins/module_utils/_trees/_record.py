@@ -7,7 +7,7 @@
 
 Keys: path type mode uid gid size mtime (ns) digest target rdev acl default_acl capability xattr flags allocated hardlink changed error; those that say
 nothing
-are absent. digest: of all bytes of a file; "blocks:" before it when the file has holes of more than 16 GiB, whose zeros are not hashed.
+are absent. digest: of all bytes of a file; "blocks:" before it when the file has holes of more than 1 GiB, whose zeros are not hashed.
 """
 
 from __future__ import annotations

@@ -302,6 +302,34 @@ def test_a_huge_hole_is_not_hashed_zero_by_zero(trees):
     assert lab.differences(place / "manifest.gz", target) == [("changed", "huge", ["digest"])]
 
 
+def test_a_source_that_is_a_link_is_not_followed_into_the_live_system(trees):
+    source, target, place = trees
+    (source / "var").symlink_to("/etc")
+    for path in (source / "var", source / "var/apt"):
+        with pytest.raises(IntactError, match="var is a link to /etc, which is not followed"):
+            lab.copy(path, target, place)
+
+
+def test_one_entry_that_can_not_be_made_does_not_stop_the_rest(trees, tmp_path, monkeypatch):
+    source, target, place = trees
+    real = os.open
+
+    def refusing(path, flags, *args, **kwargs):
+        if path == b"with-acl" and flags & os.O_CREAT:
+            raise OSError(122, "Disk quota exceeded")
+        if path == b"index.php" and not flags & os.O_CREAT:
+            raise OSError(5, "Input/output error")
+        return real(path, flags, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refusing)
+    result = lab.copy(source, target, place)
+    monkeypatch.undo()
+    told = {(kind, subject) for kind, subject in result["told"]}
+    assert ("unwritable", str(target / "home/bob/with-acl")) in told and ("unreadable", str(target / "home/bob/www/index.php")) in told
+    assert lab.copy(source, target, place)["told"] == []
+    assert lab.rsync(source, target) == []
+
+
 def test_errors_name_the_thing_and_the_next_step(trees, tmp_path):
     source, target, place = trees
     with pytest.raises(IntactError, match=r"there is no source .*mount it first"):

@@ -44,14 +44,21 @@ def mounted(place, size="96M", kind="ext4", options=()):
     top.mkdir()
     subprocess.run(["truncate", "-s", size, image], check=True)
     subprocess.run(["mkfs." + kind, "-q", *options, image], check=True)
-    done = subprocess.run(["mount", "-o", "loop", image, top], capture_output=True, text=True, check=False)
+    done = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip("no loop mount here: %s" % done.stderr.strip())
+        pytest.skip("no loop device here: %s" % done.stderr.strip())
+    device = done.stdout.strip()
     try:
-        yield top, image
+        # a loop device keeps the read-only mark of who had it before
+        subprocess.run(["blockdev", "--setrw", device], check=True)
+        subprocess.run(["mount", device, top], check=True)
+        try:
+            yield top, image
+        finally:
+            free(top)
+            subprocess.run(["umount", top], check=True)
     finally:
-        free(top)
-        subprocess.run(["umount", top], check=True)
+        subprocess.run(["losetup", "--detach", device], check=True)
 
 
 def free(top):
