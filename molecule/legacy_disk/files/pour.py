@@ -16,7 +16,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts" / "lib"))
@@ -133,14 +132,11 @@ def main(container: str, disk: str) -> int:
                     durable(place / "home/carol" / f"told-stored-{number}", f"stored {number}\n" * 50)
                     durable(place / "var/log" / f"told-stored-{number}", f"stored {number}\n" * 50)
                 sh("cp", "--sparse=always", str(image), str(crash))
-    sh("losetup", "--detach", device)
-    # freed once nobody looks any more
-    for _time in range(50):
-        if not lab_disk.device_of(disk):
-            break
-        time.sleep(0.1)
-    os.replace(crash, image)
-    sh("losetup", device, str(image))
+    # in place: a device that is detached for a moment may be somebody else's the next
+    sh("fallocate", "--punch-hole", "--offset", "0", "--length", str(image.stat().st_size), str(image))
+    sh("dd", f"if={crash}", f"of={image}", "bs=1M", "conv=notrunc,sparse", "status=none")
+    crash.unlink()
+    sh("blockdev", "--flushbufs", device)
     print(device)
     return 0
 
