@@ -25,14 +25,13 @@ def look(system, paths=None, smart=True, describe=True):
     scene = Scene(system)
     asked = {scene.add(path) for path in paths or ()}
     scene.read()
-    if smart:
-        for path, entry in scene.entries.items():
-            if entry["kind"] == "disk" and entry.get("node", True) and (not asked or path in asked):
-                entry["smart"] = _smart.look(system, path)
-    findings = _duplicates.mark(scene)
     chosen = {path for path in scene.entries if not asked or path in asked or scene.entries[path].get("parent") in asked}
     chosen |= {scene.entries[path]["parent"] for path in chosen if scene.entries[path].get("parent")}
-    findings = [finding for finding in findings if finding.subject in chosen] + _judge.judge(scene, chosen)
+    if smart:
+        for path in sorted(chosen):
+            if scene.entries[path]["kind"] == "disk" and scene.entries[path].get("node", True):
+                scene.entries[path]["smart"] = _smart.look(system, path)
+    findings = [finding for finding in _duplicates.mark(scene) if {finding.subject, finding.details["of"]} & chosen] + _judge.judge(scene, chosen)
     roots = _roots.found(scene, chosen) if describe else []
     return {
         "devices": {path: {key: value for key, value in scene.entries[path].items() if value not in ("", None, [], {})} for path in sorted(chosen)},

@@ -108,6 +108,16 @@ def test_the_token_of_a_disk_without_a_table(name, tmp_path):
     assert look(path)["devices"][path]["token"] != token
 
 
+def test_a_copy_is_told_whichever_of_both_was_asked_for(tmp_path):
+    needs("mkfs.ext4", "losetup", root=True)
+    path = blank(tmp_path / "one", 16 * MB)
+    run("mkfs.ext4", "-q", "-F", path)
+    with loop(path) as one, loop(copy(path, tmp_path / "two")) as two:
+        for asked, other in ((one, two), (two, one)):
+            told = [f for f in look(asked)["findings"] if f["id"] == "disks.duplicate"]
+            assert [{f["subject"], f["details"]["of"]} for f in told] == [{asked, other}]
+
+
 @pytest.mark.parametrize(("name", "what"), [("xfs", "XFS UUID"), ("btrfs", "btrfs fsid"), ("ext4", "filesystem UUID")])
 def test_a_copy_of_a_mounted_filesystem_is_told(name, what, tmp_path):
     needs("losetup", "mkfs." + name, root=True)

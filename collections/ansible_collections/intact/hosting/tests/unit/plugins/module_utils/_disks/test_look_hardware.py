@@ -20,6 +20,7 @@ from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks.l
     PATH,
     blank,
     blkid,
+    loop,
     needs,
     run,
     write,
@@ -52,6 +53,9 @@ def test_a_disk_that_can_t_be_read_is_a_finding(tmp_path):
             handle.read(4096)
         told = look(view / "nbd")
         [finding] = [f for f in told["findings"] if f["id"] == "disks.unreadable"]
+        with loop(view / "nbd", "-r") as name:
+            [seen] = [f for f in look(name)["findings"] if f["id"] == "disks.unreadable"]
+            assert seen["severity"] == "warning" and "overlay" in seen["remedy"]
         assert finding["severity"] == "blocker" and finding["details"]["places"] == [0] and "image" in finding["remedy"]
     finally:
         run("umount", view, check=False)
