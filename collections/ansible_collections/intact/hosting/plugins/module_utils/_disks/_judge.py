@@ -17,7 +17,7 @@ def judge(scene, chosen):
     out = []
     for path in sorted(chosen):
         entry = scene.entries[path]
-        out += _damage(entry, scene.damage.get(path)) + _smart(entry) + _table(entry) + _lost(entry) + _missing(scene, entry)
+        out += _damage(entry, scene.damage.get(path)) + _smart(entry) + _table(entry) + _bios_raid(entry) + _lost(entry) + _missing(scene, entry)
         for name, held in contents(entry):
             out += _content(scene.system, entry, name, held)
     return out + _halves(scene, chosen)
@@ -48,9 +48,9 @@ def _damage(entry, damage):
     if damage and damage.broken:
         text, remedy = "%s carries structures that make no sense" % path, "treat its content as damaged: " + IMAGE
         out.append(_say("damaged", "warning", path, text, "; ".join(damage.broken), remedy))
-    if entry.get("node") is False and entry["kind"] == "disk":
+    if entry.get("node") is False and entry["kind"] in ("disk", "mapped"):
         text, remedy = "%s was not looked into" % path, "give this system the device's node, as root, or look from the machine itself"
-        out.append(_say("unseen", "info", path, text, "there is no node of it here that may be opened", remedy))
+        out.append(_say("unseen", "info", path, text, "there is no node of it here that may be opened, or it is suspended", remedy))
     return out
 
 
@@ -66,6 +66,14 @@ def _smart(entry):
     if told.get("verdict") == "not asked":
         return [_say("smart.unasked", "info", path, "the health of %s is not known" % path, said, "install smartmontools here, or ask it elsewhere")]
     return []
+
+
+def _bios_raid(entry):
+    if not entry.get("bios_raid"):
+        return []
+    text = "%s belongs to an array of a mainboard or a controller" % entry["path"]
+    remedy = "a mirror's half can be read as it is; a striped one only with the controller, or put together on images (dmraid, mdadm)"
+    return [_say("bios_raid", "warning", entry["path"], text, entry["bios_raid"], remedy)]
 
 
 def _lost(entry):

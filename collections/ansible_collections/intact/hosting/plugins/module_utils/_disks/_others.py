@@ -145,3 +145,16 @@ def squashfs(device):
         return None
     version = struct.unpack_from("<HH", data, 28)
     return {"type": "squashfs", "version": "%d.%d" % version, "bytes": struct.unpack_from("<Q", data, 40)[0], "journal": "none", "features": []}
+
+
+def bios_raid(device):
+    """The kind of array that a mainboard's or controller's firmware keeps on this disk (blkid's word), or None. Its superblock is at the disk's end."""
+    end = device.size // 512 * 512
+    tail = device.at(end - 1024, 1024) if end >= 1024 else b""
+    if tail[:24] == b"Intel Raid ISM Cfg Sig. ":
+        return "isw_raid_member"
+    if tail[:6] == b"NVIDIA":
+        return "nvidia_raid_member"
+    if tail[512:516] == b"\xde\x11\xde\x11":
+        return "ddf_raid_member"
+    return None

@@ -77,6 +77,11 @@ def identify(device, damage, depth=0):
     return out
 
 
+def bios_raid(device, damage):
+    """The kind of firmware's array that a whole disk belongs to, or None."""
+    return _try(_others.bios_raid, device, damage)
+
+
 def lost(device, damage):
     """The signature of an ext filesystem whose first superblock is gone, for a device on which nothing else was found."""
     return _try(_ext.second, device, damage)
