@@ -43,7 +43,9 @@ class Attachment:
         self.findings = []
         if not settings.path.startswith("/") or os.path.normpath(settings.path) in ("/", "/mnt", "/usr", "/etc", "/var", "/home"):
             raise IntactError("path is %s: give a directory of its own, such as /var/lib/intact/legacy/old" % settings.path, path=settings.path)
-        self.path = os.path.normpath(settings.path)
+        # As the kernel will name it, but for the last part: a link there is refused.
+        whole = os.path.normpath(settings.path)
+        self.path = os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
 
     def lines(self):
         """What is mounted of it now, one line each, for a diff."""

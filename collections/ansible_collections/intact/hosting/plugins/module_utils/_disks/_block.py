@@ -194,7 +194,8 @@ def loop(path, offset=0, length=0, writable=False):
 def unloop(path, patience=20.0):
     """Take a loop device away, and wait until it is gone: the kernel keeps it as long as anybody, such as udev or a look, has it open.
 
-    The kernel's read-only switch of a loop device outlives it, so it is cleared for the next user.
+    The kernel's read-only switch of a loop device outlives it, so it is cleared for the next user. Once is enough: the kernel remembers the wish, and a second
+    one could meet the next user of the number.
     """
     name_of, below = os.path.basename(path), backing(os.path.basename(path))
     with contextlib.suppress(OSError, IntactError):
@@ -205,4 +206,3 @@ def unloop(path, patience=20.0):
         if time.monotonic() > until:
             raise IntactError("%s (over %s) is still open after %d s: end what reads it and run state absent again" % (path, below, patience), device=path)
         time.sleep(0.05)
-        run(["losetup", "-d", path], check=False)

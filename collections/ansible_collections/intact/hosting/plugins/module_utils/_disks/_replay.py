@@ -214,7 +214,7 @@ def stale(volume):
 
 def forget(source):
     """Make the kernel's btrfs forget a device that goes: an entry left behind would meet the next one of the same fsid."""
-    if known("btrfs") and which("btrfs"):
+    if b"btrfs" in (read_if_exists("/proc/filesystems") or b"").split() and which("btrfs"):
         run(["btrfs", "device", "scan", "--forget", source], check=False, timeout=60)
 
 

@@ -317,6 +317,17 @@ def test_a_copy_with_the_same_token_is_not_taken_for_the_disk(lab, disk):
     assert lab.left() == []
 
 
+def test_a_path_through_a_link_is_the_one_that_the_kernel_names(lab, disk):
+    _image, device, token, files = disk
+    (lab.directory / "link").symlink_to("private")
+    for _turn in (True, False):
+        told = lab.attachment(device, token=token, path=str(lab.directory / "link/old")).present()
+        assert told["changed"] is _turn and told["root"] == str(lab.old)
+    lab.seen(told["root"], files)
+    lab.attachment(device, token=token, path=str(lab.directory / "link/old")).absent()
+    assert lab.left() == []
+
+
 def test_nothing_is_hidden_by_a_mount(lab, disk):
     _image, device, token, _files = disk
     lab.old.mkdir()
