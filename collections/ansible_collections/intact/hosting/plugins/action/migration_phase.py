@@ -36,12 +36,13 @@ class ActionModule(ActionBase):
         if self._task.check_mode or limit <= 0:
             result.update(self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars))
             return result
+        before = max([*self._told(args), ""])
         started = self._start(args, int(limit), task_vars)
         job = started.get("ansible_job_id")
         if not job:
             result.update(started)
             return result
-        result.update(self._watch(args, job, host, limit, max(poll, 0.2), task_vars))
+        result.update(self._watch(args, job, host, (limit, max(poll, 0.2), before), task_vars))
         return result
 
     @staticmethod
@@ -59,9 +60,10 @@ class ActionModule(ActionBase):
         finally:
             self._task.async_val = before
 
-    def _watch(self, args, job, host, limit, poll, task_vars):
-        """The module's result, or one that says that it was not through in time."""
-        seen, until, lost = "", time.monotonic() + limit + 60, ""
+    def _watch(self, args, job, host, times, task_vars):
+        """The module's result, or one that says that it was not through in time. times: limit, poll, and the last line that an earlier run told."""
+        limit, poll, seen = times
+        until, lost = time.monotonic() + limit + 60, ""
         while time.monotonic() < until:
             time.sleep(poll)
             try:
@@ -86,13 +88,17 @@ class ActionModule(ActionBase):
 
     def _show(self, args, host, seen):
         """Show what was told since `seen`, the last line shown; returns the last line now."""
-        path = "%s/%s/%s" % (str(args.get("directory") or _context.DIRECTORY).rstrip("/"), args.get("migration"), _context.PROGRESS)
-        answer = self._low_level_execute_command("tail -n %d %s 2>/dev/null || true" % (LINES, shlex.quote(path)), executable="/bin/sh")
-        lines = [line for line in answer.get("stdout", "").splitlines() if " %s " % args.get("phase") in line]
+        lines = self._told(args)
         # each line begins with its moment, so that later ones are greater
         for line in [line for line in lines if line > seen]:
             display.display("%s: %s" % (host, line.split(" ", 1)[1]))
-        return max(lines + [seen])
+        return max([*lines, seen])
+
+    def _told(self, args):
+        """The last lines of progress of this phase."""
+        path = "%s/%s/%s" % (str(args.get("directory") or _context.DIRECTORY).rstrip("/"), args.get("migration"), _context.PROGRESS)
+        answer = self._low_level_execute_command("tail -n %d %s 2>/dev/null || true" % (LINES, shlex.quote(path)), executable="/bin/sh")
+        return [line for line in answer.get("stdout", "").splitlines() if " %s " % args.get("phase") in line]
 
     def _status(self, job, mode, task_vars):
         task = self._task.copy()

@@ -68,6 +68,8 @@ def _one(context, tree, check, go_on):
         tell=told,
         rules=rules,
         existing=context.settings.get("existing") or "aside",
+        # who asks for it again doubts what is there, and not only what looks changed
+        compare="content" if context.document("files").get("action") == "again" else "quick",
         check=check,
     )
     copied = copier.run()

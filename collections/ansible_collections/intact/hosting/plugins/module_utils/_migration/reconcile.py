@@ -32,7 +32,7 @@ WORDS = {
     "moved": "is at another place than on the old disk",
     "changed-while-read": "changed while it was read",
 }
-REMEDY = "run the phase that brings %s again, or say why it is right in site_migration_rules (class, subject, reason, who, expires)"
+REMEDY = "run the phase that brings %s again (site_migration_force), or say why it is right in site_migration_rules (class, subject, reason, who, expires)"
 
 
 def run(context, classes=(), rules=(), check=False):

@@ -27,11 +27,12 @@ def fixture_watch(monkeypatch):
     monkeypatch.setattr(migration_phase.display, "display", shown.append)
     monkeypatch.setattr(migration_phase.display, "warning", shown.append)
 
-    def run(answers, check_mode=False, lines="", **args):
+    def run(answers, check_mode=False, lines="", before="", **args):
         action = object.__new__(migration_phase.ActionModule)
         action._task = SimpleNamespace(args=dict(ARGS, **args), check_mode=check_mode, async_val=0)
         action._connection = SimpleNamespace(reset=lambda: asked.append("reset"))
-        action._low_level_execute_command = lambda command, executable: asked.append(command) or {"stdout": lines}
+        told = iter([before])
+        action._low_level_execute_command = lambda command, executable: asked.append(command) or {"stdout": next(told, lines)}
 
         def execute(module_name, module_args, task_vars, wrap_async=False):
             asked.append(("module", wrap_async, action._task.async_val))
@@ -60,8 +61,8 @@ def test_it_goes_on_over_a_lost_connection_and_cleans_up(watch):
 
 
 def test_a_line_of_progress_is_shown_once_and_only_of_this_phase(watch):
-    lines = "2026-11-23T10:00:00Z files 5 files\n2026-11-23T10:00:01Z files 9 files\n2026-11-23T09:00:00Z mail x\n"
-    _result, asked, shown = watch([{"finished": False}, {"finished": True}], lines=lines, migration="we b")
+    lines = "2026-11-23T09:59:59Z files failed\n2026-11-23T10:00:00Z files 5 files\n2026-11-23T10:00:01Z files 9 files\n2026-11-23T09:00:00Z mail x\n"
+    _result, asked, shown = watch([{"finished": False}, {"finished": True}], lines=lines, before="2026-11-23T09:59:59Z files failed\n", migration="we b")
     assert shown == ["web1: files 5 files", "web1: files 9 files"]
     assert any("'/var/lib/intact/migrations/we b/progress.log'" in command for command in asked if isinstance(command, str))
 

@@ -216,6 +216,15 @@ def test_a_mutation_after_the_migration_is_found(context, name):
     assert expected in out
 
 
+def test_asked_for_again_it_repairs_what_does_not_even_look_changed(context):
+    _phases.run(context, "files")
+    path = target(context, "orphan")
+    same_times(path, lambda: path.write_text("wha"))
+    assert ("changed", "/home/orphan", "digest") in seen(context)[0]
+    assert _phases.run(context, "files", force=True)["action"] == "again"
+    assert path.read_text() == "who" and seen(context)[0] == set()
+
+
 def test_what_was_there_before_the_migration_is_explained(context):
     target(context).mkdir(parents=True)
     target(context, "admin").write_text("x")
