@@ -127,6 +127,12 @@ class Live:
                 break
         raise IntactError("doveadm sync into the mailbox of %s ended with status %d: %s" % (user, result.rc, said), rc=result.rc)
 
+    def append(self, user, location):
+        """Every message of a staged location becomes a new one in the user's folder of the same name, with its flags. Raises as sync()."""
+        result = self.doveadm("import", "-u", user, location, "", "all", check=False, timeout=6 * 3600)
+        if result.rc:
+            raise IntactError("doveadm import into the mailbox of %s ended with status %d: %s" % (user, result.rc, _last(result)), rc=result.rc)
+
     def subscribe(self, user, names):
         """Subscribe to folders (names as text with the live separator)."""
         if names:
@@ -183,14 +189,15 @@ class Session:
         return out
 
     def folder(self, name):
-        """{validity, messages [{digest flags uid}]}; no messages when there is no such folder."""
+        """{validity next messages [{digest flags uid}]}; no messages when there is no such folder."""
         quoted = '"%s"' % name.replace("\\", "\\\\").replace('"', '\\"')
         try:
             status, _data = self._imap.select(quoted, readonly=True)
         except (OSError, imaplib.IMAP4.error) as exc:
             raise IntactError("IMAP can't open the folder %s: %s" % (name, exc)) from exc
         if status != "OK":
-            return {"validity": 0, "messages": []}
+            return {"validity": 0, "next": 0, "messages": []}
+        following = int((self._imap.response("UIDNEXT")[1] or [b"0"])[0] or 0)
         validity = int((self._imap.response("UIDVALIDITY")[1] or [b"0"])[0] or 0)
         sizes, flags = {}, {}
         for line in self._ask("uid", "FETCH", "1:*", "(UID RFC822.SIZE FLAGS)"):
@@ -206,7 +213,7 @@ class Session:
                 if isinstance(part, tuple):
                     uid = int(re.search(rb"UID (\d+)", part[0]).group(1))
                     out.append({"uid": uid, "digest": _mbox.digest_of(part[1]), "flags": flags.get(uid, set())})
-        return {"validity": validity, "messages": sorted(out, key=lambda m: m["uid"])}
+        return {"validity": validity, "next": following, "messages": sorted(out, key=lambda m: m["uid"])}
 
 
 def _chunks(sizes):

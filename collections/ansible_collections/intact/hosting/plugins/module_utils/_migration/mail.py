@@ -173,7 +173,7 @@ def _folder(this, user, folder, seen):
         this.find("flags.differ", "info", subject, "flags differ", "of %d messages" % seen["flags"])
     if seen["numbered"] and (seen["uids"] < seen["numbered"] or not seen["validity"]):
         why = "%d of %d UIDs kept, UIDVALIDITY %s" % (seen["uids"], seen["numbered"], "kept" if seen["validity"] else "new")
-        this.find("uids.new", "info", subject, "clients load this folder again", why, "nothing: it happens once")
+        this.find("uids.new", "info", subject, "messages have new numbers: clients load those again", why, "nothing: it happens once")
     this.count("uids kept", seen["uids"])
 
 

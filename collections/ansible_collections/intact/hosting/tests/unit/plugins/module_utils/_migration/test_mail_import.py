@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import which
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes, _mail_import, _mail_live, _mbox, mail
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes, _mail_import, _mail_live, _mail_stage, _mbox, mail
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration import mail_lab
 
 INTERNAL = (
@@ -98,7 +98,7 @@ def test_numbers_flags_and_names_are_kept(lab, old, context):
     assert ("a_b" if lab.kind == "maildir" else "a.b") in names
     assert lab.doveadm("mailbox", "list", "-u", "joe", "-s").split() == ["work%s2008" % separator]
     assert _class_mailboxes.old(context) == _class_mailboxes.new(context)
-    assert not os.listdir(_mail_import.STAGES)
+    assert not os.listdir(_mail_stage.STAGES)
 
 
 F = "From a@example.com Mon Jan  7 10:00:00 2008\n"
@@ -172,27 +172,46 @@ def test_cut_off_in_the_middle_is_continued(lab, context, monkeypatch):
     def broken(self, user, location):
         calls.append(location)
         real(self, user, location)
-        raise IntactError("the power went away")
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(_mail_live.Live, "sync", broken)
-    assert ids(mail.run(context)) == ["migration.mail.mailbox.failed"]
+    with pytest.raises(KeyboardInterrupt):
+        mail.run(context)
     monkeypatch.setattr(_mail_live.Live, "sync", real)
     document = mail.run(context)
     assert ids(document) == [] and document["counts"]["messages imported"] == 0 and lab.status("joe")["messages"] == 3
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_what_sync_can_not_do_is_appended(lab, context, monkeypatch, after):
+    lab.user("joe")
+    real = _mail_live.Live.sync
+
+    def broken(self, user, location):
+        if after:
+            real(self, user, location)
+        raise IntactError("doveadm sync died")
+
+    monkeypatch.setattr(_mail_live.Live, "sync", broken)
+    document = mail.run(context)
+    assert ids(document) == [] and lab.status("joe")["messages"] == 3, document["findings"]
+    assert not [e for e in document["findings"] if e["id"] in ("migration.mail.flags.differ", "migration.mail.messages.doubled")]
+    assert _class_mailboxes.old(context) == _class_mailboxes.new(context)
+    assert bool([e for e in document["findings"] if e["id"] == "migration.mail.uids.new"]) is not after
+
+
 def test_what_a_killed_run_staged_is_taken_away(lab, context, monkeypatch):
     lab.user("joe")
-    monkeypatch.setattr(_mail_import.Stage, "__exit__", lambda self, *_what: None)
+    monkeypatch.setattr(_mail_stage.Stage, "__exit__", lambda self, *_what: None)
     mail.run(context)
-    left = os.listdir(_mail_import.STAGES)
+    left = os.listdir(_mail_stage.STAGES)
     assert len(left) == 1
     monkeypatch.undo()
     lab.doveadm("expunge", "-u", "joe", "mailbox", "INBOX", "uid", "7")
     os.unlink(_mail_import.state_path(os.path.join(context.directory, "mail.d"), "joe"))
     document = mail.run(context)
     assert ids(document) == [] and document["counts"]["messages imported"] == 1, [(e["id"], e["evidence"]) for e in document["findings"]]
-    assert os.listdir(_mail_import.STAGES) == [] and lab.status("joe")["messages"] == 3
+    assert os.listdir(_mail_stage.STAGES) == [] and lab.status("joe")["messages"] == 3
 
 
 def test_others_can_not_look_into_a_stage(lab, context, monkeypatch):
@@ -201,7 +220,7 @@ def test_others_can_not_look_into_a_stage(lab, context, monkeypatch):
 
     def spy(self, user, location):
         path = location.partition(":")[2]
-        seen.extend((os.stat(p).st_uid, stat.S_IMODE(os.stat(p).st_mode)) for p in (path, os.path.dirname(path), _mail_import.STAGES))
+        seen.extend((os.stat(p).st_uid, stat.S_IMODE(os.stat(p).st_mode)) for p in (path, os.path.dirname(path), _mail_stage.STAGES))
         real(self, user, location)
 
     monkeypatch.setattr(_mail_live.Live, "sync", spy)
