@@ -20,12 +20,13 @@ from ansible_collections.intact.hosting.plugins.module_utils._backup import post
 from ansible_collections.intact.hosting.plugins.module_utils._backup._throwaway import Confined, Server
 from ansible_collections.intact.hosting.plugins.module_utils._backup._throwaway_postgresql import newest
 from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql_options, _private_root
+from ansible_collections.intact.hosting.plugins.module_utils._cold._mysql_copies import LARGEST_COPY, SPARE
 from ansible_collections.intact.hosting.plugins.module_utils._command import Result, run
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 PORT = "5432"
 THERE = "/intact-rescue"
-SPARE, LARGEST_COPY, PATIENCE = 1.2, 20 << 30, 7200
+PATIENCE = 7200
 HERE = "/usr/lib/postgresql/%s/bin/postgres"
 # {major} is with and without its dot
 PROGRAMS = (

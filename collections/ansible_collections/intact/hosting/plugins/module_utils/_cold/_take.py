@@ -16,7 +16,15 @@ import time
 from dataclasses import dataclass, field
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup._rooted import Rooted
-from ansible_collections.intact.hosting.plugins.module_utils._cold import _dumped, _mysql, _mysql_dump, _mysql_options, _postgresql, _postgresql_dump
+from ansible_collections.intact.hosting.plugins.module_utils._cold import (
+    _dumped,
+    _mysql,
+    _mysql_copies,
+    _mysql_dump,
+    _mysql_options,
+    _postgresql,
+    _postgresql_dump,
+)
 from ansible_collections.intact.hosting.plugins.module_utils._command import which
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape, read_document, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -71,7 +79,7 @@ def plan(settings):
     view, found = located(settings)
     needed = _mysql_options.size(view.place(found["datadir"])) + sum(_mysql_options.size(view.place(p)) for p in found.get("places", {}).values())
     free = _free(settings.directory)
-    roomy = needed * _mysql.SPARE < free and needed < _mysql.LARGEST_COPY
+    roomy = needed * _mysql_copies.SPARE < free and needed < _mysql_copies.LARGEST_COPY
     if settings.kind == _mysql_dump.KIND:
         own = found["programs"][:1]
         host = which("mariadbd") or which("mysqld")

@@ -17,7 +17,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._backup import _dum
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mysql
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._migration._loading import Loader
+from ansible_collections.intact.hosting.plugins.module_utils._migration._loading import DONE, Loader
 
 # accounts that belong to the server or to its packages, on both sides
 OWN = {"root", "mysql", "mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "debian-sys-maint", "PUBLIC"}
@@ -27,6 +27,8 @@ STATEMENT = re.compile(
 )
 # what a table was made with before 5.1
 TYPE = re.compile(rb"^\) TYPE=(?=\w)")
+# the name of the state of accounts
+ACCOUNTS = "accounts of this server"
 SESSION = "SET SESSION foreign_key_checks = 0, unique_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
 
 
@@ -118,66 +120,53 @@ class Mysql(Loader):
             text = handle.read().decode("utf-8", "surrogateescape")
         before = dumped["account_items"]
         live = _mysql.account_items(self.live, self._client)
-        chosen, common = [], []
-        for statement in text.split(";\n"):
-            match = STATEMENT.match(statement)
-            if match:
-                chosen.append((_plain(match.group(1)), statement))
-            elif statement.startswith(("INSTALL PLUGIN", "SET NAMES")):
-                common.append(statement)
-        wanted = [who for who in dict.fromkeys(who for who, _statement in chosen) if self._takes(who, before, live)]
-        statements = [s for s in common if s.startswith("SET NAMES")]
-        statements += [statement for who, statement in chosen if who in wanted]
-        if wanted:
-            self._set("accounts of this server", "done", names=wanted)
-            self._run_statements(statements)
+        matches = [(STATEMENT.match(statement), statement) for statement in text.split(";\n")]
+        chosen = [(_plain(match.group(1)), statement) for match, statement in matches if match]
+        made, finished = self._kept("names"), self._kept("finished")
+        wanted = [who for who in dict.fromkeys(who for who, _statement in chosen) if self._takes(who, before, live, made)]
+        # who was brought before may have a new password or other rights by now
+        fresh = [who for who in wanted if who not in finished or _item(who) not in live]
+        if fresh:
+            self._set(ACCOUNTS, DONE, names=sorted({*made, *fresh}), finished=finished)
+            self._run_statements([statement for who, statement in chosen if who in fresh])
+            wrong = self._compare_accounts([who for who in fresh if "grants" not in before.get(_item(who), {})], before)
+            self.findings += wrong
+            bad = {finding.subject for finding in wrong if finding.severity == "blocker"}
+            self._set(ACCOUNTS, DONE, names=sorted({*made, *fresh}), finished=sorted({*finished, *(who for who in fresh if _item(who) not in bad)}))
+        self.accounts = [escape(who) for who in wanted]
+        for who in wanted:
+            item = before.get(_item(who), {})
+            if "@" in who and "grants" not in item and not item.get("secret") and item.get("plugin", "") in ("", "mysql_native_password"):
+                self._add("no_password", "warning", escape(who), "this account has no password, as on the old server", "", "give it one, or drop it")
+
+    def _compare_accounts(self, people, before):
         now = _mysql.account_items(self.live, self._client)
-        keys = {"%s user %s" % (_mysql.NAME, escape(who)) for who in wanted if "grants" not in before.get("%s user %s" % (_mysql.NAME, escape(who)), {})} | {
-            _mysql.NAME
-        }
+        keys = {_item(who) for who in people} | {_mysql.NAME}
         old, new = ({key: item for key, item in side.items() if key in keys} for side in (before, now))
         for side in (old, new):
             if _mysql.NAME in side:
                 side[_mysql.NAME] = {"kind": "server", "known": side[_mysql.NAME].get("known", [])}
-        self.findings += [finding for finding in _throwaway.compare(old, new) if finding.subject != _mysql.NAME]
-        self.accounts = [escape(who) for who in wanted]
-        for who in wanted:
-            item = before.get("%s user %s" % (_mysql.NAME, escape(who)), {})
-            if not item.get("secret") and "@" in who and item.get("plugin", "") in ("", "mysql_native_password"):
-                self._add("no_password", "warning", escape(who), "this account has no password, as on the old server", "", "give it one, or drop it")
+        return [finding for finding in _throwaway.compare(old, new) if finding.subject != _mysql.NAME]
 
-    def _takes(self, who, before, live):
-        name, subject = who.split("@")[0], "%s user %s" % (_mysql.NAME, escape(who))
+    def _takes(self, who, before, live, made):
+        name = who.rpartition("@")[0] or who
         if name in OWN:
             self.explained.append({"class": "accounts", "subject": "database account " + escape(who), "reason": "this server's own account stays as it is"})
             return False
-        if not name:
-            self._add(
-                "anonymous",
-                "warning",
-                escape(who),
-                "an account without a name lets everybody in: it was not brought",
-                "",
-                "make a named account for whoever needs it",
-            )
+        if who.startswith("@"):
+            title, remedy = "an account without a name lets everybody in: it was not brought", "make a named account for whoever needs it"
+            self._add("anonymous", "warning", escape(who), title, "", remedy)
             return False
-        ours = who in self._made()
-        if subject in live and not ours and live[subject] != before.get(subject):
-            self._add(
-                "account",
-                "blocker",
-                escape(who),
-                "an account of this name is there with other rights or another password: it was not touched",
-                "",
-                "decide which one is right, and change or drop the one on this host",
-            )
+        if _item(who) in live and who not in made and live[_item(who)] != before.get(_item(who)):
+            title = "an account of this name is there with other rights or another password: it was not touched"
+            self._add("account", "blocker", escape(who), title, "", "decide which one is right, and change or drop the one on this host")
             return False
         return True
 
-    def _made(self):
+    def _kept(self, key):
         try:
-            with open(self._state_path("accounts of this server"), "rb") as handle:
-                return json.loads(handle.read())["names"]
+            with open(self._state_path(ACCOUNTS), "rb") as handle:
+                return json.loads(handle.read())[key]
         except (OSError, ValueError, KeyError):
             return []
 
@@ -186,14 +175,13 @@ class Mysql(Loader):
             handle.write((";\n".join(statements) + ";\nFLUSH PRIVILEGES;\n").encode("utf-8", "surrogateescape"))
             handle.flush()
             for line in self._load("", handle.name):
-                self._add(
-                    "account",
-                    "blocker",
-                    "accounts",
-                    "the server refused an account or a right",
-                    re.sub(r"'\*[0-9A-F]{40}'", "(a hash)", line),
-                    "make it by hand",
-                )
+                title = "the server refused an account or a right"
+                self._add("account", "blocker", "accounts", title, re.sub(r"'\*[0-9A-F]{40}'", "(a hash)", line), "make it by hand")
+
+
+def _item(who):
+    """The subject of an account's item; a role has no host."""
+    return "%s user %s" % (_mysql.NAME, escape(who if "@" in who else who + "@"))
 
 
 def _plain(who):

@@ -85,10 +85,13 @@ def test_everything_is_in_the_live_server_byte_for_byte_and_a_second_run_does_no
     assert live.sql("SHOW TABLES IN own") == "t\n"
     old, new = _class_tables.old(context), _class_tables.new(context)
     assert old == new and old["mariadb:shop.orders"]["rows"] == 5000 and len(old) >= 6, (old, new)
+    live.sql("SET PASSWORD FOR 'shop'@'localhost' = PASSWORD('a new one')")
     updates = live.sql("SHOW GLOBAL STATUS LIKE 'Com_insert'")
     again = databases.run(context)
     assert again["status"] == "done" and again["counts"] == document["counts"]
     assert live.sql("SHOW GLOBAL STATUS LIKE 'Com_insert'") == updates
+    argv[4] = "-pa new one"
+    assert subprocess.run(argv, capture_output=True, check=True).stdout == b"2000\n", "a second run gives nobody an old password"
     live.sql("UPDATE shop.plain SET t = 'changed' WHERE id = 7; DELETE FROM shop.orders WHERE id = 1; DROP TABLE shop.dated;")
     new = _class_tables.new(context)
     assert {subject for subject in old if old[subject] != new.get(subject)} == {"mariadb:shop.plain", "mariadb:shop.orders", "mariadb:shop.dated"}
