@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -68,5 +69,5 @@ def same_bytes(one, other):
                     return False
                 if not block:
                     return True
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False

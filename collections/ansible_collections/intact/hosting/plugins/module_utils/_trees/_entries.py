@@ -194,7 +194,7 @@ class Entries(Listing, _existing.Existing):
         if self.writer is not None:
             path = folder.prefix + name
             link = b"%d:%d:%d" % (state.st_dev, state.st_ino, state.st_nlink) if state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode) else b""
-            row = _manifest_file.Writer.row(path, link, _record.line(_record.text(path), body))
+            row = b'%s\0%s\0{"path":"%s",%s}' % (path, link, _record.text(path), body)
             folder.rows.append(row)
             folder.row_size += len(row) + 40
         return stats

@@ -18,6 +18,7 @@ import heapq
 import json
 import os
 import tempfile
+import zlib
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -150,7 +151,7 @@ class Reader:
             self.header = json.loads(self.handle.readline())
             if self.header.get("intact_manifest") != FORMAT:
                 raise ValueError("its format is %r" % self.header.get("intact_manifest"))
-        except (OSError, EOFError, ValueError, AttributeError) as exc:
+        except (OSError, EOFError, ValueError, AttributeError, zlib.error) as exc:
             raise IntactError("%s is no manifest of a tree (%s): name one that tree_manifest or tree_copy wrote" % (self.path, exc), path=self.path) from exc
 
     def lines(self):
@@ -165,7 +166,7 @@ class Reader:
                     rows = (left + block).split(b"\n")
                     left = rows.pop()
                     yield from rows
-        except (OSError, EOFError, ValueError) as exc:
+        except (OSError, EOFError, ValueError, zlib.error) as exc:
             raise IntactError("the manifest %s is damaged (%s): make it again" % (self.path, exc), path=self.path) from exc
         if left:
             raise IntactError("the manifest %s ends in the middle of a record: make it again" % self.path, path=self.path)
