@@ -161,6 +161,8 @@ class Loader:
         """{subject: item} of what the dump holds."""
         out = {subject: item for subject, item in kept["objects"].items() if item["kind"] != "event"}
         for table, entry in kept["tables"].items():
+            if entry["kind"] == "SEQUENCE" and not entry["damaged"]:
+                out["%s:%s.%s" % (self.label, shown, table)] = {"kind": "sequence", "database": shown}
             if entry.get("item"):
                 out["%s:%s.%s" % (self.label, shown, table)] = {key: value for key, value in entry["item"].items() if key != "rules"}
         return out

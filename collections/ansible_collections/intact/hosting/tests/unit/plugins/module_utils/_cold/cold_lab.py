@@ -34,6 +34,7 @@ CREATE TRIGGER counted BEFORE INSERT ON orders FOR EACH ROW SET @n = 1;
 CREATE EVENT hourly ON SCHEDULE EVERY 1 HOUR DO DELETE FROM orders;
 USE `dot.ted-ü`;
 CREATE TABLE `täble/x` (`spälte` INT PRIMARY KEY, t TEXT) ENGINE=InnoDB; INSERT INTO `täble/x` VALUES (1, '€'), (2, NULL);
+CREATE SEQUENCE counter START 7; SELECT NEXTVAL(counter); CREATE TABLE words (t TEXT, FULLTEXT (t)) ENGINE=InnoDB; INSERT INTO words VALUES ('one two');
 CREATE USER 'shop'@'localhost' IDENTIFIED BY 'secret word'; GRANT ALL ON shop.* TO 'shop'@'localhost'; GRANT SELECT ON `dot.ted-ü`.* TO 'shop'@'localhost';
 CREATE USER 'ancient'@'%%' IDENTIFIED VIA mysql_old_password USING '%s';
 SET GLOBAL innodb_fast_shutdown = 1;

@@ -57,7 +57,7 @@ def test_everything_is_dumped_and_the_disk_is_as_it_was(disk, how):
     document = _take.take(settings(disk, how=how))
     assert disk.state() == before
     assert tables(document) == {"orders": (5000, False), "mojibake": (2, False), "plain": (2000, False), "big": (3000, False), "dated": (1, False)}
-    assert tables(document, "dot.ted-ü") == {"täble/x": (2, False)}
+    assert tables(document, "dot.ted-ü") == {"täble/x": (2, False), "counter": (0, False), "words": (1, False)}
     assert document["verdict"] == "proven", document["findings"]
     assert document["reset"] == ["ancient@%"] and "shop@localhost" in document["accounts"]
     assert document["events"] == ["shop.hourly"]

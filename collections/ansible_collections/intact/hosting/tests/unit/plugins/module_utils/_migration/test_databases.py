@@ -18,6 +18,7 @@ import types
 
 import pytest
 
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _take
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_tables, _load_mysql, databases
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._cold import cold_lab
@@ -71,13 +72,14 @@ def test_everything_is_in_the_live_server_byte_for_byte_and_a_second_run_does_no
     document = databases.run(context)
     assert disk.state() == before
     assert document["status"] == "done", found(document, "blocker")
-    assert document["counts"] == {"databases": 2, "tables": 6, "rows": 10005, "accounts": 2, "damaged": 0}
+    assert document["counts"] == {"databases": 2, "tables": 8, "rows": 10006, "accounts": 2, "damaged": 0}
     assert live.sql("SET NAMES utf8mb4; SELECT HEX(t), HEX(e + 0), HEX(b) FROM shop.mojibake WHERE id = 1") == "4772C3BCC39F65\t1\t00FF27\n"
     assert live.sql("SELECT d + 0 FROM shop.dated") == "0\n"
     assert live.sql("SELECT HEX(t) FROM `dot.ted-ü`.`täble/x` WHERE `spälte` = 1") == "E282AC\n"
     assert live.sql("SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_NAME = 'hourly'") == "DISABLED\n"
     assert live.sql("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'shop'") == "1\n"
     assert live.sql("SELECT COUNT(*) FROM shop.seen") == "5000\n"
+    assert int(live.sql("SELECT NEXTVAL(`dot.ted-ü`.counter)")) > 7
     argv = ["mariadb", "--no-defaults", "--socket=" + live.socket, "-ushop", "-psecret word", "-BN", "-e", "SELECT COUNT(*) FROM shop.plain"]
     assert subprocess.run(argv, capture_output=True, check=True).stdout == b"2000\n", "the old password"
     assert live.sql("SELECT COUNT(*) FROM mysql.user WHERE User = 'intact-cold'") == "0\n"
@@ -167,6 +169,9 @@ def test_a_damaged_table_is_explained_and_what_differs_after_the_load_is_found(d
     assert [entry["subject"] for entry in document["explained"] if entry["class"] == "tables"] == ["mariadb:shop.big"]
     old, new = _class_tables.old(context), _class_tables.new(context)
     assert {subject for subject in old if old[subject] != new.get(subject)} == {"mariadb:shop.orders", "mariadb:shop.big"}
+    with open(disk.root + "/var/lib/mysql/shop/forgotten.frm", "wb") as handle:
+        handle.write(b"\xfe\x01")
+    assert _class_tables.old(context)["mariadb:shop.forgotten"] == {"rows": None, "digest": ""}
     live.sql("DROP DATABASE shop")
     monkeypatch.undo()
     again = databases.run(context)
@@ -182,6 +187,28 @@ def test_without_a_live_server_the_phase_says_what_to_install(tmp_path, monkeypa
     document = databases.run(context)
     assert document["status"] == "failed" and "install mariadb-server" in document["findings"][0]["evidence"]
     assert not os.path.exists(str(tmp_path / "m/databases.d/mysql")) and time.time() - document["finished"] < 60
+
+
+def test_tables_are_told_by_the_files_of_a_disk(tmp_path):
+    data = tmp_path / "var/lib/mysql"
+    for name in (
+        "mysql/user.frm",
+        "shop/orders.frm",
+        "shop/orders.ibd",
+        "shop/old.MYD",
+        "shop/part#P#p0.ibd",
+        "shop/#sql-1.ibd",
+        "shop/db.opt",
+        "dot@002eted/a@002db.frm",
+    ):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(b"\xfe\x01")
+    (data / "shop/FTS_00000000000000b5_CONFIG.ibd").write_bytes(b"")
+    (data / "shop/t@1nble.frm").write_bytes(b"\xfe\x01")
+    (data / "shop/seen.frm").write_bytes(b"TYPE=VIEW\nquery=")
+    view = _take.view_of(str(tmp_path))
+    found = _class_tables.on_disk(view, "/var/lib/mysql")
+    assert found == [("dot.ted", "a-b"), ("shop", "old"), ("shop", "orders"), ("shop", "part")]
 
 
 def test_statements_of_accounts_tell_whose_they_are():
