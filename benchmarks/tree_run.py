@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Our engine in a process of its own, as the modules call it: tree_run.py copy|verified|manifest SOURCE WORK, check TARGET WORK, compare BEFORE AFTER SHIFT."""
+"""Our engine in a process of its own: tree_run.py copy|xxh3|verified|manifest SOURCE WORK, check TARGET WORK, compare BEFORE AFTER SHIFT."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ class Shift:
 
 
 def main(what: str, *given: str) -> int:
-    if what in ("copy", "verified"):
+    if what in ("copy", "verified", "xxh3"):
         source, work = given
         manifest = f"{work}/manifest.gz"
-        found = _copy.Copier(source, f"{work}/target", state=f"{work}/state", manifest=manifest).run()["findings"]
+        found = _copy.Copier(source, f"{work}/target", state=f"{work}/state", manifest=manifest, digest="xxh3" if what == "xxh3" else "sha256").run()[
+            "findings"
+        ]
         if what == "verified":
             found += _verify.verify(f"{work}/target", manifest)["findings"]
     elif what == "manifest":

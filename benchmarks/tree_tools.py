@@ -87,10 +87,13 @@ class Tool:
     command: Callable[[Path, Path], list[str]]
     check: Callable[[Path, Path], bytes] | None = None
     prepare: Callable[[Path, Path], None] | None = None
+    imports: str = "sys"
 
     def there(self) -> bool:
         """Whether it is installed."""
-        return shutil.which(self.program) is not None
+        return (
+            shutil.which(self.program) is not None and not subprocess.run([PYTHON, "-c", f"import {self.imports}"], capture_output=True, check=False).returncode
+        )
 
 
 def sums(program: str) -> tuple[str, str]:
@@ -122,6 +125,7 @@ def rsync(source: Path, work: Path, *more: str) -> list[str]:
 TOOLS = (
     Tool("cp -a", "cp", "coreutils", lambda source, work: ["cp", "-a", str(source), str(work / "target")]),
     Tool("intact copy", PYTHON, "python3", lambda source, work: ours("copy", source, work)),
+    Tool("intact copy, xxh3", PYTHON, "python3-xxhash", lambda source, work: ours("xxh3", source, work), imports="xxhash"),
     Tool("rsync -aHAXS", "rsync", "rsync", rsync, lambda source, work: said(rsync(source, work, "-ni"))),
     Tool(
         "intact copy + verify",

@@ -150,7 +150,10 @@ def main() -> int:
         print(f"{os.cpu_count()} CPUs, Python {platform.python_version()}, load before the run {load}; {'cold' if options.cold else 'warm'} cache", flush=True)
         for tool in tree_tools.TOOLS:
             if not tool.there():
-                print(f"{tool.name}: not measured, {tool.program} is not installed (apt install {tool.package})", flush=True)
+                print(
+                    f"{tool.name}: not measured, {tool.program if tool.imports == 'sys' else tool.imports} is not installed (apt install {tool.package})",
+                    flush=True,
+                )
         for name in options.corpus or tree_corpora.CORPORA:
             corpus = place / name
             began = time.monotonic()

@@ -63,9 +63,9 @@ class Content:
 
     def small(self, fd, size):
         """All bytes of a small file. Raises Changed when there are more or less."""
-        data = os.read(fd, size + 1)
+        data = os.pread(fd, size + 1, 0)
         while len(data) < size:
-            more = os.read(fd, size + 1 - len(data))
+            more = os.pread(fd, size + 1 - len(data), len(data))
             if not more:
                 raise Changed
             data += more

@@ -330,6 +330,45 @@ def test_one_entry_that_can_not_be_made_does_not_stop_the_rest(trees, tmp_path, 
     assert lab.rsync(source, target) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "times"), [("home/bob/with-acl", 1), ("home/bob/with-acl", 99), ("home/bob/www/index.php", 1), ("home/bob/www/index.php", 99)]
+)
+def test_files_that_change_while_they_are_read(trees, monkeypatch, name, times):
+    source, target, place = trees
+    wanted, left = os.stat(source / name).st_ino, [times]
+    real = _content.Content
+
+    class Disturbed(real):
+        def disturb(self, fd):
+            if os.fstat(fd).st_ino == wanted and left[0]:
+                left[0] -= 1
+                with open(source / name, "ab") as handle:
+                    handle.write(b"more")
+
+        def small(self, fd, size):
+            data = super().small(fd, size)
+            self.disturb(fd)
+            return data
+
+        def stream(self, fd, state, out=None):
+            digest = super().stream(fd, state, out)
+            self.disturb(fd)
+            return digest
+
+    monkeypatch.setattr(_content, "Content", Disturbed)
+    result = lab.copy(source, target, place)
+    monkeypatch.undo()
+    if times == 1:
+        assert [(f.subject, f.evidence) for f in result["findings"]] == [] and (target / name).read_bytes() == (source / name).read_bytes()
+        assert lab.differences(place / "manifest.gz", target) == []
+    else:
+        assert result["told"] == [("changed-while-read", str(target / name))]
+        assert [found[:2] for found in lab.differences(place / "manifest.gz", target)] == [("changed-while-read", name)]
+        # nobody disturbs the second run
+        assert lab.copy(source, target, place)["told"] == []
+        assert (target / name).read_bytes() == (source / name).read_bytes()
+
+
 def test_errors_name_the_thing_and_the_next_step(trees, tmp_path):
     source, target, place = trees
     with pytest.raises(IntactError, match=r"there is no source .*mount it first"):
