@@ -141,7 +141,7 @@ def probe(path):
         whole = size(path)
         if not whole:
             raise OSError(errno.ENOMEDIUM, "it has no bytes", path)
-        for offset in {0, max(0, whole - 4096) & ~4095}:
+        for offset in (0, max(0, whole - 4096) & ~4095):
             for _piece in _pieces(path, offset, min(whole, offset + 4096)):
                 pass
     except OSError as exc:

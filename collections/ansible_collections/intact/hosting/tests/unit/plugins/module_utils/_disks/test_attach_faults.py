@@ -57,8 +57,8 @@ def root(place):
 @pytest.fixture
 def disk(lab):
     """(image, device, token, files) of an old disk: a dirty root and a dirty /home."""
-    first, files = lab.image("ext3", name="root.img", fill=root)
-    second, _files = lab.image("ext3", name="home.img")
+    first, files = lab.image("ext3", name="root.img", fill=root, size=8)
+    second, _files = lab.image("ext3", name="home.img", size=8)
     image = lab.partitioned("disk.img", first, second)
     device = lab.loop(image)
     return image, device, lab.token(device), files
@@ -240,7 +240,7 @@ def test_a_write_in_between_is_a_blocker(lab, disk):
     image, device, token, _files = disk
     lab.attachment(device, token=token, prove=True).present()
     with open(image, "r+b") as handle:
-        handle.seek(40 * MIB)
+        handle.seek(12 * MIB)
         handle.write(b"intruder")
     gone = lab.attachment(device, token=token, prove=True).absent()
     assert [(f["id"], f["severity"]) for f in gone["findings"]] == [("legacy.disk.changed", "blocker")]
