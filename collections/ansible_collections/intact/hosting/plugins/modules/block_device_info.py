@@ -39,6 +39,8 @@ options:
     default: true
 seealso:
   - module: intact.hosting.legacy_volume
+author:
+  - Intact contributors (@intact-project)
 """
 
 EXAMPLES = r"""

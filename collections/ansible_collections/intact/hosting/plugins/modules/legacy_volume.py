@@ -156,6 +156,8 @@ findings:
   sample: []
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
@@ -184,6 +186,8 @@ def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     params = dict(module.params)
     state = params.pop("state")
+    if os.geteuid() != 0:
+        module.fail_json(msg="legacy_volume needs root to mount: run it with become")
     try:
         params["overlay_size"] = human_to_bytes(params["overlay_size"])
     except ValueError as exc:

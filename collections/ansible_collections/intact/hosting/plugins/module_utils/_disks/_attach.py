@@ -43,7 +43,9 @@ class Attachment:
         self.findings = []
         if not settings.path.startswith("/") or os.path.normpath(settings.path) in ("/", "/mnt", "/usr", "/etc", "/var", "/home"):
             raise IntactError("path is %s: give a directory of its own, such as /var/lib/intact/legacy/old" % settings.path, path=settings.path)
-        self.path = os.path.normpath(settings.path)
+        # As the kernel will name it, but for the last part: a link there is refused.
+        whole = os.path.normpath(settings.path)
+        self.path = os.path.join(os.path.realpath(os.path.dirname(whole)), os.path.basename(whole))
 
     def lines(self):
         """What is mounted of it now, one line each, for a diff."""
@@ -84,7 +86,7 @@ class Attachment:
         if driver.writable:
             _overlay.room(state, self.settings.overlay_size)
         if check_mode:
-            return self._foretold(volumes, nodes)
+            return self._foretold(volumes, nodes, driver)
         try:
             return self._build(nodes, held, driver, volumes)
         except BaseException as exc:
@@ -191,7 +193,7 @@ class Attachment:
         return ""
 
     def _volumes(self, path, newer):
-        volumes = _map.read(path, _block.size(path), newer, self.settings.accept_older)
+        volumes = _map.read(path, _block.size(path), _block.sector(path), newer, self.settings.accept_older)
         if not volumes:
             raise IntactError("%s holds nothing that is known: no filesystem, volume group, mirror or encrypted volume" % path, device=path)
         return volumes
@@ -208,7 +210,7 @@ class Attachment:
             "findings": list(document.get("findings") or ()),
         }
 
-    def _foretold(self, volumes, nodes):
+    def _foretold(self, volumes, nodes, driver):
         """What a run would show; where exactly depends on the old fstab, which lies on a disk that is not mounted."""
         mounts = [
             {
@@ -222,7 +224,7 @@ class Attachment:
             for v in volumes
             if v.type not in _replay.NOT_FILES and not v.refused
         ]
-        told = {"mounts": mounts, "device": nodes[0]["path"], "token": self.settings.token, "driver": "", "status": "foretold"}
+        told = {"mounts": mounts, "device": nodes[0]["path"], "token": self.settings.token, "driver": driver.name}
         return self._told(True, told)
 
     # absent
@@ -230,7 +232,7 @@ class Attachment:
     def absent(self, check_mode=False):
         """Detach. {changed device token findings sha256 {before after} left [what was there]}."""
         there, nodes = self._still_there()
-        if not check_mode:
+        if not check_mode and (_clear.leftovers(self.state) or self.state.locked()):
             self.state.lock()
         try:
             return self._absent(there, nodes, check_mode)

@@ -21,7 +21,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._command import run
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
-BLKROSET, BLKROGET, BLKGETSIZE64 = 0x125D, 0x125E, 0x80081272
+BLKROSET, BLKROGET, BLKSSZGET, BLKGETSIZE64 = 0x125D, 0x125E, 0x1268, 0x80081272
 BLOCK = "/sys/class/block"
 PIECE = 4 << 20
 GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOMEDIUM, errno.ENOENT, 121, 110)  # also EREMOTEIO, ETIMEDOUT
@@ -100,6 +100,11 @@ def size(path):
     return os.stat(path).st_size
 
 
+def sector(path):
+    """Bytes of a logical sector; 512 of an image file."""
+    return 512 if is_file(path) else struct.unpack("i", _ioctl(path, BLKSSZGET, struct.pack("i", 0)))[0]
+
+
 def _direct(path):
     try:
         if is_file(path):
@@ -136,7 +141,7 @@ def probe(path):
         whole = size(path)
         if not whole:
             raise OSError(errno.ENOMEDIUM, "it has no bytes", path)
-        for offset in {0, max(0, whole - 4096) & ~4095}:
+        for offset in (0, max(0, whole - 4096) & ~4095):
             for _piece in _pieces(path, offset, min(whole, offset + 4096)):
                 pass
     except OSError as exc:
@@ -189,7 +194,8 @@ def loop(path, offset=0, length=0, writable=False):
 def unloop(path, patience=20.0):
     """Take a loop device away, and wait until it is gone: the kernel keeps it as long as anybody, such as udev or a look, has it open.
 
-    The kernel's read-only switch of a loop device outlives it, so it is cleared for the next user.
+    The kernel's read-only switch of a loop device outlives it, so it is cleared for the next user. Once is enough: the kernel remembers the wish, and a second
+    one could meet the next user of the number.
     """
     name_of, below = os.path.basename(path), backing(os.path.basename(path))
     with contextlib.suppress(OSError, IntactError):
@@ -200,4 +206,3 @@ def unloop(path, patience=20.0):
         if time.monotonic() > until:
             raise IntactError("%s (over %s) is still open after %d s: end what reads it and run state absent again" % (path, below, patience), device=path)
         time.sleep(0.05)
-        run(["losetup", "-d", path], check=False)

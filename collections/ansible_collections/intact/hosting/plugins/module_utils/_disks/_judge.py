@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._disks import _kernel
+from ansible_collections.intact.hosting.plugins.module_utils._disks import _inuse, _kernel
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
 IMAGE = "make an image of it first (legacy_image, ddrescue) and go on with the image"
@@ -17,7 +17,7 @@ def judge(scene, chosen):
     out = []
     for path in sorted(chosen):
         entry = scene.entries[path]
-        out += _damage(entry, scene.damage.get(path)) + _smart(entry) + _table(entry) + _bios_raid(entry) + _lost(entry) + _missing(scene, entry)
+        out += _damage(scene.system, entry, scene.damage.get(path)) + _smart(entry) + _table(entry) + _bios_raid(entry) + _lost(entry) + _missing(scene, entry)
         for name, held in contents(entry):
             out += _content(scene.system, entry, name, held)
     return out + _halves(scene, chosen)
@@ -38,13 +38,15 @@ def _say(number, severity, subject, title, evidence, remedy, **details):
     return Finding(id="disks." + number, severity=severity, subject=subject, title=title, evidence=evidence, remedy=remedy, details=details)
 
 
-def _damage(entry, damage):
+def _damage(system, entry, damage):
     path, out = entry["path"], []
     if damage and damage.places:
         places = sorted(damage.places.items())
         said = ", ".join("%s at byte %d" % (why, at) if at >= 0 else why for at, why in places[:5])
         text = "%s can't be read everywhere" % path
-        out.append(_say("unreadable", "blocker", path, text, said, IMAGE, places=[at for at, _why in places if at >= 0]))
+        view = entry["kind"] == "loop" and _inuse.is_view(system, entry.get("backing", ""))
+        remedy = "it shows an overlay whose server may have ended: take that away (legacy_volume, state absent)" if view else IMAGE
+        out.append(_say("unreadable", "warning" if view else "blocker", path, text, said, remedy, places=[at for at, _why in places if at >= 0]))
     if damage and damage.broken:
         text, remedy = "%s carries structures that make no sense" % path, "treat its content as damaged: " + IMAGE
         out.append(_say("damaged", "warning", path, text, "; ".join(damage.broken), remedy))

@@ -25,14 +25,13 @@ def look(system, paths=None, smart=True, describe=True):
     scene = Scene(system)
     asked = {scene.add(path) for path in paths or ()}
     scene.read()
-    if smart:
-        for path, entry in scene.entries.items():
-            if entry["kind"] == "disk" and entry.get("node", True) and (not asked or path in asked):
-                entry["smart"] = _smart.look(system, path)
-    findings = _duplicates.mark(scene)
     chosen = {path for path in scene.entries if not asked or path in asked or scene.entries[path].get("parent") in asked}
     chosen |= {scene.entries[path]["parent"] for path in chosen if scene.entries[path].get("parent")}
-    findings = [finding for finding in findings if finding.subject in chosen] + _judge.judge(scene, chosen)
+    if smart:
+        for path in sorted(chosen):
+            if scene.entries[path]["kind"] == "disk" and scene.entries[path].get("node", True):
+                scene.entries[path]["smart"] = _smart.look(system, path)
+    findings = [finding for finding in _duplicates.mark(scene) if {finding.subject, finding.details["of"]} & chosen] + _judge.judge(scene, chosen)
     roots = _roots.found(scene, chosen) if describe else []
     return {
         "devices": {path: {key: value for key, value in scene.entries[path].items() if value not in ("", None, [], {})} for path in sorted(chosen)},
@@ -63,12 +62,25 @@ class Scene:
         if key:
             return key
         state = self.system.lstat(real)
+        if state is not None and stat.S_ISBLK(state.st_mode):
+            number = "%d:%d" % (os.major(state.st_rdev), os.minor(state.st_rdev))
+            for key, entry in self.entries.items():
+                if entry.get("number") == number:
+                    return self._by_node(key, entry, real)
         if state is None or not stat.S_ISREG(state.st_mode):
             what = "is not there" if state is None else "is neither a block device that the kernel knows nor a file"
             raise IntactError("%s %s: name a disk, a partition, a loop device or an image file" % (escape(path), what), path=escape(path))
         key = escape(real)
         self.entries[key] = {"path": key, "name": escape(os.path.basename(real)), "kind": "image", "size": state.st_size, "sector": 512, "in_use": []}
         self.devices[key] = Device(self.system, real, state.st_size)
+        return key
+
+    def _by_node(self, key, entry, node):
+        """A device whose node lies elsewhere than in /dev, as rescue systems make them, is read by that node."""
+        if key not in self.devices:
+            self.devices[key] = Device(self.system, node, entry["size"])
+            entry["node_path"] = node
+            entry.pop("node", None)
         return key
 
     def _kernel(self, name):

@@ -14,6 +14,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._disks import _prob
 from ansible_collections.intact.hosting.plugins.module_utils._disks._device import Device
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
+# Their first sector ends as a partition table does.
+BOOTED = ("vfat", "ntfs", "iso9660")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+_-]")
 
 
@@ -47,13 +49,18 @@ def safe(name):
     return _UNSAFE.sub("_", name).strip(".") or "volume"
 
 
-def read(path, size, newer=None, older_allowed=False):
-    """[Volume] of the disk at path. newer: {md uuid: (events, where)} of the halves that other disks hold; an older one is refused unless allowed."""
+def read(path, size, sector=512, newer=None, older_allowed=False):
+    """[Volume] of the disk at path. sector: its logical one in bytes.
+
+    newer: {md uuid: (events, where)} of the halves that other disks hold; an older one is refused unless older_allowed.
+    """
     whole = Device(System(), path, size)
     damage = _probe.Damage()
-    table = _table.read(whole) or {}
-    if table.get("partitions"):
-        parts = [(safe("part%d" % p["number"]), whole.part(p["start"], p["size"]), p) for p in table["partitions"]]
+    kind = (_probe.identify(whole, damage).get("signature") or {}).get("type")
+    table = (_table.read(whole, sector) if kind not in BOOTED else None) or {}
+    rows = [p for p in table.get("partitions") or () if table.get("type") != "dos" or int(p["type"], 16) not in _table.EXTENDED]
+    if rows:
+        parts = [(safe("part%d" % p["number"]), whole.part(p["start"], p["size"]), p) for p in rows]
     else:
         parts = [("disk", whole, {})]
     return _walk(parts, damage, newer or {}, older_allowed)

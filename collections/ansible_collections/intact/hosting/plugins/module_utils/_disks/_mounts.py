@@ -81,7 +81,8 @@ def unmount(target):
     if not any(path_of(entry) == target for entry in table()):
         return
     who = users(target)
-    said = "used by " + ", ".join(who) if who else result.error
+    inner = [path_of(entry) for entry in table() if below(path_of(entry), target) and path_of(entry) != target]
+    said = "used by " + ", ".join(who) if who else "mounted in it are " + ", ".join(inner) if inner else result.error
     raise IntactError("%s can't be unmounted: %s; end what uses it and run state absent again" % (target, said), path=target)
 
 

@@ -70,17 +70,29 @@ class State:
     def lock(self):
         """Nobody else works on this attachment as long as this process lives; an IntactError where somebody does."""
         os.makedirs(self.base, mode=0o700, exist_ok=True)
-        self._lock = os.open(os.path.join(self.base, self.id + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(self._lock)
-            self._lock = None
-            raise IntactError("another run works on the attachment %s: wait for its end" % self.directory, path=self.directory) from exc
+        path = self.directory + ".lock"
+        while self._lock is None:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                os.close(lock)
+                raise IntactError("another run works on the attachment %s: wait for its end" % self.directory, path=self.directory) from exc
+            # The one before us may have removed the name with the attachment.
+            if os.path.exists(path) and os.stat(path).st_ino == os.fstat(lock).st_ino:
+                self._lock = lock
+            else:
+                os.close(lock)
+
+    def locked(self):
+        """Whether a run works on it, or was killed while it did."""
+        return os.path.exists(self.directory + ".lock")
 
     def unlock(self):
         """Let others work."""
         if self._lock is not None:
+            if not self.exists():
+                os.unlink(self.directory + ".lock")
             os.close(self._lock)
             self._lock = None
 

@@ -93,15 +93,15 @@ class Lab:
         run("umount", place)
         self.mounts[self.mounts.index(place)] = None
 
-    def image(self, kind, name="disk.img", dirty=True, fill=None, part=None):
+    def image(self, kind, name="disk.img", dirty=True, fill=None, size=None):
         """(path, {name: content}) of a filesystem with files; dirty: as after a power cut, its last files only fsynced.
 
-        fill: called with the mount point. part: (image, offset, size) to make it in.
+        fill: called with the mount point. size: in MiB, where the usual one is too much.
         """
-        size, make = MAKE[kind]
+        usual, make = MAKE[kind]
         living = self.directory / ("living-" + name)
         with open(living, "wb") as handle:
-            handle.truncate(size * MIB)
+            handle.truncate((size or usual) * MIB)
         run(*make, living)
         device = self.loop(living)
         place = self.mount(device)
@@ -163,7 +163,7 @@ class Lab:
         out += [line for line in run("losetup", "-l", "-n", "-O", "NAME,BACK-FILE").splitlines() if str(self.ov) in line]
         out += [line for line in run("ps", "-ww", "-eo", "pid,args").splitlines() if str(self.ov) in line]
         if os.path.isdir(self.ov):
-            out += [name for name in os.listdir(self.ov) if not name.endswith(".lock")]
+            out += os.listdir(self.ov)
         return out
 
     def seen(self, place, files):

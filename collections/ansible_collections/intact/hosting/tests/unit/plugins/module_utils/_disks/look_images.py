@@ -80,6 +80,8 @@ def loop(path, *options):
     """A loop device over a file."""
     name = run("losetup", "-f", "--show", *options, path).strip()
     try:
+        if "-r" not in options:
+            run("blockdev", "--setrw", name)  # a loop device stays read-only if the test that had it before left it so
         yield name
     finally:
         run("losetup", "-d", name, check=False)

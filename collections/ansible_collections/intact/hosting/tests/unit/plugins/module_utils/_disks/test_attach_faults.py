@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,8 @@ def root(place):
 @pytest.fixture
 def disk(lab):
     """(image, device, token, files) of an old disk: a dirty root and a dirty /home."""
-    first, files = lab.image("ext3", name="root.img", fill=root)
-    second, _files = lab.image("ext3", name="home.img")
+    first, files = lab.image("ext3", name="root.img", fill=root, size=8)
+    second, _files = lab.image("ext3", name="home.img", size=8)
     image = lab.partitioned("disk.img", first, second)
     device = lab.loop(image)
     return image, device, lab.token(device), files
@@ -101,6 +102,33 @@ def test_killed_while_detaching_the_next_run_ends_it(lab, disk):
         lab.attachment(device, token=token, prove=True).absent()
         assert lab.left() == [] and run("blockdev", "--getro", device).strip() == "0", steps
     assert count > 5 and digest(image) == before and lab.left() == []
+
+
+def test_killed_while_the_filesystem_is_checked(lab, disk, monkeypatch):
+    _image, device, token, files = disk
+    (lab.directory / "bin").mkdir()
+    checker = lab.directory / "bin/e2fsck"
+    checker.write_text('#!/bin/sh\nfor last; do :; done\nexec 3<"$last"\nexec sleep 300\n')
+    checker.chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", "%s:%s" % (lab.directory / "bin", path))
+    pid = os.fork()
+    if not pid:
+        try:
+            lab.attachment(device, token=token).present()
+        finally:
+            os._exit(3)
+    for _turn in range(200):
+        if "sleep 300" in run("ps", "-ww", "-eo", "args", "--ppid", pid):
+            break
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    monkeypatch.setenv("PATH", path)
+    lab.attachment(device, token=token).absent()
+    assert lab.left() == []
+    lab.seen(lab.attachment(device, token=token).present()["root"], files)
+    lab.attachment(device, token=token).absent()
 
 
 def test_the_overlays_program_dies_and_present_repairs(lab, disk):
@@ -212,7 +240,7 @@ def test_a_write_in_between_is_a_blocker(lab, disk):
     image, device, token, _files = disk
     lab.attachment(device, token=token, prove=True).present()
     with open(image, "r+b") as handle:
-        handle.seek(40 * MIB)
+        handle.seek(12 * MIB)
         handle.write(b"intruder")
     gone = lab.attachment(device, token=token, prove=True).absent()
     assert [(f["id"], f["severity"]) for f in gone["findings"]] == [("legacy.disk.changed", "blocker")]
@@ -286,6 +314,17 @@ def test_a_copy_with_the_same_token_is_not_taken_for_the_disk(lab, disk):
     lab.attachment(device, token=token).absent()
     lab.attachment(copy, token=token).present()
     lab.attachment(copy, token=token).absent()
+    assert lab.left() == []
+
+
+def test_a_path_through_a_link_is_the_one_that_the_kernel_names(lab, disk):
+    _image, device, token, files = disk
+    (lab.directory / "link").symlink_to("private")
+    for _turn in (True, False):
+        told = lab.attachment(device, token=token, path=str(lab.directory / "link/old")).present()
+        assert told["changed"] is _turn and told["root"] == str(lab.old)
+    lab.seen(told["root"], files)
+    lab.attachment(device, token=token, path=str(lab.directory / "link/old")).absent()
     assert lab.left() == []
 
 

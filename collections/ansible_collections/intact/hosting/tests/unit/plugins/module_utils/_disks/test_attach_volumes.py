@@ -299,3 +299,32 @@ def test_a_filesystem_that_nothing_here_can_read_is_refused_with_who_can(lab, ki
     with pytest.raises(IntactError, match="has no %s: install grub-mount here, or attach it on a system" % kind):
         lab.attachment(device).present()
     assert lab.left() == []
+
+
+def test_logical_partitions_and_gpt(lab):
+    part, files = lab.image("ext3", name="part.img")
+    for label, offset in (("dos", 4 * MIB), ("gpt", MIB)):
+        image = blank(lab, label + ".img", 40 * MIB)
+        lines = "start=2048, size=73728, type=5\nstart=8192, size=49152, type=83\n" if label == "dos" else "start=2048, size=49152\n"
+        run("sfdisk", "-q", image, input="label: %s\n%s" % (label, lines))
+        put(image, part, offset)
+        before, device = digest(image), lab.loop(image)
+        told = lab.attachment(device).present()
+        assert [m["name"] for m in told["mounts"]] == ["part5" if label == "dos" else "part1"] and told["findings"] == []
+        lab.seen(told["mounts"][0]["target"], files)
+        lab.attachment(device).absent()
+        assert digest(image) == before and lab.left() == []
+
+
+def test_a_disk_with_sectors_of_4096_bytes(lab):
+    part, files = lab.image("ext3", name="part.img")
+    image = blank(lab, "disk.img", 40 * MIB)
+    device = lab.loop(image, "--sector-size", "4096")
+    run("sfdisk", "-q", device, input="label: gpt\nstart=256, size=6144\n")
+    put(image, part, MIB)
+    run("blockdev", "--flushbufs", device)
+    before = digest(image)
+    told = lab.attachment(device, prove=True).present()
+    lab.seen(told["mounts"][0]["target"], files)
+    assert lab.attachment(device, prove=True).absent()["sha256"] == {"before": before, "after": before}
+    assert lab.left() == []

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import os
 import random
@@ -145,6 +146,22 @@ def test_a_log_that_does_not_end_with_an_unmount_is_dirty(tmp_path):
     assert data[at + 9] == 0x20 and identified(path)["signature"]["journal"] == "clean"
     write(path, at + 9, b"\x02")
     assert identified(path)["signature"]["journal"] == "dirty"
+
+
+def test_what_an_ext_tells_of_itself_is_what_dumpe2fs_tells(tmp_path):
+    needs("dumpe2fs", "losetup", root=True)
+    path = made("ext4", tmp_path)
+    for _turn in range(3):
+        with mounted(path, tmp_path / "mnt") as root, open(root + "/file", "w") as handle:
+            handle.write("x")
+    found = identified(path)["signature"]
+    told = dict(re.findall(r"^([\w #]+?):\s+(.*)$", run("dumpe2fs", "-h", path), re.M))
+    assert found["last_mounted"] == told["Last mounted on"] == str(tmp_path / "mnt")
+    assert (found["mount_count"], found["inode_size"], found["block_size"]) == tuple(int(told[k]) for k in ("Mount count", "Inode size", "Block size"))
+    assert found["mount_count"] == 3 and found["uuid"] == told["Filesystem UUID"] and found["bytes"] == int(told["Block count"]) * found["block_size"]
+    assert set(found["features"]) == set(told["Filesystem features"].split())
+    moment = datetime.datetime.strptime(told["Last mount time"], "%a %b %d %H:%M:%S %Y").astimezone(datetime.timezone.utc)
+    assert found["last_mount"] == moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_an_unmounted_ext2_of_a_crashed_server_is_told(tmp_path):
