@@ -15,7 +15,7 @@ import subprocess
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._trees import _content, _copy, _verify
+from ansible_collections.intact.hosting.plugins.module_utils._trees import _content, _copy, _kernel, _verify
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._trees import tree_lab as lab
 
 
@@ -396,6 +396,27 @@ def test_what_the_target_can_not_keep_is_told(trees, tmp_path):
         assert ("metadata", "home/bob/with-acl", ["acl", "flags"]) in lab.differences(place / "manifest.gz", top / "t")
     finally:
         subprocess.run(["umount", top], check=True)
+
+
+def test_a_spinning_disk_is_read_in_the_order_of_its_blocks(trees, monkeypatch):
+    source, target, place = trees
+    os.sync()
+    blocks = []
+    real = _kernel.first_block
+    monkeypatch.setattr(_kernel, "rotational", lambda _device: True)
+    monkeypatch.setattr(_kernel, "first_block", lambda fd: blocks.append(real(fd)) or blocks[-1])
+    copier = _copy.Copier(str(source), str(target), state=str(place))
+    taken = []
+    monkeypatch.setattr(copier, "_file", lambda folder, name, plain=copier._file: taken.append((folder.path, name)) or plain(folder, name))
+    assert copier.run()["findings"] == [] and lab.rsync(source, target) == []
+    assert len({block for block in blocks if block}) > 20, "this filesystem tells no blocks: the test would prove nothing"
+
+    def block(path, name):
+        with open(os.path.join(os.fsencode(source), path, name), "rb") as handle:
+            return real(handle.fileno())
+
+    box = [block(path, name) for path, name in taken if path.endswith(b"cur")]
+    assert len(box) == 30 and box == sorted(box)
 
 
 def test_progress_is_told(trees, monkeypatch):
