@@ -10,11 +10,12 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._trees import _content, _copy, _verify
+from ansible_collections.intact.hosting.plugins.module_utils._trees import _content, _copy, _kernel, _verify
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._trees import tree_lab as lab
 
 
@@ -367,6 +368,67 @@ def test_files_that_change_while_they_are_read(trees, monkeypatch, name, times):
         # nobody disturbs the second run
         assert lab.copy(source, target, place)["told"] == []
         assert (target / name).read_bytes() == (source / name).read_bytes()
+
+
+def test_a_target_that_holds_whole_seconds_only(trees, tmp_path):
+    source, _target, place = trees
+    with lab.mounted(tmp_path / "old", "48M", options=("-I", "128")) as (top, _image):
+        result = lab.copy(source, top / "t", place)
+        assert (result["told"], result["granularity"]) == ([], 10**9)
+        assert os.stat(top / "t/home/bob/sparse").st_mtime_ns % 10**9 == 0
+        assert lab.differences(place / "manifest.gz", top / "t") == []
+        assert lab.copy(source, top / "t", place)["changed"] is False
+        os.utime(top / "t/home/bob/sparse", (1, 1))
+        assert lab.differences(place / "manifest.gz", top / "t") == [("metadata", "home/bob/sparse", ["mtime"])]
+
+
+def test_what_the_target_can_not_keep_is_told(trees, tmp_path):
+    source, _target, place = trees
+    lab.mark(source / "home/bob/with-acl", ["immutable"])
+    top = tmp_path / "ramfs"
+    top.mkdir()
+    subprocess.run(["mount", "-t", "ramfs", "none", top], check=True)
+    try:
+        told = lab.copy(source, top / "t", place)["findings"]
+        assert {f.id for f in told} == {"tree_copy.unkept"}
+        said = {f.subject[len(str(top / "t")) :] + " " + f.evidence.split(":")[0] for f in told}
+        assert {"/home/bob/with-acl system.posix_acl_access", "/home/bob user.note", "/home/bob/with-acl flags immutable"} <= said
+        assert ("metadata", "home/bob/with-acl", ["acl", "flags"]) in lab.differences(place / "manifest.gz", top / "t")
+    finally:
+        subprocess.run(["umount", top], check=True)
+
+
+def test_a_spinning_disk_is_read_in_the_order_of_its_blocks(trees, monkeypatch):
+    source, target, place = trees
+    os.sync()
+    blocks = []
+    real = _kernel.first_block
+    monkeypatch.setattr(_kernel, "rotational", lambda _device: True)
+    monkeypatch.setattr(_kernel, "first_block", lambda fd: blocks.append(real(fd)) or blocks[-1])
+    copier = _copy.Copier(str(source), str(target), state=str(place))
+    taken = []
+    monkeypatch.setattr(copier, "_file", lambda folder, name, plain=copier._file: taken.append((folder.path, name)) or plain(folder, name))
+    assert copier.run()["findings"] == [] and lab.rsync(source, target) == []
+    assert len({block for block in blocks if block}) > 20, "this filesystem tells no blocks: the test would prove nothing"
+
+    def block(path, name):
+        with open(os.path.join(os.fsencode(source), path, name), "rb") as handle:
+            return real(handle.fileno())
+
+    box = [block(path, name) for path, name in taken if path.endswith(b"cur")]
+    assert len(box) == 30 and box == sorted(box)
+
+
+def test_progress_is_told(trees, monkeypatch):
+    from ansible_collections.intact.hosting.plugins.module_utils._trees import _told
+
+    source, target, place = trees
+    monkeypatch.setattr(_told, "PAUSE", 0)
+    lines, numbers = [], []
+    result = lab.copy(source, target, place, tell=lines.append, progress=numbers.append, totals=(60, 2_000_000))
+    assert len(lines) == len(numbers) > 5 and " files, " in lines[-1]
+    assert numbers[-1]["bytes"] == result["bytes"] and [n["files"] for n in numbers] == sorted(n["files"] for n in numbers)
+    assert any(n["eta"] is not None for n in numbers)
 
 
 def test_errors_name_the_thing_and_the_next_step(trees, tmp_path):

@@ -43,7 +43,7 @@ def mounted(place, size="96M", kind="ext4", options=()):
     image, top = place / "image", place / "mounted"
     top.mkdir()
     subprocess.run(["truncate", "-s", size, image], check=True)
-    subprocess.run(["mkfs." + kind, "-q", *options, image], check=True)
+    subprocess.run(["mkfs." + kind, *(() if kind == "vfat" else ("-q",)), *options, image], check=True, stdout=subprocess.DEVNULL)
     done = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("no loop device here: %s" % done.stderr.strip())
