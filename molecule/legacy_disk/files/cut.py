@@ -24,7 +24,7 @@ PHASES = {"accounts": 0, "files": 1.0, "databases": 2.5, "mail": 0.7, "lists": 0
 
 def start(project: Path, inventory: Path, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as out:
-        argv = ["ansible-playbook", f"--inventory={inventory}", "playbooks/migrate-legacy-disk.yml"]
+        argv = ["ansible-playbook", f"--inventory={inventory}", "playbooks/migrate-legacy-disk.yml", "--extra-vars=intact_hosts=hosting_servers"]
         return subprocess.Popen(argv, cwd=project, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
 
 
