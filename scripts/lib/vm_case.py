@@ -90,7 +90,7 @@ class Case:
         inventory = inventory.rename(inventory.with_suffix(".yml"))
         argv = [str(Path(sys.executable).parent / "ansible"), "vm", "-i", str(inventory), "-m", f"intact.hosting.{name}"]
         argv += ["-a", json.dumps(arguments)] if arguments else []
-        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACKS_ENABLED": "", "LC_ALL": "C.UTF-8"}
+        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
         done = subprocess.run(argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False)
         head, _arrow, body = done.stdout.partition("=> ")
         assert body, f"{name}: no result from Ansible:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
