@@ -10,8 +10,8 @@ import posixpath
 import re
 import stat
 
-from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql_options
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 
 LARGE = 4 << 20
 STATUS = 256 << 20

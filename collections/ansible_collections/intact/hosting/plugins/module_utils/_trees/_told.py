@@ -13,6 +13,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import escap
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
 EACH = 20
+# kinds that one reason brings about for every file: told once
+TOGETHER = ("cached",)
 PAUSE = 2.0
 # kind: severity, title, remedy
 KINDS = {
@@ -63,6 +65,11 @@ class Told:
         for kind, entries in self.first.items():
             severity, title, remedy = KINDS[kind]
             name = "%s.%s" % (self.prefix, kind)
+            if kind in TOGETHER and self.counts[kind] > 1:
+                number, subject = self.counts[kind], escape(self.top) or "."
+                said = "%d entries, such as %s" % (number, entries[0][0])
+                out.append(Finding(name, severity, subject, title % ("%d entries: each" % number), said, remedy, details={"entries": number}))
+                continue
             for subject, evidence, details in entries:
                 out.append(Finding(name, severity, subject, title % subject, evidence, remedy, details=details))
             more = self.counts[kind] - len(entries)
