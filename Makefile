@@ -16,11 +16,11 @@ demo: venv engine ## back a populated Debian 12 server up, prove that by restori
 	@scripts/demo
 
 .PHONY: test
-test: venv engine-and-browser ## run everything: lint, unit, sanity, build, all Molecule scenarios
+test: venv tools engine-and-browser ## run everything: lint, unit, sanity, build, all Molecule scenarios
 	@scripts/run-tests all
 
 .PHONY: test-fast
-test-fast: venv ## run lint and the unit tests
+test-fast: venv tools ## run lint and the unit tests
 	@scripts/run-tests fast
 
 .PHONY: lint
@@ -32,7 +32,7 @@ format: venv ## format the Python code as lint wants it
 	@ruff format . && ruff check --fix .
 
 .PHONY: unit
-unit: venv ## run the unit tests and the repository's tests
+unit: venv tools ## run the unit tests and the repository's tests
 	@python -m pytest
 
 .PHONY: sanity
@@ -80,6 +80,10 @@ clean: ## remove what the targets made in this checkout (images and the Docker e
 .PHONY: venv
 venv: ## make the Python environment .venv and the collections the tests need
 	@scripts/venv
+
+.PHONY: tools
+tools: ## install what the unit tests put to work on real filesystems
+	@scripts/test-tools
 
 .PHONY: engine engine-and-browser
 engine:
