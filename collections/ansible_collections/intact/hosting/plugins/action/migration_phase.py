@@ -19,6 +19,8 @@ MODULE = "intact.hosting.migration_phase"
 STATUS = "ansible.legacy.async_status"
 # Lines of progress that one look shows.
 LINES = 5
+# How many looks in a row must find nobody at work before a phase counts as killed: between its lock and its result it ends by itself.
+LOOKS = 3
 
 display = Display()
 
@@ -63,12 +65,13 @@ class ActionModule(ActionBase):
     def _watch(self, args, job, host, times, task_vars):
         """The module's result, or one that says that it was not through in time. times: limit, poll, and the last line that an earlier run told."""
         limit, poll, seen = times
-        until, lost = time.monotonic() + limit + 60, ""
+        until, lost, idle = time.monotonic() + limit + 60, "", 0
         while time.monotonic() < until:
             time.sleep(poll)
             try:
                 seen = self._show(args, host, seen)
                 told = self._status(job, "status", task_vars)
+                idle = 0 if self._at_work(job) else idle + 1
                 lost = ""
             except (AnsibleConnectionFailure, AnsibleError, OSError) as exc:
                 if not lost:
@@ -80,6 +83,10 @@ class ActionModule(ActionBase):
                 self._show(args, host, seen)
                 self._status(job, "cleanup", task_vars)
                 return {key: value for key, value in told.items() if key not in ("ansible_job_id", "results_file", "started", "finished", "stdout", "stderr")}
+            if idle >= LOOKS:
+                self._status(job, "cleanup", task_vars)
+                msg = "%s: what worked on the phase %s was killed on the host: run the playbook again, it goes on where it was" % (host, args.get("phase"))
+                return {"failed": True, "msg": msg}
         why = "the host could not be reached: %s" % lost if lost else "it is still at work or was ended"
         return {
             "failed": True,
@@ -99,6 +106,14 @@ class ActionModule(ActionBase):
         path = "%s/%s/%s" % (str(args.get("directory") or _context.DIRECTORY).rstrip("/"), args.get("migration"), _context.PROGRESS)
         answer = self._low_level_execute_command("tail -n %d %s 2>/dev/null || true" % (LINES, shlex.quote(path)), executable="/bin/sh")
         return [line for line in answer.get("stdout", "").splitlines() if " %s " % args.get("phase") in line]
+
+    def _at_work(self, job):
+        """Whether a process of the job is left on the host; its state file says nothing of one that was killed."""
+        # the pattern does not find the shell that holds it
+        words = "[%s]%s" % (job[0], job[1:].split(".")[0])
+        command = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c -e %s || true" % shlex.quote(words)
+        answer = self._low_level_execute_command(command, executable="/bin/sh")
+        return (answer.get("stdout") or "").strip() != "0"
 
     def _status(self, job, mode, task_vars):
         task = self._task.copy()

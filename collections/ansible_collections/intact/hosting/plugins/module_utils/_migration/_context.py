@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import re
+import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._backup._rooted import Rooted
@@ -161,18 +162,29 @@ class Context:
             return []
 
     @contextlib.contextmanager
-    def locked(self):
-        """Only one run at a time works in a migration; the kernel lets go of the lock when its holder dies. Raises IntactError that names the holder."""
+    def locked(self, wait=0):
+        """Only one run at a time works in a migration; the kernel lets go of the lock when its holder dies.
+
+        wait: seconds to wait for one that is at work, as one that a dead controller left is. Raises IntactError that names the holder.
+        """
         self.prepare()
         fd = os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as exc:
-                holder = os.pread(fd, 200, 0).decode("utf-8", "replace").strip() or "another process"
-                raise IntactError(
-                    "the migration %s is being worked on by %s: wait for it (%s shows how far it is)" % (self.ident, holder, self.path(PROGRESS))
-                ) from exc
+            until, told = time.monotonic() + wait, False
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as exc:
+                    holder = os.pread(fd, 200, 0).decode("utf-8", "replace").strip() or "another process"
+                    if time.monotonic() >= until:
+                        raise IntactError(
+                            "the migration %s is being worked on by %s: wait for it (%s shows how far it is)" % (self.ident, holder, self.path(PROGRESS))
+                        ) from exc
+                if not told:
+                    self.tell("%s: waits for %s, which an earlier start left at work" % (self.phase or "it", holder))
+                    told = True
+                time.sleep(0.5)
             os.ftruncate(fd, 0)
             os.pwrite(fd, ("process %d (phase %s, since %s)\n" % (os.getpid(), self.phase or "-", _flight.now())).encode(), 0)
             yield

@@ -31,6 +31,8 @@ NEEDS = {
     "plan": (),
     "reconcile": ("identity",),
 }
+# How long a start waits for one that is at work, in seconds.
+WAIT = 86400
 # The identity map is a module's result and reconciliation has a module of its own: these are run by migration_phase.
 RUN = ORDER[1:-1]
 
@@ -118,7 +120,7 @@ def run(context, phase, check=False, force=False):
         module(phase)
     if check:
         return _foretold(context, phase, force)
-    with context.locked():
+    with context.locked(wait=WAIT):
         missing = waits_for(context, phase)
         if missing:
             raise IntactError("the phase %s needs %s first: run %s, then this one" % (phase, _named(context, missing), "it" if len(missing) == 1 else "them"))

@@ -39,7 +39,7 @@ def run(context, classes=(), rules=(), check=False):
     """Reconcile and keep it: reconcile.json and reconcile.d. In check mode nothing is kept. Returns the document."""
     if check:
         return reconcile(context, classes, rules, keep=False)
-    with context.locked():
+    with context.locked(wait=_phases.WAIT):
         return context.save(reconcile(context, classes, rules))
 
 

@@ -27,12 +27,14 @@ def fixture_watch(monkeypatch):
     monkeypatch.setattr(migration_phase.display, "display", shown.append)
     monkeypatch.setattr(migration_phase.display, "warning", shown.append)
 
-    def run(answers, check_mode=False, lines="", before="", **args):
+    def run(answers, check_mode=False, lines="", before="", at_work="1", **args):
         action = object.__new__(migration_phase.ActionModule)
         action._task = SimpleNamespace(args=dict(ARGS, **args), check_mode=check_mode, async_val=0)
         action._connection = SimpleNamespace(reset=lambda: asked.append("reset"))
         told = iter([before])
-        action._low_level_execute_command = lambda command, executable: asked.append(command) or {"stdout": next(told, lines)}
+        action._low_level_execute_command = lambda command, executable: (
+            {"stdout": at_work} if "/proc/" in command else asked.append(command) or {"stdout": next(told, lines)}
+        )
 
         def execute(module_name, module_args, task_vars, wrap_async=False):
             asked.append(("module", wrap_async, action._task.async_val))
@@ -70,6 +72,17 @@ def test_a_line_of_progress_is_shown_once_and_only_of_this_phase(watch):
 def test_a_phase_that_takes_too_long_says_how_to_go_on(watch):
     result, _asked, _shown = watch([{"finished": False}] * 1000)
     assert result["failed"] and "was not through after 60 s" in result["msg"] and "goes on where it was" in result["msg"]
+
+
+def test_a_phase_that_was_killed_on_the_host_is_told_soon(watch):
+    result, asked, _shown = watch([{"finished": False}] * 1000, at_work="0\n")
+    assert result["failed"] and "was killed on the host" in result["msg"] and "goes on where it was" in result["msg"]
+    assert asked.count(("j1", "status")) == migration_phase.LOOKS
+
+
+def test_a_phase_whose_end_is_seen_late_is_not_taken_for_killed(watch):
+    result, _asked, _shown = watch([{"finished": False}, {"finished": True, "changed": True}], at_work="0\n")
+    assert result == {"changed": True}
 
 
 def test_a_module_that_failed_in_the_background_fails(watch):

@@ -259,3 +259,17 @@ def test_a_mount_of_somebody_else_and_no_mount_at_all_are_refused(mounted, tmp_p
     for root in (str(tmp_path), "/"):
         with pytest.raises(IntactError, match="no disk is mounted"):
             _attached.check(System(), root, "S/1", mounted.overlays)
+
+
+def test_a_start_waits_for_one_that_a_dead_controller_left_at_work(context):
+    holder = child(HOLDER, context)
+    try:
+        with pytest.raises(IntactError, match="being worked on by process"), context.locked():
+            pass
+        begun = time.monotonic()
+        subprocess.Popen(["sh", "-c", f"sleep 1; kill -9 {holder.pid}"])
+        with context.locked(wait=60):
+            assert time.monotonic() - begun > 0.9
+        assert any("waits for process %d" % holder.pid in line for line in context.progress(20))
+    finally:
+        gone(holder)
