@@ -147,7 +147,7 @@ def test_a_clone_of_a_live_filesystem_is_found(case, old, live, what):
 
 def test_dirty_journals_are_told(case):
     kinds = [(entry["signature"]["type"], entry["signature"].get("journal")) for entry in held(case, "OLDPARTS")[1:]]
-    assert kinds == [("ext3", "dirty"), ("ext3", "dirty"), ("swap", None), ("ext3", "dirty")]
+    assert kinds == [("ext3", "dirty"), ("ext3", "dirty"), ("swap", "none"), ("ext3", "dirty")]
 
 
 def test_old_roots_are_read_without_mounting(case):
