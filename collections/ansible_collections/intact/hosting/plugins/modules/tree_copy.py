@@ -200,7 +200,7 @@ def copy(params, check):
         findings += opinion["findings"]
     if made["manifest"] is None:
         del made["manifest"]
-    return dict(made, findings=[finding.as_dict() for finding in findings]), steps
+    return {**made, "findings": [finding.as_dict() for finding in findings]}, steps
 
 
 def main():

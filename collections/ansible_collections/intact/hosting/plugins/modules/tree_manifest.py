@@ -146,7 +146,7 @@ def record(params, check):
             params["path"], new, rules=params["exclude"], digest=params["digest"], device=params["device"], readers=params["readers"]
         ).run()
         findings = made.pop("findings")
-        result = dict(made, changed=not _arguments.same_bytes(new, dest), manifest=params["dest"])
+        result = {**made, "changed": not _arguments.same_bytes(new, dest), "manifest": params["dest"]}
         if params["compare_with"]:
             told, result["compared"] = _verify.differences(params["path"], params["compare_with"], new, _arguments.ids(params["ids"]), params["extra"])
             findings += told
@@ -154,7 +154,7 @@ def record(params, check):
             os.rename(new, dest)
     finally:
         shutil.rmtree(folder)
-    return dict(result, findings=[finding.as_dict() for finding in findings])
+    return {**result, "findings": [finding.as_dict() for finding in findings]}
 
 
 def main():

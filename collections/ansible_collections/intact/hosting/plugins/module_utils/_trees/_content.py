@@ -122,7 +122,7 @@ class Content:
             count = os.preadv(fd, [self.view[: min(PIECE, end - at)]], at)
             if not count:
                 raise Changed
-            piece = self.view[:count]
+            piece, hashing = self.view[:count], None
             if huge:
                 self._blocks(digest, piece, at)
             elif beside:
@@ -133,7 +133,7 @@ class Content:
                 if out is not None:
                     self._write(out, piece, at)
             finally:
-                if beside:
+                if hashing:
                     hashing.result()
             at += count
             self.tick(count)

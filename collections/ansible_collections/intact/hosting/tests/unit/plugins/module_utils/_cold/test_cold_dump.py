@@ -269,15 +269,15 @@ def test_the_module_foretells_dumps_once_and_refuses_what_it_must(disk, capsys):
     assert told["changed"] and told["verdict"] == "proven" and list(told["databases"]) == ["shop"]
     again = call(capsys, **words)
     assert not again["changed"] and again["databases"] == told["databases"]
-    assert call(capsys, **dict(words, token="S/2"))["changed"], "a dump of another disk"
+    assert call(capsys, **{**words, "token": "S/2"})["changed"], "a dump of another disk"
     with open(disk.scratch + "/dest/shop/plain.sql", "ab") as handle:
         handle.write(b"-- more\n")
-    assert call(capsys, check=True, **dict(words, token="S/2"))["changed"], "a dump that somebody changed"
-    assert "no database nothing" in call(capsys, **dict(words, databases=["nothing"]))["msg"]
-    assert "running host" in call(capsys, **dict(words, root="/"))["msg"]
+    assert call(capsys, check=True, **{**words, "token": "S/2"})["changed"], "a dump that somebody changed"
+    assert "no database nothing" in call(capsys, **{**words, "databases": ["nothing"]})["msg"]
+    assert "running host" in call(capsys, **{**words, "root": "/"})["msg"]
     os.makedirs(disk.scratch + "/other/x")
-    assert "holds no dump of ours" in call(capsys, **dict(words, dest=disk.scratch + "/other"))["msg"]
-    assert "has no data of a mysql server at /nowhere" in call(capsys, **dict(words, datadir="/nowhere"))["msg"]
+    assert "holds no dump of ours" in call(capsys, **{**words, "dest": disk.scratch + "/other"})["msg"]
+    assert "has no data of a mysql server at /nowhere" in call(capsys, **{**words, "datadir": "/nowhere"})["msg"]
 
 
 def test_rows_by_a_tables_own_count_come_from_its_file(disk):

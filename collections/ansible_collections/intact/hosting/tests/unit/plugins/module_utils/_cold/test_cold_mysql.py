@@ -270,7 +270,7 @@ def test_a_program_on_a_disk_that_is_mounted_noexec_is_one(tmp_path):
         (tmp_path / "disk" / "mysqld").write_text("#!/bin/sh\n")
         (tmp_path / "disk" / "mysqld").chmod(0o755)
         held._view, held._found = Rooted(str(tmp_path / "disk")), {"programs": ["/mysqld"]}
-        held._wipe = lambda: (_ for _ in ()).throw(KeyError("it went on"))
+        held._wipe = lambda: (nothing for nothing in ()).throw(KeyError("it went on"))
         with pytest.raises(KeyError, match="it went on"):
             held._by_disk("asked for")
     finally:

@@ -144,7 +144,7 @@ def test_a_tablespace_is_found_on_the_disk_and_never_on_this_host(disk, killed):
 def test_two_clusters_are_named(tmp_path):
     for name in ("8.1/main", "9.6/main"):
         (tmp_path / "var/lib/postgresql" / name).mkdir(parents=True)
-        (tmp_path / "var/lib/postgresql" / name / "PG_VERSION").write_text(name.split("/")[0] + "\n")
+        (tmp_path / "var/lib/postgresql" / name / "PG_VERSION").write_text(name.split("/", maxsplit=1)[0] + "\n")
     view = _take.view_of(str(tmp_path))
     with pytest.raises(IntactError, match="2 PostgreSQL clusters"):
         _postgresql.locate(view)

@@ -99,7 +99,7 @@ def test_damaged_ones_are_told(data):
 def test_a_bomb_is_ended():
     # a list that is doubled 40 times over
     data = b"\x80\x02U\x01aU\x10" + b"a" * 16 + b"]q\x00" + b"h\x00" * 4 + b"."
-    deep = b"\x80\x02" + b"]" * 1 + b"".join(b"]" for _ in range(100000)) + b"a" * 100000 + b"."
+    deep = b"\x80\x02" + b"]" * 1 + b"]" * 100000 + b"a" * 100000 + b"."
     for bomb in (data, deep, b"\x80\x02T\xff\xff\xff\x7f"):
         with pytest.raises(IntactError, match="can't be read"):
             _pickle.read(bomb, "it")

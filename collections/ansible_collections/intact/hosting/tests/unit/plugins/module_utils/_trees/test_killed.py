@@ -99,7 +99,7 @@ def test_killed_anywhere_and_continued(source, tmp_path, batches):
                 break
         result = lab.copy(source, target, tmp_path / "place", state=str(state))
         assert result["told"] == []
-        assert lab.rsync(source, target) == [] and lab.rsync(target, source) == []
+        assert lab.rsync(source, target) == [] and lab.rsync(source=target, target=source) == []
         assert lab.differences(tmp_path / "place/manifest.gz", target) == []
         again = lab.copy(source, target, tmp_path / "place", state=str(state))
         assert (again["changed"], again["told"]) == (False, [])
