@@ -35,6 +35,7 @@ def sh(*argv: str, **more: object) -> str:
 def attached(image: Path, name: str):
     start, size, _kind = PARTS[name]
     device = sh("losetup", "--find", "--show", "--offset", str(start * MIB), "--sizelimit", str(size * MIB), str(image))
+    sh("blockdev", "--setrw", device)
     try:
         yield device
     finally:
