@@ -153,4 +153,4 @@ def write(root, target, data):
 def log(root, name):
     """Which program ran, and the names of its environment's variables that matter: a secret belongs there or nowhere."""
     with open(real(root, "/stand-in/calls"), "a", encoding="utf-8") as handle:
-        handle.write(json.dumps({"program": name, "environment": sorted(key for key in os.environ if "PASS" in key)}) + "\n")
+        handle.write(json.dumps({"program": name, "environment": sorted(key for key in os.environ if "PASSWORD" in key)}) + "\n")

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._disks import _attach, _look
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks.look_images import settled
 
 MIB = 1 << 20
 MAKE = {
@@ -90,7 +91,9 @@ class Lab:
 
     def unmount(self, place):
         """Unmount what mount() made."""
+        device = run("findmnt", "-n", "-o", "SOURCE", place).strip()
         run("umount", place)
+        settled(device)
         self.mounts[self.mounts.index(place)] = None
 
     def image(self, kind, name="disk.img", dirty=True, fill=None, size=None):

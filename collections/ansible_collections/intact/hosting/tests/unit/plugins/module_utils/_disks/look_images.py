@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import shutil
@@ -75,6 +76,20 @@ def copy(source, target):
     return str(target)
 
 
+def settled(device):
+    """Wait until no process has a device mounted: who starts a container or a namespace has all mounts of the host in it for a moment."""
+    words = (" %s " % device).encode()
+    for _time in range(400):
+        held = False
+        for path in glob.glob("/proc/[0-9]*/mountinfo"):
+            with contextlib.suppress(OSError), open(path, "rb") as handle:
+                held = held or words in handle.read()
+        if not held:
+            return
+        time.sleep(0.05)
+    raise AssertionError("%s is still mounted by somebody" % device)
+
+
 @contextlib.contextmanager
 def loop(path, *options):
     """A loop device over a file."""
@@ -108,6 +123,7 @@ def mounted(path, target, *options):
             yield str(target)
         finally:
             run("umount", target, check=False)
+            settled(name)
             free(name)
 
 

@@ -148,7 +148,8 @@ def test_a_log_that_does_not_end_with_an_unmount_is_dirty(tmp_path):
     assert identified(path)["signature"]["journal"] == "dirty"
 
 
-def test_what_an_ext_tells_of_itself_is_what_dumpe2fs_tells(tmp_path):
+def test_ext_and_dumpe2fs(tmp_path):
+    # a short name: the kernel writes down where it was mounted only when that is below 64 bytes
     needs("dumpe2fs", "losetup", root=True)
     path = made("ext4", tmp_path)
     for _turn in range(3):
