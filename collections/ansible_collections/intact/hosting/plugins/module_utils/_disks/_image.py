@@ -71,7 +71,7 @@ class Imaging:
             )
         _hold.free(self.settings.device, nodes)
         self._room(size)
-        if not which("ddrescue"):
+        if not check_mode and not which("ddrescue"):
             raise IntactError("ddrescue is not installed on this host: install the package gddrescue")
         if check_mode:
             return dict(self._told(True), finished=False)
@@ -141,10 +141,14 @@ class Imaging:
             os.close(self.lock)
 
     def _make(self, nodes, size):
-        self._create(size)
+        self._load()
+        if self._done():
+            return self._told(False)
         path = nodes[0]["path"]
         base = {"schema": 1, "token": self.settings.token, "device": path, "size": size}
+        # Before the image: one without this document is nobody's, and is refused.
         self.save(status="running", retries=0, read_only=self.document.get("read_only") or {}, **base)
+        self._create(size)
         _hold.freeze(nodes, self)
         try:
             options = ["-b", str(_block.sector(path))] + (["-d"] if _direct(path) else [])
@@ -155,6 +159,7 @@ class Imaging:
         finally:
             with contextlib.suppress(IntactError, OSError):
                 _hold.thaw(nodes, self)
+                self.save(read_only={})
         self._finish(size)
         return self._told(True)
 

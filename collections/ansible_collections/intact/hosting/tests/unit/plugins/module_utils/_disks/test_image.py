@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._disks import _advice, _block, _identified, _image, _mapfile
+from ansible_collections.intact.hosting.plugins.module_utils._disks import _advice, _block, _damage, _identified, _image, _mapfile
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks import attach_lab
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks.attach_lab import MIB, digest, run
@@ -25,23 +25,29 @@ READ = "dd if=%s iflag=skip_bytes,count_bytes skip=$4 count=$3 bs=64K status=non
 
 
 class Bad:
-    """A loop device over a FUSE file whose given ranges fail to be read, from the kernel on."""
+    """A loop device over a FUSE file whose given ranges fail to be read, from the kernel on. It is slow as long as `slow` is there, and tells of writes."""
 
-    def __init__(self, lab, image, ranges, slow=0):
+    def __init__(self, lab, image, ranges):
         self.lab, self.view = lab, lab.directory / ("view-" + image.name)
+        self.written, self.slow = lab.directory / "written", lab.directory / "slow"
         self.view.touch()
         tests = "".join("[ $4 -lt %d ] && [ $(($4+$3)) -gt %d ] && { echo EIO bad sector >&2; exit 1; }\n" % (at + size, at) for at, size in ranges)
-        script = "case $1 in\nget_size) stat -c %%s %s;;\npread) %s%s%s;;\n*) exit 2;;\nesac\n" % (
-            image,
-            "sleep %s\n" % slow if slow else "",
-            tests,
-            READ % image,
+        script = (
+            "case $1 in\nget_size) stat -c %%s %s;;\ncan_write) exit 0;;\npwrite) touch %s; exit 1;;\n"
+            "pread) [ -e %s ] && sleep 0.05\n%s%s;;\n*) exit 2;;\nesac\n"
+            % (
+                image,
+                self.written,
+                self.slow,
+                tests,
+                READ % image,
+            )
         )
         path = lab.directory / "bad.sh"
         path.write_text("#!/bin/sh\n" + script)
         path.chmod(0o755)
         kit = ["nbdkit", "-s", "--exit-with-parent", "sh", str(path)]
-        self.process = subprocess.Popen(["nbdfuse", "-r", str(self.view), "--command", *kit], stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(["nbdfuse", str(self.view), "--command", *kit], stderr=subprocess.DEVNULL)
         for _turn in range(200):
             if self.view.stat().st_size:
                 break
@@ -73,22 +79,21 @@ def bad(lab):
 
 @pytest.fixture
 def disk(lab):
-    """(image of a disk with one ext4 partition, byte where the partition begins, {name: first byte of the file on the disk})."""
+    """(image of a disk with one ext4 partition, byte where the partition begins, {name: first whole page of the file on the disk})."""
 
     def fill(place):
         for name in ("hurt", "whole", "odd\nname"):
             (place / name).write_bytes(os.urandom(64 * 1024))
 
     part, _files = lab.image("ext4", name="part.img", dirty=False, fill=fill, size=8)
-    block = int(next(line for line in run("dumpe2fs", "-h", part).splitlines() if line.startswith("Block size")).split()[-1])
     places = {}
     with open(part, "rb") as handle:
         content = handle.read()
     living = lab.mount(part, "loop", "ro")
     for name in ("hurt", "whole", "odd\nname"):
-        places[name] = MIB + content.index((living / name).read_bytes()[:4096])
+        # Of whole pages, as a FUSE file fails in pages.
+        places[name] = (MIB + content.index((living / name).read_bytes()[:4096]) + 4095) // 4096 * 4096
     lab.unmount(living)
-    assert block
     return lab.partitioned("disk.img", part), MIB, places
 
 
@@ -108,7 +113,8 @@ def test_a_damaged_file_is_named_and_a_whole_one_is_not(lab, bad, disk):
     image, start, places = disk
     before, empty = digest(image), (free_place(image, start) + 4095) // 4096 * 4096
     broken = [(places["hurt"] + 8192, 4096), (places["odd\nname"], 4096), (empty, 4096)]
-    device = bad(image, broken).device
+    source = bad(image, broken)
+    device = source.device
     token = lab.token(device)
     told = imaging(lab, device, token).run(check_mode=True)
     assert told["changed"] and not told["finished"] and not (lab.directory / "copy.img").exists()
@@ -126,6 +132,7 @@ def test_a_damaged_file_is_named_and_a_whole_one_is_not(lab, bad, disk):
         wanted[at : at + size] = bytes(size)
     assert (lab.directory / "copy.img").read_bytes() == bytes(wanted)
     assert (lab.directory / "copy.img").stat().st_mode & 0o7777 == 0o400 and digest(image) == before and not _block.read_only(device)
+    assert not source.written.exists()
     progress = json.loads((lab.directory / "copy.img.json").read_text())["progress"]
     assert (progress["bad"], progress["areas"], progress["left"]) == (12288, 3, 0)
     # Whole: not made again, also when the disk is gone.
@@ -135,16 +142,18 @@ def test_a_damaged_file_is_named_and_a_whole_one_is_not(lab, bad, disk):
         imaging(lab, device, "X/0123456789abcdef").run()
     # It is attached with the disk's token, and what is whole is read from it.
     shown = lab.attachment(str(lab.directory / "copy.img"), token=token).present()
-    root = os.path.join(shown["mounts"][0]["target"])
+    root = shown["mounts"][0]["target"]
     with open(os.path.join(root, "whole"), "rb") as handle:
-        assert handle.read(4096) == bytes(wanted[places["whole"] : places["whole"] + 4096])
+        assert handle.read()[4096:8192] in bytes(wanted[places["whole"] : places["whole"] + 65536])
     lab.attachment(str(lab.directory / "copy.img"), token=token).absent()
 
 
 @real
 def test_killed_in_the_middle_it_goes_on(lab, bad, disk):
     image, _start, places = disk
-    one = bad(image, [(places["hurt"], 4096)], slow=0.05)
+    one = bad(image, [(places["hurt"], 4096)])
+    assert not _block.read_only(one.device)
+    one.slow.touch()
     token = lab.token(one.device)
     pid = os.fork()
     if not pid:
@@ -169,6 +178,7 @@ def test_killed_in_the_middle_it_goes_on(lab, bad, disk):
         if not any(str(copy) in line and "ddrescue" in line for line in run("ps", "-ww", "-eo", "args").splitlines()):
             break
         time.sleep(0.05)
+    one.slow.unlink()
     assert json.loads((lab.directory / "copy.img.json").read_text())["status"] == "running"
     with open(lab.directory / "copy.img.map", "w", encoding="ascii") as handle:
         handle.write("# torn")
@@ -176,6 +186,45 @@ def test_killed_in_the_middle_it_goes_on(lab, bad, disk):
     assert told["finished"] and told["bytes"]["bad"] == 4096 and [d["path"] for d in told["damaged"]] == ["/hurt"]
     # What the disk was before the first run, not what the killed one left.
     assert not _block.read_only(one.device)
+
+
+def blocks(part, path):
+    """The blocks of a file, by debugfs."""
+    return [int(word) for word in run("debugfs", "-R", "blocks %s" % path, part).split()]
+
+
+@real
+def test_what_is_no_file_is_told_as_what_it_is(lab):
+    def fill(place):
+        (place / "dir").mkdir()
+        (place / "dir/inside").write_text("x" * 5000)
+        os.link(place / "dir/inside", place / "second")
+
+    part, _files = lab.image("ext4", name="part.img", dirty=False, fill=fill, size=8)
+    size = int(next(line for line in run("dumpe2fs", "-h", part).splitlines() if line.startswith("Block size")).split()[-1])
+    table = int(run("dumpe2fs", part).split("Inode table at ")[1].split("-")[0])
+    image = lab.partitioned("disk.img", part)
+
+    def told(*ranges):
+        found = _damage.damaged(str(image), os.path.getsize(image), list(ranges))
+        return found, {(f.id, f.severity, f.subject) for f in found["findings"]}
+
+    found, said = told((MIB + blocks(part, "/dir")[0] * size, 512))
+    assert said == {("disks.image.damaged", "blocker", "part1:/dir")} and found["files"][0]["type"] == "directory"
+    # One block, two names, and only a sector of it.
+    _found, said = told((MIB + blocks(part, "/dir/inside")[1] * size + 512, 512))
+    assert said == {("disks.image.damaged", "blocker", "part1:/dir/inside"), ("disks.image.damaged", "blocker", "part1:/second")}
+    assert told((MIB + table * size, size))[1] == {("disks.image.damaged.metadata", "blocker", "part1")}
+    assert told((MIB + blocks(part, "<8>")[3] * size, size))[1] == {("disks.image.damaged.journal", "warning", "part1")}
+    found, said = told((4096, 4096))
+    assert said == {("disks.image.damaged.unused", "info", str(image))} and found["elsewhere"][0]["what"] == "outside"
+    # Across the border: the gap before the partition, and its first bytes.
+    assert [(e["what"], e["bytes"]) for e in told((MIB - 512, 1024))[0]["elsewhere"]] == [("metadata", size), ("outside", 512)]
+    with open(image, "r+b") as handle:
+        handle.seek(MIB + 1024)
+        handle.write(bytes(1024))
+    assert told((MIB + table * size, size))[1] == {("disks.image.damaged.unknown", "blocker", "part1")}
+    assert not [loop for loop, below in _block.loops().items() if below == str(image)]
 
 
 @real
@@ -211,12 +260,15 @@ def test_no_room_is_refused_before_anything_is_made(lab, disk, monkeypatch):
     with pytest.raises(IntactError, match="bytes free, and"):
         imaging(lab, device, lab.token(device)).run()
     assert not (lab.directory / "copy.img").exists() and not _block.read_only(device)
+    monkeypatch.undo()
+    told = imaging(lab, device, lab.token(device)).run()
+    assert (told["finished"], told["areas"], told["findings"]) == (True, 0, []) and digest(told["image"]) == digest(disk[0]) and not _block.read_only(device)
 
 
 @real
 def test_an_image_carries_the_serial_of_its_disk_only_when_it_is_written_down_and_whole(lab, disk):
     image, _start, _places = disk
-    table = lab.token(image).rsplit("/", 1)[1]
+    table = lab.token(str(image)).rsplit("/", 1)[1]
     token, record = "WD-1/" + table, lab.directory / (image.name + ".json")
     document = {"status": "done", "token": token, "size": os.path.getsize(image)}
     for changed in ({"status": "running"}, {"token": "WD-2/" + table}, {"size": 1}):
