@@ -84,6 +84,8 @@ def _of_volume(image, volume, ranges):
         owners, lost = _owners(loop, numbers)
         names, kinds = _names(loop, sorted(set(owners.values()))), _kinds(loop, sorted(set(owners.values())))
         free = _free(loop, lost)
+        if block == 1024:
+            free[0] = True  # the boot block, which lies before the filesystem's own data
     except IntactError as exc:
         return [], [told("unknown", why=str(exc))]
     finally:
