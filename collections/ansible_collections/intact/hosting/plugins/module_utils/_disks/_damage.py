@@ -11,9 +11,11 @@ import re
 import subprocess
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
-from ansible_collections.intact.hosting.plugins.module_utils._disks import _block, _map
+from ansible_collections.intact.hosting.plugins.module_utils._disks import _block, _map, _table
+from ansible_collections.intact.hosting.plugins.module_utils._disks._device import Device
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
 
 EXT = ("ext2", "ext3", "ext4")
 BATCH, MOST_BLOCKS = 8000, 250000  # blocks: of one debugfs, which looks through all inodes; of one volume
@@ -28,17 +30,33 @@ def damaged(image, size, ranges):
     what: journal, metadata, free, metadata or free, unknown (of this filesystem nobody can tell), outside (of every volume).
     """
     files, elsewhere, rest = [], [], list(ranges)
+    known = []
     for volume in _map.read(image, size) if ranges else ():
         places = _places(volume)
+        known += places
         hit, rest = _cut(rest, places)
         if not hit:
             continue
         own, other = _of_volume(image, volume, hit)
         files += own
         elsewhere += other
+    # A partition whose superblock is lost too is no volume any more, and the one whose files are in danger.
+    for name, place in _partitions(image, size) if rest else ():
+        hit, rest = _cut(rest, [place])
+        if hit:
+            what = "metadata or free" if _cut([place], known)[0] else "unknown"
+            why = "it holds nothing that can be recognised" if what == "unknown" else "it lies beside the volumes of this partition"
+            elsewhere.append({"volume": name, "what": what, "bytes": sum(s for _a, s in hit), "ranges": [list(r) for r in hit], "why": why})
     if rest:
         elsewhere.append({"volume": "", "what": "outside", "bytes": sum(s for _a, s in rest), "ranges": [list(r) for r in rest]})
     return {"files": files, "elsewhere": elsewhere, "findings": _findings(image, files, elsewhere)}
+
+
+def _partitions(image, size):
+    """[(name, (offset, size))] by the table, the whole disk where there is none."""
+    table = _table.read(Device(System(), image, size), 512) or {}
+    rows = [p for p in table.get("partitions") or () if table.get("type") != "dos" or int(p["type"], 16) not in _table.EXTENDED]
+    return [("part%d" % p["number"], (p["start"], p["size"])) for p in rows] or [("disk", (0, size))]
 
 
 def _places(volume):
