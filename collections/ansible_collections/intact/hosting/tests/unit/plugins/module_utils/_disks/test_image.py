@@ -14,9 +14,10 @@ import time
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._disks import _advice, _block, _damage, _identified, _image, _mapfile
+from ansible_collections.intact.hosting.plugins.module_utils._disks import _advice, _block, _damage, _identified, _image, _look, _mapfile
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks import attach_lab
+from ansible_collections.intact.hosting.plugins.module_utils._system import System
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks import attach_lab, test_look_hardware
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._disks.attach_lab import MIB, digest, run
 
 real = attach_lab.needs("ddrescue", "debugfs", "nbdkit", "nbdfuse", "losetup", "sfdisk", "mkfs.ext4", "e2fsck")
@@ -305,3 +306,22 @@ def test_the_rule_for_imaging_first():
     assert not _advice.advise(dict(disk, rotational=False), 2 * 10**6, 10**11)["image_first"]
     assert _advice.advise(dict(disk, smart={"verdict": "worn"}), 1, 10**11)["image_first"]
     assert _advice.advise(dict(disk, rotational=False), 1, 0, unreadable=True)["image_first"]
+
+
+def test_the_look_advises_an_image_of_a_dying_disk():
+    content = bytes(MIB)
+    told = _look.look(test_look_hardware.hardware(content=content))
+    [finding] = [f for f in told["findings"] if f["id"] == "disks.image.first"]
+    assert (finding["severity"], finding["subject"]) == ("warning", "/dev/sda") and "failing" in finding["evidence"] and str(MIB) in finding["remedy"]
+    healthy = test_look_hardware.hardware(content=content)
+    healthy.commands = {"smartctl -j": '{"smart_status": {"passed": true}}'}
+    assert not [f for f in _look.look(healthy)["findings"] if f["id"] == "disks.image.first"]
+
+
+@real
+def test_the_number_of_files_comes_from_the_superblock(lab):
+    part, _files = lab.image("ext4", dirty=False, size=8)
+    told = dict(line.split(":", 1) for line in run("dumpe2fs", "-h", part).splitlines() if ":" in line)
+    seen = _look.look(System(), [str(part)], smart=False, describe=False)["devices"][str(part)]["signature"]
+    assert seen["files"] == int(told["Inode count"]) - int(told["Free inodes"])
+    assert seen["used"] == (int(told["Block count"]) - int(told["Free blocks"])) * int(told["Block size"])
