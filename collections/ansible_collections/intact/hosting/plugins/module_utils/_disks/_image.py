@@ -47,7 +47,7 @@ class Imaging:
             raise IntactError("image is %s: give the absolute path of a file whose name has letters, digits and ._+@- only" % escape(settings.image))
         self.image = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         self.map, self.record = self.image + ".map", self.image + ".json"
-        self.document = {}
+        self.document, self.lock = {}, None
 
     def save(self, **changes):
         """Change the document and make it durable."""
