@@ -91,6 +91,9 @@ def _read(data):
     }
     high = struct.unpack_from("<I", data, 336)[0] if incompat & 0x80 else 0
     out["bytes"] = (blocks | high << 32) * out["block_size"]
+    free = struct.unpack_from("<I", data, 12)[0] | (struct.unpack_from("<I", data, 344)[0] << 32 if incompat & 0x80 else 0)
+    out["used"] = max(0, out["bytes"] - free * out["block_size"])
+    out["files"] = max(0, inodes - struct.unpack_from("<I", data, 16)[0])
     out["journal"] = ("dirty" if incompat & RECOVER else "clean") if compat & HAS_JOURNAL else "none"
     if compat & HAS_JOURNAL and not struct.unpack_from("<I", data, 224)[0]:
         out["journal_uuid"] = uuid(data[208:224])

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._disks import _inuse, _kernel
+from ansible_collections.intact.hosting.plugins.module_utils._disks import _advice, _inuse, _kernel
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
 IMAGE = "make an image of it first (legacy_image, ddrescue) and go on with the image"
@@ -20,7 +20,7 @@ def judge(scene, chosen):
         out += _damage(scene.system, entry, scene.damage.get(path)) + _smart(entry) + _table(entry) + _bios_raid(entry) + _lost(entry) + _missing(scene, entry)
         for name, held in contents(entry):
             out += _content(scene.system, entry, name, held)
-    return out + _halves(scene, chosen)
+    return out + _halves(scene, chosen) + _advice.findings(scene, chosen)
 
 
 def contents(entry):
