@@ -147,6 +147,14 @@ def test_it_was_cut_in_each_phase():
     assert {cut["who"] for cut in cuts} == {"host", "controller"}
 
 
+def test_a_second_run_brings_nothing_twice():
+    said = (RESULTS / "again.log").read_text()
+    tasks = [part.split("\n", 1) for part in said.split("\nTASK [")[1:]]
+    changed = [name.split("]", 1)[0] for name, rest in tasks if "\nchanged:" in "\n" + rest]
+    assert len(tasks) > 20 and changed, said[-2000:]
+    assert not [name for name in changed if "Phase | " in name or "Identity | " in name], changed
+
+
 def test_nothing_of_the_disk_is_left_and_it_was_not_written(host):
     assert "/mnt/legacy" not in host.check_output("cat /proc/mounts")
     before, after = json.loads((RESULTS / "disk.json").read_text())
