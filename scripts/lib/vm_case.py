@@ -35,6 +35,7 @@ def read(path):
 mounts = [line.split(' - ')[0].split()[4] + ' ' + ' '.join(line.split(' - ')[1].split()[:2]) for line in read('/proc/self/mountinfo').splitlines()]
 print(json.dumps({
     'dm': sorted(line for line in said('dmsetup', 'table').splitlines()),
+    'nodes': sorted(os.listdir('/dev/mapper')),
     'md': [line for line in read('/proc/mdstat').splitlines() if line.startswith('md')],
     'loops': sorted(said('losetup', '-n', '-O', 'BACK-FILE', '-l').split()),
     'swaps': read('/proc/swaps').splitlines()[1:],
