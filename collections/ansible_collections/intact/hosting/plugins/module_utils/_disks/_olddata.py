@@ -10,8 +10,8 @@ import posixpath
 import re
 import stat
 
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql_options
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
-from ansible_collections.intact.hosting.plugins.module_utils._panels import _cold_options
 
 LARGE = 4 << 20
 STATUS = 256 << 20
@@ -58,7 +58,7 @@ def packages(view):
 def databases(view, versions):
     """[{kind (mysql | mariadb | postgresql) datadir version how databases [names] running}]; running: its files say that it was not stopped."""
     out = []
-    held = _cold_options.locate(view)
+    held = _mysql_options.locate(view)
     if held:
         out.append(_mysql(view, held, versions))
     for pattern in POSTGRESQL:
