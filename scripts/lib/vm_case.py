@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIVE_MOUNTS = ("/srv/data", "/home", "/srv/xfs", "/srv/btrfs")
 UNGUARD = """
 rm -f /etc/lvm/lvmlocal.conf /etc/lvm/devices/system.devices
-sed -i '/^AUTO -all/d' /etc/mdadm/mdadm.conf
+sed -i -e '/^AUTO -all/d' -e '/^ARRAY <ignore>/d' /etc/mdadm/mdadm.conf
 """
 # mdadm's own timer starts a degraded array half a minute after its first member appeared.
 DEGRADED = "for n in $(seq 90); do ! grep -q ^md /proc/mdstat || break; sleep 1; done; sleep 3; cat /proc/mdstat"
