@@ -20,25 +20,32 @@ ROOT = Path(__file__).resolve().parents[2]
 LIVE_MOUNTS = ("/srv/data", "/home", "/srv/xfs", "/srv/btrfs")
 UNGUARD = """
 rm -f /etc/lvm/lvmlocal.conf /etc/lvm/devices/system.devices
-sed -i '/^AUTO -all/d' /etc/mdadm/mdadm.conf
+sed -i -e '/^AUTO -all/d' -e '/^ARRAY <ignore>/d' /etc/mdadm/mdadm.conf
 """
 # mdadm's own timer starts a degraded array half a minute after its first member appeared.
 DEGRADED = "for n in $(seq 90); do ! grep -q ^md /proc/mdstat || break; sleep 1; done; sleep 3; cat /proc/mdstat"
-# Everything that could be armed, and what the live system uses.
+# Everything that could be armed, and what the live system uses. Disks by serial: a reboot numbers them anew.
 STATE = """
-import json, os, subprocess
+import glob, json, os, subprocess
 def said(*argv):
     return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
 def read(path):
     with open(path) as handle:
         return handle.read()
+names = {}
+for link in glob.glob('/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_*'):
+    number = os.stat(link).st_rdev
+    names[os.path.realpath(link)] = names['%d:%d' % (os.major(number), os.minor(number))] = link.rpartition('HARDDISK_')[2]
+def named(line):
+    return ' '.join(names.get(word, word) for word in line.split())
 mounts = [line.split(' - ')[0].split()[4] + ' ' + ' '.join(line.split(' - ')[1].split()[:2]) for line in read('/proc/self/mountinfo').splitlines()]
 print(json.dumps({
-    'dm': sorted(line for line in said('dmsetup', 'table').splitlines()),
+    'dm': sorted(named(line) for line in said('dmsetup', 'table').splitlines()),
+    'nodes': sorted(os.listdir('/dev/mapper')),
     'md': [line for line in read('/proc/mdstat').splitlines() if line.startswith('md')],
     'loops': sorted(said('losetup', '-n', '-O', 'BACK-FILE', '-l').split()),
     'swaps': read('/proc/swaps').splitlines()[1:],
-    'mounts': sorted(m for m in mounts if m.split()[1] in ('ext2', 'ext3', 'ext4', 'xfs', 'btrfs') or m.split()[1].startswith('fuse.')),
+    'mounts': sorted(named(m) for m in mounts if m.split()[1] in ('ext2', 'ext3', 'ext4', 'xfs', 'btrfs') or m.split()[1].startswith('fuse.')),
 }))
 """
 CONTENT = "for m in %s; do find $m -xdev -type f -print0 | sort -z | xargs -0r sha256sum; done" % " ".join(LIVE_MOUNTS)

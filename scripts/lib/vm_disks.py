@@ -162,13 +162,17 @@ sync
 """
 
 # An operator's rules before an old disk is plugged (docs/disks.md): LVM uses the disks it knows, mdadm assembles nothing
-# by itself, also not from the initramfs, which holds copies of both.
+# by itself, also not from the initramfs, which holds copies of both. Debian's hook puts a generated mdadm.conf there, without
+# AUTO, unless the real one has an ARRAY line: this one means no array at all.
 GUARDS = """
 printf 'devices {\\n  use_devicesfile = 1\\n}\\n' >/etc/lvm/lvmlocal.conf
 lvm vgimportdevices -q -a
 lvm lvmdevices
-echo 'AUTO -all' >>/etc/mdadm/mdadm.conf
+printf 'AUTO -all\\nARRAY <ignore> UUID=00000000:00000000:00000000:00000000\\n' >>/etc/mdadm/mdadm.conf
 update-initramfs -u
+mkdir /root/initrd; unmkinitramfs /boot/initrd.img-$(uname -r) /root/initrd
+grep -rqx 'AUTO -all' /root/initrd --include=mdadm.conf || { echo 'the initramfs has no AUTO -all' >&2; exit 1; }
+rm -r /root/initrd
 """
 
 

@@ -20,7 +20,7 @@ HARM = {
     "volume group name": "activate nothing of it: both would have the same device names; legacy_volume maps its volumes without LVM",
     "volume group UUID": "LVM hides one of both: let LVM see one of them only (lvm.conf filter or --devices); legacy_volume maps its volumes without LVM",
     "physical volume UUID": "LVM hides one of both: let LVM see one of them only (lvm.conf filter or --devices); legacy_volume maps its volumes without LVM",
-    "RAID member": "the array may be assembled from either of them: stop automatic assembly (AUTO -all in mdadm.conf)",
+    "RAID member": "the array may be assembled from either of them: stop automatic assembly (AUTO -all in mdadm.conf, in the initramfs too)",
     "RAID array in use": "this member left the array or comes from a copy of it: adding it would overwrite it; look at its events before anything else",
     "LUKS UUID": "open it under another name, by the device's own path",
     "partition table's identity": "PARTUUID= in fstab or in the boot loader takes either of them: do not boot while both are attached",

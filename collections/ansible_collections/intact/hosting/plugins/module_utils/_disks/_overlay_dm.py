@@ -14,6 +14,7 @@ import stat
 from ansible_collections.intact.hosting.plugins.module_utils._command import run, which
 from ansible_collections.intact.hosting.plugins.module_utils._disks import _block
 from ansible_collections.intact.hosting.plugins.module_utils._disks._overlay import Overlay, touch
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 CONTROL = "/dev/mapper/control"
 
@@ -32,12 +33,24 @@ def available(target):
 
 def create(name, table, read_only=False):
     """A mapped device; its path. table: one line or several."""
-    node = "/dev/mapper/" + name
     # udev must not be waited for: in a container or a rescue system nobody answers.
     argv = ["dmsetup", "create", "--noudevsync", "--noudevrules", name] + (["--readonly"] if read_only else [])
     run(argv, stdin=table.encode())
-    if not os.path.exists(node):
-        run(["dmsetup", "mknodes", name])
+    return _node(name)
+
+
+def _node(name):
+    """The path of a mapped device, made to be the kernel's device of that name: a node left by an earlier one may have the number of another disk's."""
+    node, entry = "/dev/mapper/" + name, names(name).get(name)
+    if not entry:
+        raise IntactError("device-mapper made no device %s although dmsetup said so" % name, name=name)
+    with open("/sys/block/%s/dev" % entry, encoding="ascii") as handle:
+        major, minor = handle.read().strip().split(":")
+    number = os.makedev(int(major), int(minor))
+    if not os.path.exists(node) or os.stat(node).st_rdev != number:
+        if os.path.lexists(node):
+            os.unlink(node)
+        os.mknod(node, 0o600 | stat.S_IFBLK, number)
     return node
 
 
@@ -58,6 +71,9 @@ def names(prefix):
 def remove(name):
     """Take a mapped device away."""
     run(["dmsetup", "remove", "--noudevsync", "--retry", name], timeout=120)
+    # It leaves the node to udev, which did not make it; the next device with this name would be found under an old number.
+    if name not in names(name) and os.path.lexists("/dev/mapper/" + name):
+        os.unlink("/dev/mapper/" + name)
 
 
 class Snapshot(Overlay):
