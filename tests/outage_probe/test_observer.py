@@ -243,7 +243,8 @@ def test_the_program_sees_an_outage_and_its_own_stall(tmp_path):
         time.sleep(1)
         process.send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
-        time.sleep(2.5)
+        # longer than a poll may take and a second: it may be stopped in the middle of one
+        time.sleep(8)
         process.send_signal(signal.SIGCONT)
         stopped = time.monotonic() - stopped
         time.sleep(1)
