@@ -88,7 +88,8 @@ def _mailboxes(this):
     found, strange = _mail_users.users(context)
     for subject, why in strange:
         this.find("store.unread", "warning", subject, "is mail that was not brought", why, "bring it by hand, or waive this")
-        this.explain("mailboxes", subject, why)
+        if not _mail_old.lost(subject):
+            this.explain("mailboxes", subject, why)
     this.counts.update({"mailboxes": len(found), "messages": 0, "messages imported": 0})
     if found and not live.there():
         this.find(
