@@ -211,6 +211,26 @@ def test_tables_are_told_by_the_files_of_a_disk(tmp_path):
     assert found == [("dot.ted", "a-b"), ("shop", "old"), ("shop", "orders"), ("shop", "part")]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "more", "again"),
+    [
+        ("proven", {}, False),
+        ("proven", {"dangerous": ["innodb_force_recovery=4"]}, False),
+        ("damaged", {}, False),
+        ("damaged", {"dangerous": ["innodb_force_recovery=4"]}, True),
+        ("proven", {"databases": ["shop", "blog"]}, True),
+        ("proven", {"databases": []}, True),
+    ],
+)
+def test_a_dump_of_less_than_is_asked_for_now_is_not_the_one(tmp_path, monkeypatch, verdict, more, again):
+    first = {"root": str(tmp_path), "kind": "mysql", "dest": str(tmp_path), "token": "S/1", "databases": ["shop"]}
+    document = {"state": "s", "token": "S/1", "verdict": verdict, "files": {}, "asked": _take._asked(_take.Settings(**first))}
+    (tmp_path / "document.json").write_text(json.dumps(document))
+    monkeypatch.setattr(_take, "state_of", lambda _settings: "s")
+    now = _take.Settings(**dict(first, **more))
+    assert (_take.kept(now) is None) == again and (databases._whole(str(tmp_path), now) is None) == again
+
+
 def test_statements_of_accounts_tell_whose_they_are():
     told = {
         "CREATE USER IF NOT EXISTS `a``b`@`%`": "a`b@%",
