@@ -99,7 +99,7 @@ def _mailboxes(this):
     for user, stores in sorted(found.items()):
         try:
             _mailbox(this, live, user, stores)
-        except IntactError as exc:
+        except (IntactError, OSError) as exc:
             this.find(
                 "mailbox.failed", "blocker", escape(user), "its mail was not brought", str(exc), "mend it and run the phase again: it goes on where it was"
             )
