@@ -123,9 +123,19 @@ def kept(settings):
     """The document of an earlier run over this very state, all of whose files are as it left them; or None."""
     document = read(settings.dest)
     state = state_of(settings) if document else ""
-    if not state or document.get("state") != state or document.get("verdict") == "failed" or intact(settings.dest, document):
+    if not state or document.get("state") != state or not suits(settings, document) or intact(settings.dest, document):
         return None
     return document
+
+
+def _asked(settings):
+    return {"databases": sorted(settings.databases), "dangerous": sorted(settings.dangerous)}
+
+
+def suits(settings, document):
+    """Whether a dump is what is asked for now: of these databases, and where it is not whole, not one that was tried with fewer words."""
+    asked, now = document.get("asked") or {}, _asked(settings)
+    return asked.get("databases") == now["databases"] and (document.get("verdict") == "proven" or asked.get("dangerous") == now["dangerous"])
 
 
 def read(dest):
@@ -188,6 +198,7 @@ def take(settings, tell=lambda _line: None):
         "datadir": escape(found["datadir"]),
         "token": settings.token,
         "state": state,
+        "asked": _asked(settings),
         "identity": identity,
         "taken": int(began),
         "databases": _escaped(taking.databases),

@@ -19,6 +19,13 @@ from ansible_collections.intact.hosting.plugins.module_utils._migration import _
 from ansible_collections.intact.hosting.plugins.module_utils._trees import _compare, _manifest, _record
 
 NAME = "files"
+# By their whole names: below a customer's dovecot-2.3/ nothing is Dovecot's.
+DOVECOT_INDEX = tuple(
+    "*/dovecot.%s%s" % (name, more)
+    for name in ("index", "list.index", "map.index", "mailbox")
+    for more in ("", ".log", ".log.[0-9]", ".cache", ".thread", ".pvt", ".pvt.log")
+)
+DOVECOT = DOVECOT_INDEX + tuple("*/dovecot-" + name for name in ("uidlist", "keywords", "acl-list", "uidvalidity", "uidvalidity.[0-9a-f]" + "[0-9a-f]" * 7))
 SUMS = ("files", "links", "directories", "bytes")
 RULES = [
     {
@@ -36,8 +43,8 @@ RULES = [
 ] + [
     {"change": change, "subject": subject, "reason": reason}
     for subjects, changes, reason in (
-        (("*/dovecot.*", "*/dovecot-*"), ("extra", "changed", "metadata"), "Dovecot's own index, which it writes when it opens a mailbox"),
-        (("*/dovecot.index*",), ("missing",), "Dovecot's own index, which it makes anew"),
+        (DOVECOT, ("extra", "changed", "metadata"), "Dovecot's own index, which it writes when it opens a mailbox"),
+        (DOVECOT_INDEX, ("missing",), "Dovecot's own index, which it makes anew"),
         (("*/Maildir", "*/Maildir/*", "*/.maildir/*"), ("extra",), "mail that came here, or that phase mail imported; class mailboxes counts it"),
         (("*/Maildir/subscriptions", "*/.maildir/subscriptions"), ("changed", "metadata"), "phase mail joins the subscriptions of all stores of a user"),
         (("*/maildirfolder",), ("extra",), "an empty mark of Dovecot's that a directory is a folder"),

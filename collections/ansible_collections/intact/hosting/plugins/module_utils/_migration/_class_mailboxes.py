@@ -45,12 +45,14 @@ def _told(count, doubled):
 
 
 def old(context):
-    """{"USER/FOLDER": {messages, digest of their ids, doubled (0)}}."""
-    return {
+    """{"USER/FOLDER": {messages, digest of their ids, doubled (0)}}, and mail of the spool that can't be read, which is never there."""
+    out = {
         "%s/%s" % (escape(user), _mail_names.shown(components)): _told(count, 0)
         for user, folders in _folders(context).items()
         for components, count in folders.items()
     }
+    out.update({subject: {"unread": why} for subject, why in _mail_users.users(context)[1] if _mail_old.lost(subject)})
+    return out
 
 
 def new(context):

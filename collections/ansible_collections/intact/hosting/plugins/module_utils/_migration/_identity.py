@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import os
+import re
 
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _sudoers
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape, read_document, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import (
@@ -147,9 +149,10 @@ def verify(document, new):
 
 
 def read_new(system, etc="/etc"):
-    """side() of the new host, with what else decides: who has keys, which numbers containers may use, which ones the host can hold."""
+    """side() of the new host, with what else decides: who has keys or rules of sudo, which numbers containers may use, which ones the host can hold."""
     side = _identity_files.read(system, etc)
     side["keyed"] = [u["name"] for u in side["users"].values() if u["uid"] >= side["first_uid"] and _keys(system, u["home"])]
+    side["sudo"] = sorted(sudo_names(rule for item in _sudoers.capture(system).values() for rule in item.get("rules", ())))
     side["subids"] = []
     for name in ("subuid", "subgid"):
         for line in system.text("%s/%s" % (etc, name)).split("\n"):
@@ -159,6 +162,21 @@ def read_new(system, etc="/etc"):
     rows = (line.split() for line in system.text("/proc/self/uid_map").splitlines())
     side["held"] = [(int(row[0]), int(row[2])) for row in rows if len(row) == 3]
     return side
+
+
+def sudo_names(rules):
+    """Names of accounts in rules of sudo, those of user aliases too; groups, numbers and ALL are none."""
+    found = set()
+    for rule in rules:
+        if rule.startswith("User_Alias"):
+            names = re.split(r"[\s,:=]+", rule)[1:]
+        elif re.match(r"Defaults|(?:Host|Runas|Cmnd|Cmd)_Alias\b", rule):
+            continue
+        else:
+            users = re.match(r"((?:[^\s,=]+\s*,\s*)*[^\s,=]+)\s", rule)
+            names = users.group(1).split(",") if users else []
+        found.update(name.strip().strip('"') for name in names)
+    return {name for name in found if name and name[0] not in "%#+!@" and not name.isupper()}
 
 
 def _keys(system, home):

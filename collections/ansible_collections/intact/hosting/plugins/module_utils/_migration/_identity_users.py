@@ -208,7 +208,11 @@ class _Deciding:
     def _person(self, user, entry, live, person):
         entry["system"] = not person
         if live is None:
-            entry.update(how="new", why="no such account here")
+            power = [] if user["name"] in self.options["same"] else power_of({"name": entry["name"], "gid": None}, self.new)
+            if power:
+                self._refuse(entry, "there is no such account here, and its name has power already (%s)" % ", ".join(power))
+            else:
+                entry.update(how="new", why="no such account here")
             return
         why = self._other(user, live)
         if why:
@@ -234,7 +238,8 @@ class _Deciding:
 
 
 def power_of(user, side):
-    """Names of the groups with power that a user is in."""
-    return sorted(
+    """Names of the groups with power that a user is in, and whether sudo knows the user by name."""
+    groups = sorted(
         g["name"] for g in side["groups"].values() if g["name"] in _identity_services.POWER and (user["name"] in g["members"] or g["gid"] == user["gid"])
     )
+    return groups + (["a rule of sudo"] if user["name"] in side.get("sudo", ()) else [])

@@ -109,7 +109,8 @@ class Postgresql(Loader):
                 self._add("role", "blocker", subject, "a role of this name is there with other rights or another password: it was not touched", "", remedy)
             else:
                 self.accounts.append(escape(role))
-        statements = ["SET client_encoding = 'UTF8';"]
+        # all or none: a role without its password would be taken for somebody else's by the next run
+        statements = ["SET client_encoding = 'UTF8';", r"\set ON_ERROR_ROLLBACK on", "BEGIN;"]
         for line in lines:
             match = CREATE.match(line) or ALTER.match(line)
             granted = GRANT.match(line)
@@ -124,7 +125,7 @@ class Postgresql(Loader):
                     line[:200],
                     "make it by hand first, if it is wanted",
                 )
-        for line in self._psql("postgres", text="\n".join(statements) + "\n"):
+        for line in self._psql("postgres", text="\n".join([*statements, "COMMIT;"]) + "\n"):
             self._add("role", "blocker", self.label, "the server refused a role", line, "make it by hand")
         self.accounts += [escape(role) for role in wanted]
 

@@ -146,7 +146,14 @@ class Loader:
                 return
         self._set(name, LOADING)
         self._context.tell("loading %s" % subject)
-        for line in self.create_and_fill(name, kept):
+        try:
+            refused = self.create_and_fill(name, kept)
+        except IntactError:
+            if name not in self.names():
+                # who makes it by hand now must not see it dropped by the next run
+                self._set(name, "")
+            raise
+        for line in refused:
             self._add("refused", "blocker", subject, "the server refused a part of this database", line, "see what it says and bring that part by hand")
         wrong = self.compare(shown, name, kept)
         self.findings += wrong

@@ -136,7 +136,8 @@ class Live:
     def subscribe(self, user, names):
         """Subscribe to folders (names as text with the live separator)."""
         if names:
-            self.doveadm("mailbox", "subscribe", "-u", user, *names, timeout=600)
+            # a folder that a customer called -A is no option
+            self.doveadm("mailbox", "subscribe", "-u", user, "--", *names, timeout=600)
 
 
 def _last(result):

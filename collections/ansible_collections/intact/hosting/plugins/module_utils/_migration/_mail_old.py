@@ -39,6 +39,11 @@ class Store:
         return "%s %s" % (self.kind, escape(self.path))
 
 
+def lost(subject):
+    """Whether a strange thing is an account's mail that no other phase carries: what lies below homes comes with the files."""
+    return subject.startswith(tuple(spool + "/" for spool in SPOOLS))
+
+
 def accounts(context):
     """{name: home} of the old passwd."""
     out = {}
@@ -76,14 +81,26 @@ def _spool(context, spool, known, strange):
         return out
     with place:
         for name, status in place.entries():
-            user = name.decode("utf-8", "surrogateescape")
-            if name.startswith(b".") or name.endswith(NOT_MAIL) or not stat.S_ISREG(status.st_mode) or not status.st_size:
+            user, told = name.decode("utf-8", "surrogateescape"), "%s/%s" % (spool, escape(name))
+            if name.startswith(b".") or name.endswith(NOT_MAIL):
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                folders = _maildir.folders(place, name) if user in known else {}
+                if folders:
+                    out.append(Store(user, "maildir", spool, folders, _maildir.subscriptions(place, name)))
+                elif user in known and place.entries(name):
+                    strange.append((told, "it is a directory, and no Maildir"))
+                continue
+            if not stat.S_ISREG(status.st_mode) or not status.st_size:
                 continue
             if user not in known:
                 strange.append(("mbox %s/%s" % (spool, escape(name)), "no account of the old system has this name"))
                 continue
-            if _is_mbox(place, name, "%s/%s" % (spool, escape(name)), strange):
+            before = len(strange)
+            if _is_mbox(place, name, told, strange):
                 out.append(Store(user, "mbox", spool, {(): name}))
+            elif len(strange) == before:
+                strange.append((told, "it does not begin as an mbox does: it is damaged, or another format"))
     return out
 
 

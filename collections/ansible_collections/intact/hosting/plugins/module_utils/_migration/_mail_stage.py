@@ -94,13 +94,17 @@ class Stage:
                 for message in (m for m in messages if m["store"] is store and m["components"] == components):
                     name = os.path.join(store.folders[components], message["part"], message["file"])
                     with place.open(name) as source:
-                        path = os.path.join(os.fsencode(folder), message["part"], message["file"])
+                        file = message["file"]
+                        while os.path.lexists(os.path.join(os.fsencode(folder), message["part"], file)):
+                            # a copy of the store has the same names
+                            file = b"again." + file
+                        path = os.path.join(os.fsencode(folder), message["part"], file)
                         with open(path, "xb") as target:
                             shutil.copyfileobj(source, target, COPY)
                         status = os.fstat(source.fileno())
                         # when it was received, as POP3 and IMAP clients see it
                         os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
-                    if message["uid"]:
+                    if message["uid"] and file == message["file"]:
                         numbers[message["file"].partition(b":2,")[0]] = message["uid"]
         if numbers and validity:
             with open(os.path.join(folder, "dovecot-uidlist"), "xb") as target:

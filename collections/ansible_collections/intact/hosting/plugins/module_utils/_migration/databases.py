@@ -93,7 +93,7 @@ def _one(context, source, document, counts):
     loader = LOADERS[source["kind"]](context, dest)
     loader.check()
     # what is half loaded comes from this dump: it is not made anew while it is whole
-    dumped = _take.kept(settings) or (loader.begun() and _whole(dest, settings.token)) or _take.take(settings, context.tell)
+    dumped = _take.kept(settings) or (loader.begun() and _whole(dest, settings)) or _take.take(settings, context.tell)
     document["findings"] += dumped["findings"]
     for line in dumped["said"]:
         _add(document, "opened", "info", source["datadir"], "how the databases were opened", line, "none")
@@ -110,6 +110,7 @@ def _one(context, source, document, counts):
     counts["accounts"] += len(loader.accounts)
 
 
-def _whole(dest, token):
+def _whole(dest, settings):
     document = _take.read(dest)
-    return document if document and document["token"] == token and not _take.intact(dest, document) else None
+    ours = document and document["token"] == settings.token and _take.suits(settings, document)
+    return document if ours and not _take.intact(dest, document) else None

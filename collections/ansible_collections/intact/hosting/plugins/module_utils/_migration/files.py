@@ -30,6 +30,8 @@ def run(context, check=False):
     document = dict(_context.fresh("files"), trees=trees)
     counts = dict.fromkeys(ADDED + ("trees", "bytes", "verified", "differences"), 0)
     go_on = context.document("files").get("action") == "continue"
+    if not check and not go_on:
+        _anew(context)
     for tree in trees:
         made = _one(context, tree, check, go_on)
         counts["trees"] += 1
@@ -41,6 +43,14 @@ def run(context, check=False):
     return dict(document, counts=counts)
 
 
+def _anew(context):
+    """Forget which trees were through: a run that is cut must not go on with the word of the one before it."""
+    directory = context.phase_directory("files")
+    for name in os.listdir(directory):
+        if name.endswith(".json"):
+            os.unlink(os.path.join(directory, name))
+
+
 def _one(context, tree, check, go_on):
     """{counts, findings (dicts)} of one tree; what an earlier run of the same phase brought and verified is not done again."""
     directory = context.path("files.d") if check else context.phase_directory("files")
@@ -48,7 +58,8 @@ def _one(context, tree, check, go_on):
     if go_on and not check:
         try:
             known = read_document(base + ".json")
-            if known["tree"] == tree:
+            # one of an earlier map or of a run before this one was asked for is none
+            if known["tree"] == tree and known["inputs"] == context.document("files")["inputs"]:
                 return known
         except (OSError, ValueError, KeyError):
             pass  # it was not through
@@ -87,7 +98,7 @@ def _one(context, tree, check, go_on):
             findings += _verify.second_opinion(source, os.fsencode(tree["to"]), ids, rules)["findings"]
     out = {"tree": tree, "counts": counts, "findings": [finding.as_dict() for finding in findings]}
     if not check and not counts["differences"]:
-        write_document(base + ".json", out)
+        write_document(base + ".json", dict(out, inputs=context.document("files")["inputs"]))
     return out
 
 

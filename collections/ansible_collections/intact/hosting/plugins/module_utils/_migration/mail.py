@@ -88,7 +88,8 @@ def _mailboxes(this):
     found, strange = _mail_users.users(context)
     for subject, why in strange:
         this.find("store.unread", "warning", subject, "is mail that was not brought", why, "bring it by hand, or waive this")
-        this.explain("mailboxes", subject, why)
+        if not _mail_old.lost(subject):
+            this.explain("mailboxes", subject, why)
     this.counts.update({"mailboxes": len(found), "messages": 0, "messages imported": 0})
     if found and not live.there():
         this.find(
@@ -98,7 +99,7 @@ def _mailboxes(this):
     for user, stores in sorted(found.items()):
         try:
             _mailbox(this, live, user, stores)
-        except IntactError as exc:
+        except (IntactError, OSError) as exc:
             this.find(
                 "mailbox.failed", "blocker", escape(user), "its mail was not brought", str(exc), "mend it and run the phase again: it goes on where it was"
             )

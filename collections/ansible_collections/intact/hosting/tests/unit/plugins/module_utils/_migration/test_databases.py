@@ -19,7 +19,8 @@ import types
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._cold import _take
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_tables, _load_mysql, databases
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_tables, _load_mysql, _loading, databases
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._cold import cold_lab
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._panels import panel_server
@@ -209,6 +210,63 @@ def test_tables_are_told_by_the_files_of_a_disk(tmp_path):
     view = _take.view_of(str(tmp_path))
     found = _class_tables.on_disk(view, "/var/lib/mysql")
     assert found == [("dot.ted", "a-b"), ("shop", "old"), ("shop", "orders"), ("shop", "part")]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "more", "again"),
+    [
+        ("proven", {}, False),
+        ("proven", {"dangerous": ["innodb_force_recovery=4"]}, False),
+        ("damaged", {}, False),
+        ("damaged", {"dangerous": ["innodb_force_recovery=4"]}, True),
+        ("proven", {"databases": ["shop", "blog"]}, True),
+        ("proven", {"databases": []}, True),
+    ],
+)
+def test_a_dump_of_less_than_is_asked_for_now_is_not_the_one(tmp_path, monkeypatch, verdict, more, again):
+    first = {"root": str(tmp_path), "kind": "mysql", "dest": str(tmp_path), "token": "S/1", "databases": ["shop"]}
+    document = {"state": "s", "token": "S/1", "verdict": verdict, "files": {}, "asked": _take._asked(_take.Settings(**first))}
+    (tmp_path / "document.json").write_text(json.dumps(document))
+    monkeypatch.setattr(_take, "state_of", lambda _settings: "s")
+    now = _take.Settings(**dict(first, **more))
+    assert (_take.kept(now) is None) == again and (databases._whole(str(tmp_path), now) is None) == again
+
+
+class Refusing(_loading.Loader):
+    """A server in whose place a set is; it makes a database only where it is told so."""
+
+    label, made, makes = "fake", frozenset(), False
+
+    def names(self):
+        return set(self.made)
+
+    def drop(self, name):
+        self.made -= {name}
+
+    def versions_differ(self, dumped):
+        return False
+
+    def items(self, name, rules):
+        return {"fake:%s.by_hand" % name: {"kind": "table"}}
+
+    def create_and_fill(self, name, kept):
+        if self.makes:
+            self.made |= {name}
+        raise IntactError("no such character set")
+
+
+@pytest.mark.parametrize("makes", [False, True])
+def test_what_is_made_by_hand_after_a_refusal_is_not_dropped(tmp_path, makes):
+    context = types.SimpleNamespace(system=System(), tell=lambda _line: None)
+    dumped = {"identity": "", "databases": {"shop": {"tables": {}, "objects": {}}}}
+    first, then = (Refusing(context, str(tmp_path / "dump")) for _run in range(2))
+    first.makes = makes
+    first.load(dumped)
+    assert first.state("shop") == ("loading" if makes else "")
+    then.made = frozenset({"shop"})
+    then.load(dumped)
+    assert (then.names() == {"shop"}) == (not makes), "only what a run of ours left half made is made anew"
+    assert [finding.id for finding in then.findings if finding.severity == "blocker"] == ["databases.migrate." + ("failed" if makes else "existing")]
 
 
 def test_statements_of_accounts_tell_whose_they_are():

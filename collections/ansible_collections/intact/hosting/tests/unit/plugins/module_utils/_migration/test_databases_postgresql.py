@@ -13,6 +13,7 @@ import types
 
 import pytest
 
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_tables, _load_postgresql, databases
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._cold import postgresql_server
@@ -106,3 +107,25 @@ def test_databases_and_roles_come_over_once_and_nothing_that_is_there_is_touched
     document = databases.run(context)
     assert document["status"] == "done", blockers(document)
     assert live.sql("SELECT count(*) FROM t", "app") == "3000\n" and live.sql("SELECT count(*) FROM pg_class WHERE relname = 'mine'", "app") == "0\n"
+
+
+def test_roles_that_were_cut_in_the_middle_are_made_by_the_next_run(both, monkeypatch):
+    context, live, _disk = both
+    run = _load_postgresql.Postgresql._psql
+
+    def cut(self, database, path=None, text=""):
+        if "CREATE ROLE" in text:
+            lines = text.split("\n")
+            run(self, database, text="\n".join(lines[: 1 + max(n for n, line in enumerate(lines) if line.startswith("CREATE ROLE"))]) + "\n")
+            raise IntactError("killed")
+        return run(self, database, path, text)
+
+    monkeypatch.setattr(_load_postgresql.Postgresql, "_psql", cut)
+    assert [entry[2] for entry in blockers(databases.run(context))] == ["killed"]
+    refused = lambda self, database, path=None, text="": run(self, database, path, text.replace("GRANT", "GRANT nobodys TO app;\nGRANT", 1))  # noqa: E731
+    monkeypatch.setattr(_load_postgresql.Postgresql, "_psql", refused)
+    document = databases.run(context)
+    # what one statement is refused for costs no other one
+    assert [entry[0] for entry in blockers(document)] == ["databases.migrate.role"] and "nobodys" in blockers(document)[0][2], blockers(document)
+    assert live.sql("SELECT left(rolpassword, 5) FROM pg_authid WHERE rolname = 'app'") == "SCRAM\n"
+    assert live.sql("SELECT pg_has_role('app', 'readers', 'MEMBER')") == "t\n" and live.sql("SELECT count(*) FROM t", "app") == "3000\n"

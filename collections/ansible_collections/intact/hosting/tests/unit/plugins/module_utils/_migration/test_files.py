@@ -142,6 +142,38 @@ def test_a_tree_that_was_through_is_not_read_again_after_a_kill(context, tmp_pat
     assert ran["action"] == "continue" and ran["document"]["counts"]["trees"] == 2 and before[0] == after[0] and before[1] != after[1]
 
 
+@pytest.mark.parametrize("way", ["forced", "another map"])
+def test_a_run_that_is_cut_does_not_go_on_with_the_word_of_the_one_before(context, tmp_path, monkeypatch, way):
+    context.settings["trees"].append({"from": "/srv", "to": str(tmp_path / "new" / "srv")})
+    make(Path(context.root, "srv", "a"), "right")
+    _phases.run(context, "files")
+    damaged = tmp_path / "new" / "srv" / "a"
+    same_times(damaged, lambda: damaged.write_text("wrong"))
+    number = 70501
+    if way == "another map":
+        number = 70502
+        identity = json.loads(Path(context.path("identity.json")).read_text())
+        identity["uids"]["501"] = identity["users"]["alice"]["new"] = number
+        Path(context.path("identity.json")).write_text(json.dumps(identity))
+        context = _context.Context(context.root, context.directory, context.settings, phase="files")
+    run, begun = files._one, []
+
+    def cut(context, tree, *more):
+        begun.append(tree["from"])
+        if tree["from"] == "/srv":
+            raise IntactError("cut")
+        return run(context, tree, *more)
+
+    monkeypatch.setattr(files, "_one", cut)
+    with pytest.raises(IntactError, match="cut"):
+        _phases.run(context, "files", force=way == "forced")
+    monkeypatch.undo()
+    before = os.stat(context.path("files.d", "srv.gz")).st_mtime_ns
+    ran = _phases.run(context, "files")
+    assert begun == ["/home", "/srv"] and ran["action"] == "continue" and ran["document"]["status"] == "done"
+    assert os.stat(context.path("files.d", "srv.gz")).st_mtime_ns != before and os.stat(damaged).st_uid == number
+
+
 def test_a_directory_above_the_target_that_is_a_customers_is_refused(context, tmp_path):
     (tmp_path / "new").mkdir()
     os.chown(tmp_path / "new", 70501, 70501)
@@ -259,6 +291,17 @@ def test_what_dovecot_does_to_a_maildir_is_explained_and_a_lost_message_is_not(c
     assert seen(context)[0] == set()
     (here / "cur" / "3.a:2,").unlink()
     assert {d[:2] for d in seen(context)[0]} == {("missing", "/home/alice/Maildir/cur/3.a:2,")}
+
+
+@pytest.mark.parametrize("name", ["dovecot-2.3/src/main.c", "dovecot.backup", "site/dovecot-howto.html", "dovecot.index.d/letter", "Maildir/dovecot.sieve"])
+def test_what_is_only_called_like_dovecots_own_is_compared(context, name):
+    make(Path(context.root, "home", "alice", name), "right")
+    _phases.run(context, "files")
+    path = target(context, "alice", name)
+    same_times(path, lambda: path.write_text("wrong"))
+    assert seen(context)[0] == {("changed", "/home/alice/" + name, "digest")}
+    path.unlink()
+    assert ("missing", "/home/alice/" + name, "") in seen(context)[0]
 
 
 def test_a_part_that_can_not_be_read_is_no_equal_one(context, monkeypatch):

@@ -105,6 +105,31 @@ def test_when_two_are_one(tmp_path, row, shadow, keys, how):
     assert _identity_run.run(fixture.parameters(old, new))["users"]["eve"]["how"] == how
 
 
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("rule", ["eve ALL=(ALL) NOPASSWD: ALL", "root, eve ALL = /sbin/reboot", "User_Alias ADMINS = anna2, eve\nADMINS ALL=(ALL) ALL"])
+def test_nobody_gets_the_rules_of_sudo_of_a_name(tmp_path, there, rule):
+    old, new = fixture.roots(tmp_path)
+    fixture.write(new, {"/etc/sudoers": "root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n", "/etc/sudoers.d/90-eve": rule + "\n"})
+    if there:
+        row = "eve:x:1002:1002::/home/eve:/bin/bash\n"
+        fixture.write(new, {"/etc/passwd": fixture.NEW_PASSWD + row, "/etc/shadow": (fixture.NEW_SHADOW + "eve:!:1::::::\n", 0o640)})
+    result = _identity_run.run(fixture.parameters(old, new))
+    assert result["users"]["eve"]["how"] == "orphan" and "eve" in {c["name"] for c in result["conflicts"]}
+    assert result["users"]["anna"]["how"] == "new" and result["users"]["bob"]["how"] == "merged"
+    said = _identity_run.run(fixture.parameters(old, new, same=["eve"]))
+    assert said["users"]["eve"]["how"] == ("merged" if there else "new")
+
+
+def test_a_member_of_a_group_with_power_that_is_no_account_does_not_become_one(tmp_path):
+    old, new = fixture.roots(tmp_path)
+    with open(os.path.join(os.fsdecode(new), "etc", "group")) as handle:
+        text = handle.read()
+    assert "\nsudo:" in text
+    lines = [line + ("," if line[-1] != ":" else "") + "eve" if line.startswith("sudo:") else line for line in text.splitlines()]
+    fixture.write(new, {"/etc/group": "\n".join(lines) + "\n"})
+    assert _identity_run.run(fixture.parameters(old, new))["users"]["eve"]["how"] == "orphan"
+
+
 def test_a_suspended_customer_is_no_service(tmp_path):
     old, new = fixture.roots(tmp_path)
     fixture.write(old, {"/etc/shadow": (fixture.OLD_SHADOW.replace("list:", "list:!"), 0o400)})

@@ -307,6 +307,35 @@ def test_the_identity_map_says_who_is_who(lab, old, context, monkeypatch):
     assert [e["subject"] for e in document["findings"] if e["id"] == "migration.mail.store.unread"] == ["mbox /var/mail of ann"]
 
 
+def test_a_copied_maildir_and_a_folder_called_like_an_option_stop_nothing(lab, tmp_path):
+    disk = mail_lab.OldDisk(tmp_path / "two")
+    disk.user("joe")
+    for top in ("Maildir", ".maildir"):
+        for number in (1, 2):
+            disk.write("/home/joe/%s/cur/%d.host:2,S" % (top, number), "Subject: %d\n\nbody of %s\n" % (number, "both" if number == 1 else top))
+    disk.write("/home/joe/Maildir/.-A/cur/9.host:2,S", "Subject: option\n\nx\n")
+    disk.write("/home/joe/Maildir/subscriptions", "-A\n")
+    context = mail_lab.StandIn(disk.root, tmp_path / "migration", dovecot_config=lab.config)
+    lab.user("joe")
+    document = mail.run(context)
+    assert ids(document) == [] and document["counts"]["messages"] == 5, document["findings"]
+    live = _mail_live.Live(context.system, lab.config)
+    with live.session("joe") as session:
+        assert len(session.folder("INBOX")["messages"]) == 4 and "-A" in session.names(subscribed=True)
+    assert _class_mailboxes.old(context) == _class_mailboxes.new(context)
+
+
+def test_what_the_system_refuses_costs_one_mailbox_only(lab, old, context, monkeypatch):
+    lab.user("joe")
+
+    def refused(*_what):
+        raise PermissionError(13, "Permission denied", "/x")
+
+    monkeypatch.setattr(mail._mail_import, "carry", refused)
+    document = mail.run(context)
+    assert ids(document) == ["migration.mail.mailbox.failed"] and document["status"] == "failed"
+
+
 @pytest.mark.parametrize("numbers", ["dovecot", "courier"])
 def test_maildir_keeps_numbers(lab, tmp_path, numbers):
     disk = mail_lab.OldDisk(tmp_path / "disk")

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import io
+import types
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._migration import _mail_names, _maildir, _mbox
+from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes, _mail_names, _mail_old, _maildir, _mbox, mail
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._migration import mail_lab
 
 FROM = "From a@example.com Mon Jan  7 10:00:00 2008\n"
 
@@ -112,3 +114,27 @@ def test_uid_lists():
     assert _maildir.parse_uids(b"1 120 31\n12 1.a\n30 2.b:2,S\n") == (120, 31, {b"1.a": 12, b"2.b": 30})
     assert _maildir.parse_uids(_maildir.dovecot_list(120, 31, {b"1.a": 12})) == (120, 31, {b"1.a": 12})
     assert _maildir.parse_uids(b"rubbish") == (0, 0, {})
+
+
+def test_mail_of_the_spool_that_can_not_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    old = mail_lab.OldDisk(tmp_path / "old")
+    for name in ("joe", "ann", "eve", "bob", "tim"):
+        old.user(name)
+    old.write("/var/mail/joe", mail_lab.message(1))
+    old.write("/var/mail/ann", b"\0" * 4096 + mail_lab.message(1).encode())
+    old.write("/var/mail/eve/cur/1.a:2,S", "Subject: in a Maildir\n\nx\n")
+    old.write("/var/mail/bob/1", "Subject: in an MH folder\n\nx\n")
+    old.write("/var/mail/tim", "")
+    old.write("/var/mail/gone", mail_lab.message(1))
+    context = mail_lab.StandIn(old.root, tmp_path / "migration")
+    stores, strange = _mail_old.stores(context)
+    assert [(s.user, s.kind, sum(len(_mail_old.read(context, s, f)["messages"]) for f in s.folders)) for s in stores] == [
+        ("eve", "maildir", 1),
+        ("joe", "mbox", 1),
+    ]
+    assert [subject for subject, _why in strange] == ["/var/mail/ann", "/var/mail/bob", "mbox /var/mail/gone"]
+    assert set(_class_mailboxes.old(context)) == {"joe/INBOX", "eve/INBOX", "/var/mail/ann", "/var/mail/bob"}
+    monkeypatch.setattr(mail._mail_live, "Live", lambda *_what: types.SimpleNamespace(there=lambda: False))
+    this = mail.Run(context, check=True)
+    mail._mailboxes(this)
+    assert [line["subject"] for line in this.explained] == ["mbox /var/mail/gone"]
