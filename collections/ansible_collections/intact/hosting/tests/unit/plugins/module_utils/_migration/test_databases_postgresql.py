@@ -122,7 +122,10 @@ def test_roles_that_were_cut_in_the_middle_are_made_by_the_next_run(both, monkey
 
     monkeypatch.setattr(_load_postgresql.Postgresql, "_psql", cut)
     assert [entry[2] for entry in blockers(databases.run(context))] == ["killed"]
-    refused = lambda self, database, path=None, text="": run(self, database, path, text.replace("GRANT", "GRANT nobodys TO app;\nGRANT", 1))  # noqa: E731
+
+    def refused(self, database, path=None, text=""):
+        return run(self, database, path, text.replace("GRANT", "GRANT nobodys TO app;\nGRANT", 1))
+
     monkeypatch.setattr(_load_postgresql.Postgresql, "_psql", refused)
     document = databases.run(context)
     # what one statement is refused for costs no other one
