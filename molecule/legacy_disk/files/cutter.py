@@ -50,6 +50,7 @@ def main(phase: str, delay: str, who: str) -> int:
         # the shortest phases are over in less time than a look at all processes takes
         if now - scanned > 0.03:
             scanned, found = now, workers()
+        time.sleep(0.0005)
     if float(delay):
         time.sleep(float(delay))
         found = workers()
