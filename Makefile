@@ -16,11 +16,11 @@ demo: venv engine ## back a populated Debian 12 server up, prove that by restori
 	@scripts/demo
 
 .PHONY: test
-test: venv engine-and-browser ## run everything: lint, unit, sanity, build, all Molecule scenarios
+test: venv tools engine-and-browser ## run everything: lint, unit, sanity, build, all Molecule scenarios
 	@scripts/run-tests all
 
 .PHONY: test-fast
-test-fast: venv ## run lint and the unit tests
+test-fast: venv tools ## run lint and the unit tests
 	@scripts/run-tests fast
 
 .PHONY: lint
@@ -32,16 +32,24 @@ format: venv ## format the Python code as lint wants it
 	@ruff format . && ruff check --fix .
 
 .PHONY: unit
-unit: venv ## run the unit tests and the repository's tests
+unit: venv tools ## run the unit tests and the repository's tests
 	@python -m pytest
 
 .PHONY: sanity
 sanity: venv ## run ansible-test sanity on the built copy of the collection
 	@scripts/sanity
 
+.PHONY: test-vm
+test-vm: venv ## test legacy disks in a QEMU machine: LVM, md, LUKS, clones, a reboot with them plugged (as root; the first time builds its disks)
+	@scripts/vm-lab test
+
 .PHONY: bench
 bench: venv ## measure backups against plain restic and borg (as root, B="--scale 0.05" for a quick one)
 	@python benchmarks/backup.py $(B)
+
+.PHONY: bench-trees
+bench-trees: venv ## measure copies and manifests of trees against cp, rsync, fpsync, hashdeep, b3sum, xxhsum (as root, B= as for bench)
+	@python benchmarks/trees.py $(B)
 
 .PHONY: build
 build: venv ## build the collection's tarball in build/ and prove that it is complete
@@ -72,6 +80,10 @@ clean: ## remove what the targets made in this checkout (images and the Docker e
 .PHONY: venv
 venv: ## make the Python environment .venv and the collections the tests need
 	@scripts/venv
+
+.PHONY: tools
+tools: ## install what the unit tests put to work on real filesystems
+	@scripts/test-tools
 
 .PHONY: engine engine-and-browser
 engine:

@@ -72,9 +72,12 @@ def attach(name: str, source: Path | None = None, device: str = "") -> str:
         if device and attached != device:
             raise DiskError(f"{image} is on {attached}, but the container expects {device}: run 'scripts/lab down' first")
         return attached
-    if not device:
-        return run("losetup", "--find", "--show", str(image))
-    run("losetup", device, str(image))
+    if device:
+        run("losetup", device, str(image))
+    else:
+        device = run("losetup", "--find", "--show", str(image))
+    # the switch of whoever had this number before outlives his disk
+    run("blockdev", "--setrw", device)
     return device
 
 

@@ -117,7 +117,10 @@ def read(system):
 
 
 def apply(made, etc="/etc", lock=LOCK):
-    """Write a plan's accounts, under the lock that the account tools take. Repeatable: names that are there stay as they are. Returns files written."""
+    """Write a plan's accounts, under the lock that the account tools take. Repeatable: names that are there stay as they are. Returns files written.
+
+    made may have replace {file: {name: line}}: whole lines of names that are there, which a migration puts in the place of locked ones.
+    """
     done = []
     fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -140,6 +143,8 @@ def apply(made, etc="/etc", lock=LOCK):
 def _merged(text, kind, made):
     there = table(text, kind)
     lines = text.rstrip("\n").split("\n")
+    for name, row in made.get("replace", {}).get(kind, {}).items():
+        lines = [row if name in there and line == ":".join(there[name]) else line for line in lines]
     if kind in ("group", "gshadow"):
         for name, more in made["members"].items():
             if name in there:

@@ -121,7 +121,7 @@ class Server:
     def _spawn(self, argv, ready, seconds=120, bare=False, **more):
         """Start the server; ready() tells when it answers. It is a child of this thread and ends with it.
 
-        bare: it is confined by what is in `more` (see _panels._private_root), not by us.
+        bare: it is confined by what is in `more` (see _cold._private_root), not by us.
         """
         log = os.path.join(self.directory, "server.log")
         with open(log, "ab") as handle:

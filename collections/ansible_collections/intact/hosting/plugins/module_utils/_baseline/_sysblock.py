@@ -19,6 +19,18 @@ def first(*values):
     return next((" ".join(v.replace("\0", " ").split()) for v in values if v and v.strip("\0 \t\r\n")), "")
 
 
+def attribute(system, path):
+    """Bytes of an attribute in sysfs; b"" where it is not there or its driver answers with an error (wwid of disks without page 83: EINVAL)."""
+    try:
+        return system.read(path) or b""
+    except OSError:
+        return b""
+
+
+def _text(system, path):
+    return attribute(system, path).decode("utf-8", "surrogateescape")
+
+
 def udev(system, number):
     """Properties udev stored for a device (a plain file; no udevadm, none in a container)."""
     lines = system.text("/run/udev/data/b" + number).splitlines()
@@ -50,16 +62,16 @@ def whole(system, name, partition):
 
 def serial(system, base, properties):
     """A disk's serial number: what udev stored, else the driver's, else the SCSI page, else that of the USB bridge that it hangs on."""
-    given = first(properties.get("ID_SERIAL_SHORT"), system.text(base + "/serial"), system.text(base + "/device/serial"))
-    return given or _page_serial(system.read(base + "/device/vpd_pg80") or b"") or _usb_serial(system, base)
+    given = first(properties.get("ID_SERIAL_SHORT"), _text(system, base + "/serial"), _text(system, base + "/device/serial"))
+    return given or _page_serial(attribute(system, base + "/device/vpd_pg80")) or _usb_serial(system, base)
 
 
 def wwn(system, base, properties):
     """A disk's world-wide name, "" where it has none. A WWID made of vendor, model and serial (t10.) is none."""
-    given = first(properties.get("ID_WWN"), system.text(base + "/wwid"), system.text(base + "/device/wwid"))
+    given = first(properties.get("ID_WWN"), _text(system, base + "/wwid"), _text(system, base + "/device/wwid"))
     if given and not given.startswith("t10."):
         return given
-    return _page_wwn(system.read(base + "/device/vpd_pg83") or b"") or given
+    return _page_wwn(attribute(system, base + "/device/vpd_pg83")) or given
 
 
 def _page_serial(page):

@@ -14,8 +14,8 @@ import stat
 import tempfile
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._sqlite import sqlite3
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql, _mysql_options
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._panels import _cold, _cold_options
 
 _ESCAPED = {"t": "\t", "n": "\n", "0": "\0", "\\": "\\"}
 # a crash leaves in these what SQLite has to do or undo first; the index of a log is made anew
@@ -44,7 +44,7 @@ def _plain(value):
 class Disk:
     """A disk's databases, each opened when it is asked for first: called as query(database, sql). A database that is a path is a SQLite file.
 
-    view: a Rooted on the disk. directory: of ours, is made when it is needed. how: see _cold.HOWS. server: that of the disk, once it was asked.
+    view: a Rooted on the disk. directory: of ours, is made when it is needed. how: see _cold._mysql.HOWS. server: that of the disk, once it was asked.
     """
 
     def __init__(self, view, directory, how="auto", tell=lambda _line: None):
@@ -68,11 +68,11 @@ class Disk:
         if self._why:
             raise IntactError(self._why)
         if self._query is None:
-            found = _cold_options.locate(self._view)
+            found = _mysql_options.locate(self._view)
             try:
                 if not found:
                     raise IntactError("the disk has no data of a MySQL or MariaDB where it could be looked for")
-                self.server = _cold.Cold(self._view, found, os.path.join(self._place(), "server"), self._how, self._tell)
+                self.server = _mysql.Cold(self._view, found, os.path.join(self._place(), "server"), self._how, self._tell)
             except IntactError as exc:
                 self._why = str(exc)
                 raise

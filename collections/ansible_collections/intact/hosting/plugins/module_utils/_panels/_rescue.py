@@ -15,8 +15,9 @@ import zlib
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _throwaway_mysql
 from ansible_collections.intact.hosting.plugins.module_utils._backup._rooted import Rooted
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql_options
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._panels import _asking, _cold_options, _crypt, _dumped, _export, _inventory, _run, _state, _verify
+from ansible_collections.intact.hosting.plugins.module_utils._panels import _asking, _crypt, _dumped, _export, _inventory, _run, _state, _verify
 
 MODE = "settings"
 SCRATCH = "/var/lib/intact-drills"
@@ -72,7 +73,7 @@ def state_of(view):
     if writable(root):
         return ""
     digest = hashlib.sha256(repr((os.statvfs(root).f_fsid, view.text("/etc/machine-id"), view.text("/etc/hostname"))).encode())
-    data = _cold_options.locate(view)
+    data = _mysql_options.locate(view)
     for folder, folders, names, at in os.fwalk(view.place(data["datadir"])) if data else ():
         folders.sort()
         for name in sorted(names):
@@ -184,8 +185,8 @@ def plan(driver, root):
     found = driver.detect(view)
     if not found:
         raise IntactError("there is no %s on %s" % (driver.TITLE, root), panel=driver.NAME, path=root)
-    data = _cold_options.locate(view)
+    data = _mysql_options.locate(view)
     out = {"panel": driver.NAME, "version": found.get("version", ""), "host": view.text("/etc/hostname").strip(), "datadir": "", "bytes": 0, "programs": []}
     if data:
-        out.update(datadir=data["datadir"], bytes=_cold_options.size(view.place(data["datadir"])), programs=data["programs"])
+        out.update(datadir=data["datadir"], bytes=_mysql_options.size(view.place(data["datadir"])), programs=data["programs"])
     return out

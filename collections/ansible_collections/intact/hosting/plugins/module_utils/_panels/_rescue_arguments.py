@@ -7,14 +7,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._panels import _cold, _export, _registry, _rescue
+from ansible_collections.intact.hosting.plugins.module_utils._panels import _export, _registry, _rescue
 
 SPEC = {
     "panel": {"type": "str", "default": ""},
     "dir": {"type": "path", "default": _export.ROOT},
     "scratch_dir": {"type": "path", "default": _rescue.SCRATCH},
-    "how": {"type": "str", "choices": list(_cold.HOWS), "default": "auto"},
+    "how": {"type": "str", "choices": list(_mysql.HOWS), "default": "auto"},
 }
 
 

@@ -19,7 +19,7 @@ class Sources:
     where what is rescued becomes one.
 
     exports: more directories of exports; disks: roots of old servers. host: whose panel it is, by name or machine-id; "" is the first disk's, else this host's.
-    scratch: for private servers. how: see _cold.HOWS.
+    scratch: for private servers. how: see _cold._mysql.HOWS.
     """
 
     def __init__(self, driver, view, found, settings, exports=(), disks=(), host="", scratch=_rescue.SCRATCH, how="auto", tell=lambda _line: None):

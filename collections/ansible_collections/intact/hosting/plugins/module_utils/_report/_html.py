@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._report import _parts, _style, _svg
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _parts, _style, _svg
 from ansible_collections.intact.hosting.plugins.module_utils._report._markup import Markup, join, tag
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import STAGES, count, day, duration, listing
 
@@ -31,6 +31,7 @@ def page(model):
             lost(model),
             contents(chart),
             _parts.timeline(model, chart),
+            _migration.section(model),
             _parts.findings(model),
             _parts.sections(model),
             _parts.proofs(model),

@@ -14,7 +14,7 @@ from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
-DOCUMENTS = ("preflight", "postflight", "comparison", "outages", "plan", "progress")
+DOCUMENTS = ("preflight", "postflight", "comparison", "outages", "plan", "progress", "migration")
 BASELINES = ("baseline-before", "baseline-after")
 # Packages whose versions tell a reader what the host runs.
 TELLING = (

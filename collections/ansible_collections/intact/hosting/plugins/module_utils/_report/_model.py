@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._report import _verdict
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _verdict
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import moment
 
 SCHEMA = 1
@@ -18,7 +18,7 @@ def build(sources, flight, made):
     """The model. flight: id; made: stamp of the drawing.
 
     Keys: schema, made, flight, verdict, lost, caveats, outages, stages, gates, decisions, proofs, notes, findings {preflight,
-    postflight}, waivers, sections, unread, residue, environment, files, journal, torn_lines.
+    postflight}, waivers, sections, unread, residue, environment, migration (None when there was none), files, journal, torn_lines.
     """
     events = sources["events"]
     opening, closed, stages = _flight.opening(events), _flight.closing(events), _flight.stages(events)
@@ -57,6 +57,7 @@ def build(sources, flight, made):
         "renamed": (sources.get("comparison") or {}).get("renamed") or [],
         "unread": _verdict.unread(sources.get("baseline-before"), sources.get("baseline-after")),
         "environment": environment(sources),
+        "migration": _migration.build(sources.get("migration")),
         "files": sources["files"],
         "unreadable": sources["unreadable"],
         "journal": events,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import textwrap
 
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration
 from ansible_collections.intact.hosting.plugins.module_utils._report._html import intervals, outage_words
 from ansible_collections.intact.hosting.plugins.module_utils._report._parts import figures
 from ansible_collections.intact.hosting.plugins.module_utils._report._svg import marks
@@ -67,6 +68,9 @@ def report(model):
         lines += heading(title)
         decided = any(gate["name"] == name for gate in model["gates"]) or model["findings"][name] or model["checks"][name]
         lines += findings(model["findings"][name]) if decided else ["this gate did not decide"]
+    if model["migration"]:
+        lines += heading("Migration")
+        lines += _migration.lines(model)
     lines += heading("Before and after")
     lines += sections(model)
     return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import count, listing
 
 INTACT, LOSS, FAILED, RUNNING, REFUSED = "INTACT", "LOSS", "FAILED", "STILL RUNNING", "REFUSED"
@@ -48,6 +49,9 @@ def unread(before, after):
 
 def not_looked(sources):
     """What nobody looked at or could not read, so that nothing can be said about it: sentences."""
+    if sources.get("migration"):
+        unread_files = [u["file"] for u in sources.get("unreadable") or []]
+        return _migration.unproven(sources["migration"]) + (["a file of the flight cannot be read: %s" % listing(unread_files)] if unread_files else [])
     after, comparison = sources.get("baseline-after"), sources.get("comparison")
     out = []
     if not sources.get("baseline-before"):
@@ -127,6 +131,8 @@ def decide(sources, opening, closed, stages):
         return _verdict(FAILED, "The work on %s failed%s." % (host, ": " + closed["note"].rstrip(".") if closed.get("note") else ""), proof)
     if proof:
         return _verdict(FAILED, "It is not proved that nothing is lost on %s: %s." % (host, proof[0]), proof)
+    if sources.get("migration"):
+        return _verdict(INTACT, "%s has everything of the old disk, or it is explained why not." % host, [])
     return _verdict(INTACT, "%s runs %s, and everything that was compared is still there." % (host, target), [])
 
 

@@ -18,8 +18,9 @@ import time
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup._rooted import Rooted
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql, _mysql_options
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._panels import _asking, _cold, _cold_options, _processes
+from ansible_collections.intact.hosting.plugins.module_utils._panels import _asking, _processes
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._panels import old_disk, panel_server
 
@@ -136,7 +137,7 @@ def test_where_versions_demand_it_the_disks_own_program_does_the_recovery(disk, 
     os.chmod(tmp_path, 0o755)
     os.chmod(tmp_path.parent, 0o755)
     os.chmod(tmp_path.parent.parent, 0o755)
-    monkeypatch.setattr(_cold, "which", lambda name: str(refusing) if name == "mariadbd" else shutil.which(name))
+    monkeypatch.setattr(_mysql, "which", lambda name: str(refusing) if name == "mariadbd" else shutil.which(name))
     with opened(disk) as query:
         assert "\n".join("\t".join(row) for row in query("", CHECKSUM)) + "\n" == killed[2]
         assert "The redo log was created with MySQL 5.0.51a" in query.said[0] and "/usr/sbin/mysqld was started with the disk as its /" in query.said[0]
@@ -237,13 +238,13 @@ def test_where_the_data_is_and_what_another_server_must_know_is_read_from_the_di
             "/usr/libexec/mysqld": "",
         }
     )
-    found = _cold_options.locate(view)
+    found = _mysql_options.locate(view)
     settings = {"innodb_data_file_path": "ibdata1:10M:autoextend", "lower_case_table_names": "1", "innodb_log_file_size": "64M", "log_bin": "binary"}
     assert found == {"datadir": "/data/db", "settings": settings, "places": {"innodb_log_group_home_dir": "/data/logs"}, "programs": ["/usr/libexec/mysqld"]}
-    words = _cold_options.words(found, "/copy", {"innodb_log_group_home_dir": "/copy2"})
+    words = _mysql_options.words(found, "/copy", {"innodb_log_group_home_dir": "/copy2"})
     assert words[0] == "--datadir=/copy" and words[-1] == "--innodb-log-group-home-dir=/copy2" and "--log-bin=binary" in words
-    assert _cold_options.outside({"settings": {"innodb_data_file_path": "ibdata1:1G;/data2/ibdata2:10M"}}) == ["/data2/ibdata2"]
-    assert _cold_options.locate(FakeSystem()) is None
+    assert _mysql_options.outside({"settings": {"innodb_data_file_path": "ibdata1:1G;/data2/ibdata2:10M"}}) == ["/data2/ibdata2"]
+    assert _mysql_options.locate(FakeSystem()) is None
 
 
 @pytest.mark.parametrize(
@@ -255,21 +256,21 @@ def test_where_the_data_is_and_what_another_server_must_know_is_read_from_the_di
     ],
 )
 def test_a_refusal_because_of_versions_is_told_from_damage(words):
-    assert _cold.FOREIGN.search(words)
-    assert not _cold.FOREIGN.search("InnoDB: Tablespace 7 was not found at ./shop/t.ibd.")
+    assert _mysql.FOREIGN.search(words)
+    assert not _mysql.FOREIGN.search("InnoDB: Tablespace 7 was not found at ./shop/t.ibd.")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="root is needed to mount")
 def test_a_program_on_a_disk_that_is_mounted_noexec_is_one(tmp_path):
     """Whoever mounts an old disk with care mounts it so; its server was 'not there' then."""
-    held = _cold.Cold.__new__(_cold.Cold)
+    held = _mysql.Cold.__new__(_mysql.Cold)
     (tmp_path / "disk").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec,size=1m", "none", str(tmp_path / "disk")], check=True)
     try:
         (tmp_path / "disk" / "mysqld").write_text("#!/bin/sh\n")
         (tmp_path / "disk" / "mysqld").chmod(0o755)
         held._view, held._found = Rooted(str(tmp_path / "disk")), {"programs": ["/mysqld"]}
-        held._wipe = lambda: (_ for _ in ()).throw(KeyError("it went on"))
+        held._wipe = lambda: (nothing for nothing in ()).throw(KeyError("it went on"))
         with pytest.raises(KeyError, match="it went on"):
             held._by_disk("asked for")
     finally:

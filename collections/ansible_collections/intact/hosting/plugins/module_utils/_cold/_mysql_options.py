@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import struct
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
 
@@ -32,6 +33,8 @@ CARRIED = (
 # directories that may lie beside the data
 PLACES = ("innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory", "aria_log_dir_path")
 DEEPEST = 8
+# in a .MYI: where its last clean moment's number of rows is
+RECORDS = 28
 
 
 def options(view):
@@ -65,10 +68,13 @@ def _value(text):
     return re.split(r"\s#", text, maxsplit=1)[0].strip()
 
 
-def locate(view):
-    """{datadir, settings: {option: value}, places: {option: directory}, programs: [path]} of a disk, or None without a server's data."""
+def locate(view, datadir=""):
+    """{datadir, settings: {option: value}, places: {option: directory}, programs: [path]} of a disk, or None without a server's data.
+
+    datadir: where it is, when that is known.
+    """
     told = options(view)
-    for data in ([told["datadir"]] if told.get("datadir") else []) + list(DATA):
+    for data in [datadir] if datadir else ([told["datadir"]] if told.get("datadir") else []) + list(DATA):
         data = posixpath.normpath(data)
         if any(view.exists(posixpath.join(data, name)) for name in ("ibdata1", "mysql")):
             break
@@ -106,3 +112,28 @@ def words(found, datadir, places):
     if "log_bin" in found["settings"]:
         out.append("--log-bin=" + found["settings"]["log_bin"])
     return out + ["--%s=%s" % (name.replace("_", "-"), place) for name, place in sorted(places.items())]
+
+
+def records(path):
+    """How many rows a MyISAM table had when it was last closed, of its .MYI; None when that can't be told. path: of the file."""
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(RECORDS + 8)
+    except OSError:
+        return None
+    if len(head) < RECORDS + 8 or head[:3] != b"\xfe\xfe\x07":
+        return None
+    return struct.unpack(">Q", head[RECORDS : RECORDS + 8])[0]
+
+
+def file_name(name):
+    """A table's or database's name as the server spells it in its directory; None for one that needs the server's own table of letters."""
+    out = []
+    for char in name:
+        if char.isascii() and (char.isalnum() or char == "_"):
+            out.append(char)
+        elif char.isascii():
+            out.append("@%04x" % ord(char))
+        else:
+            return None
+    return "".join(out)

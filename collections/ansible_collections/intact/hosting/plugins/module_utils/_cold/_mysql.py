@@ -14,16 +14,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import signal
-import stat
 import subprocess
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import mysql
 from ansible_collections.intact.hosting.plugins.module_utils._backup._throwaway import Confined, Server
-from ansible_collections.intact.hosting.plugins.module_utils._command import run, which
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _mysql_copies, _mysql_options, _private_root
+from ansible_collections.intact.hosting.plugins.module_utils._command import which
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._panels import _cold_options, _private_root
 
 OPTIONS = [
     "--skip-networking",
@@ -40,31 +40,36 @@ OPTIONS = [
 # what versions from 4.1 on know
 OLD = ["--skip-networking", "--skip-grant-tables"]
 HOWS = ("auto", "copy", "overlay", "disk")
+# what may cost data that is still there: only by an explicit word each
+DANGEROUS = ("innodb_force_recovery=4", "innodb_force_recovery=5", "innodb_force_recovery=6", "delete_ib_logfiles")
 FOREIGN = re.compile(
     r"after a crash is not supported|[Uu]nsupported redo log format|redo log was created with|created with a later|not supported by this version|[Dd]owngrade"
 )
 HALF_DONE = re.compile(r"prepared transaction")
 # the recovery of a large log
 PATIENCE = 7200
-# a copy is read once, which a dying disk likes better; beyond this an overlay is
-LARGEST_COPY = 20 << 30
-SPARE = 1.2
-LINKS = 4
 THERE = "/intact-rescue"
+# a name that no host has
+ADMIN = "intact-cold"
 
 
-class Cold(Server):
-    """view: a Rooted on the disk. found: of _cold_options.locate(). directory: is made, and removed at the end. how: one of HOWS.
+class Cold(_mysql_copies.Copies, Server):
+    """view: a Rooted on the disk. found: of _mysql_options.locate(). directory: is made, and removed at the end. how: one of HOWS. dangerous: of DANGEROUS.
+    options: more arguments for this host's server.
 
-    said: sentences about what was done, for the export's document. forced: the level of innodb_force_recovery that was needed.
+    said: sentences about what was done, for the export's document. forced: the level of innodb_force_recovery that was needed. data: its data directory
+    as it sees it. by_disk: whether the program that answers is the disk's own.
     """
 
     users = ("mysql", "nobody")
 
-    def __init__(self, view, found, directory, how="auto", tell=lambda _line: None):
+    def __init__(self, view, found, directory, how="auto", tell=lambda _line: None, dangerous=(), options=()):
         self._view, self._found, self._how, self._tell = view, found, how, tell
-        self.said, self.forced, self._overlay = [], 0, None
-        named = _cold_options.outside(found)
+        self.said, self.forced, self.data, self.by_disk = [], 0, "", False
+        self._levels = [0, 1, 2, 3] + [level for level in (4, 5, 6) if "innodb_force_recovery=%d" % level in dangerous]
+        self._options = list(options)
+        self._login, self._without_logs, self._last = "", "delete_ib_logfiles" in dangerous, None
+        named = _mysql_options.outside(found)
         if named:
             raise IntactError("the disk's server had %s outside of its data directory: copy them by hand" % ", ".join(named))
         self._source = view.place(found["datadir"])
@@ -82,7 +87,10 @@ class Cold(Server):
         if self._how == "disk" or not self._program:
             self._by_disk("it was asked for" if self._program else "this host has no server of its own")
             return
-        for level in (0, 1, 2, 3):
+        self._ascend(self._levels)
+
+    def _ascend(self, levels):
+        for level in levels:
             try:
                 self._by_host(level)
                 self.forced = level
@@ -96,18 +104,61 @@ class Cold(Server):
                         raise
                     self._by_disk("this host's server refuses what it left: %s" % _line(words, FOREIGN))
                     return
-                if level == 3:
+                if level == levels[-1]:
+                    if self._without_logs:
+                        self._by_host(0, without_logs=True)
+                        return
                     raise IntactError("the disk's database can't be opened, not even what is whole of it: %s" % exc) from exc
                 self._tell("it does not start: %s" % exc)
                 first = first_words(words) if level == 0 else ""
                 self.said += ["it did not start at once: %s" % first] if first else []
 
-    def _by_host(self, level):
+    def reopen(self, level):
+        """Once more on a fresh copy or overlay, with this level of innodb_force_recovery at least."""
+        if self.by_disk:
+            raise IntactError("it is read by the disk's own program, which is not forced to anything")
+        self._without_logs = False
+        self._ascend([known for known in self._levels if known >= level])
+
+    def again(self):
+        """Start the server once more on what it has, after it died or let privileges in."""
+        self._run(*self._last[0], **self._last[1])
+
+    def admit(self):
+        """Start it once more with its tables of privileges: without them it tells nothing of accounts and events. We have an account of our own then."""
+        (argv, person), more = self._last
+        password, path = secrets.token_urlsafe(24), os.path.join(self._run_place, "first.sql")
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as handle:
+            handle.write("CREATE USER '%s'@'localhost' IDENTIFIED BY '%s';\n" % (ADMIN, password))
+            handle.write("GRANT ALL PRIVILEGES ON *.* TO '%s'@'localhost' WITH GRANT OPTION;\n" % ADMIN)
+        os.chown(path, *(person or (self._user.pw_uid, self._user.pw_gid)))
+        self._login = self._file("admin.cnf", "[client]\nuser=%s\npassword=%s\n" % (ADMIN, password))
+        words = [word for word in argv if word != "--skip-grant-tables"]
+        self._run([*words, "--init-file=" + (THERE + "/first.sql" if self.by_disk else path)], person, **more)
+        os.unlink(path)
+
+    def noted_version(self):
+        """The version that last brought the system tables to its own, as the disk notes it; "" without a note."""
+        for name in ("mariadb_upgrade_info", "mysql_upgrade_info"):
+            with contextlib.suppress(OSError), open(os.path.join(self._source, name), "rb") as handle:
+                return handle.read(100).decode("ascii", "replace").strip("\0 \n")
+        return ""
+
+    def records(self, *names):
+        """Rows that a MyISAM table had by its own count on the disk; None when that can't be told. names: of the database and of the table."""
+        words = [_mysql_options.file_name(name) for name in names]
+        return None if None in words else _mysql_options.records(os.path.join(self._source, *words) + ".MYI")
+
+    def _by_host(self, level, without_logs=False):
         """This host's server, on a fresh copy or overlay."""
+        self._login = ""
         data, places, more = self._fresh()
-        argv = [self._program, "--no-defaults"] + _cold_options.words(self._found, data, places)
+        self.data = data
+        if without_logs:
+            self._drop_logs(data, places, more)
+        argv = [self._program, "--no-defaults"] + _mysql_options.words(self._found, data, places)
         argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
-        argv += ["--innodb-force-recovery=%d" % level] if level else []
+        argv += self._options + (["--innodb-force-recovery=%d" % level] if level else [])
         try:
             self._run(argv, **more)
         except IntactError:
@@ -119,67 +170,6 @@ class Cold(Server):
                 self._run(argv + ["--tc-heuristic-recover=COMMIT"], **more)
             self._end()
             self._run(argv, **more)
-
-    def _fresh(self):
-        """(data directory, places, what _spawn() wants besides) of a copy or an overlay that nobody has opened yet."""
-        self._wipe()
-        needed = sum(_cold_options.size(path) for path in [self._source] + [self._view.place(place) for place in self._found["places"].values()])
-        state = os.statvfs(self.directory)
-        free = state.f_bavail * state.f_frsize
-        roomy = needed * SPARE < free and needed < LARGEST_COPY
-        if self._how == "copy" and not roomy and needed * SPARE >= free:
-            raise IntactError("%s has room for %d MB, and the disk's database takes %d MB" % (self.directory, free >> 20, needed >> 20), space=True)
-        overlaid = self._how == "overlay" or (self._how == "auto" and not roomy)
-        places = {}
-        for number, (name, place) in enumerate(sorted(self._found["places"].items())):
-            places[name] = os.path.join(self.directory, "place-%d" % number)
-            self._copy(place, places[name])
-        if not overlaid:
-            data = os.path.join(self.directory, "data")
-            self._tell("copying %d MB of %s" % (needed >> 20, self._found["datadir"]))
-            self._copy(self._found["datadir"], data)
-            return data, places, {}
-        linked = [name for name in os.listdir(self._source) if os.path.islink(os.path.join(self._source, name))]
-        if linked:
-            raise IntactError("%s has links (%s), which would lead to this host: open it on a copy" % (self._found["datadir"], ", ".join(sorted(linked)[:3])))
-        overlay = _private_root.Overlay(self._source, self._directory("overlay"))
-        os.chmod(os.path.dirname(overlay.upper), 0o711)
-        self._tell("looking through an overlay at %s" % self._found["datadir"])
-        enter = _private_root.enter(overlay, owner=(self._user.pw_uid, self._user.pw_gid), places=[""])
-        return overlay.merged, places, {"preexec_fn": enter}
-
-    def _copy(self, place, target):
-        """A directory of the disk, with what its links lead to on the disk, as the server's own."""
-        done = run(["cp", "-a", "--reflink=auto", "--no-target-directory", "--", self._view.place(place), target], timeout=86400, check=False)
-        unread = [line.split(": ", 1)[-1] for line in done.error.splitlines() if line]
-        if not os.path.isdir(target) or "No space left" in done.error:
-            raise IntactError("%s could not be copied: %s" % (place, unread[0] if unread else "status %d" % done.rc), space="No space left" in done.error)
-        self.said += ["could not be read from the disk: %s" % line for line in unread[:20]]
-        for _time in range(LINKS):
-            if not self._unlink(place, target):
-                break
-        for folder, folders, names, at in os.fwalk(target):
-            for name in names:
-                if not stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode) or (folder == target and name.endswith((".pid", ".sock"))):
-                    os.unlink(name, dir_fd=at)
-            for name in [".", *folders, *[n for n in os.listdir(at) if n not in folders]]:
-                os.chown(name, self._user.pw_uid, self._user.pw_gid, dir_fd=at, follow_symlinks=False)
-            os.chmod(at, 0o700)
-
-    def _unlink(self, place, target):
-        """Put what links lead to in their place; how many there were. A link into nothing stays, and is removed."""
-        found = [
-            os.path.join(folder, name) for folder, folders, names in os.walk(target) for name in folders + names if os.path.islink(os.path.join(folder, name))
-        ]
-        for path in found:
-            inside = os.path.join(place, os.path.relpath(path, target))
-            real = self._view.place(inside)
-            os.unlink(path)
-            if os.path.exists(real) and not self._source.startswith(real.rstrip("/") + "/"):
-                run(["cp", "-a", "--reflink=auto", "--no-target-directory", "--", real, path], timeout=86400)
-            else:
-                self.said.append("%s is a link that leads nowhere on the disk" % inside)
-        return len(found)
 
     def _by_disk(self, why):
         """The disk's own program does what a crash left undone, with the disk as its /; then this host's server reads on, or else that one."""
@@ -197,26 +187,30 @@ class Cold(Server):
         places = [data] + [self._view.realpath(place) for place in self._found["places"].values()]
         self.said.append("%s was started with the disk as its /: %s" % (programs[0], why))
         self._tell(self.said[-1])
-        own = [programs[0], "--no-defaults"] + _cold_options.words(self._found, data, self._found["places"]) + OLD
+        own = [programs[0], "--no-defaults"] + _mysql_options.words(self._found, data, self._found["places"]) + OLD
         own += ["--socket=%s/s" % THERE, "--pid-file=%s/pid" % THERE, "--tmpdir=" + THERE]
         alone = _private_root.enter(overlay, owner=person, places=places, binds=[(self._run_place, THERE)], user=person)
+        self.data, self.by_disk = data, True
         self._run(own + ["--loose-innodb-fast-shutdown=0"], person=person, bare=True, preexec_fn=alone)
         if not self._program:
             return
         self._end(PATIENCE)
         merged = {name: overlay.merged + self._view.realpath(place) for name, place in self._found["places"].items()}
-        argv = [self._program, "--no-defaults"] + _cold_options.words(self._found, overlay.merged + data, merged)
+        argv = [self._program, "--no-defaults"] + _mysql_options.words(self._found, overlay.merged + data, merged)
         argv += ["--socket=" + self.socket, "--pid-file=" + os.path.join(self.directory, "pid"), "--tmpdir=" + self._directory("tmp")] + OPTIONS
         enter = _private_root.enter(overlay, owner=(self._user.pw_uid, self._user.pw_gid), places=places)
         try:
+            self.data, self.by_disk = overlay.merged + data, False
             self._run(argv, preexec_fn=enter)
         except IntactError as exc:
+            self.data, self.by_disk = data, True
             self.said.append("it was also read by that program, as this host's does not: %s" % exc)
             self._end()
             self._run(own, person=person, bare=True, preexec_fn=alone)
 
     def _run(self, argv, person=None, **more):
         self._end()
+        self._last = ((argv, person), more)
         os.chown(self._run_place, *(person or (self._user.pw_uid, self._user.pw_gid)))
         for path in (os.path.join(self.directory, "server.log"), self.socket):
             with contextlib.suppress(FileNotFoundError):
@@ -248,7 +242,7 @@ class Cold(Server):
     def _argv(self, *words):
         # clients from MariaDB 11.4 on refuse servers without TLS; nobody else is at our socket
         reached = ["--protocol=socket", "--socket=" + self.socket, "--loose-skip-ssl"]
-        return [self._client_program, "--no-defaults", *reached, "--batch", "--skip-reconnect", *words]
+        return [self._client_program, "--defaults-file=" + self._login if self._login else "--no-defaults", *reached, "--batch", "--skip-reconnect", *words]
 
     def _sql(self, text, *words):
         script = text.encode("utf-8", "surrogateescape")
