@@ -71,8 +71,8 @@ def attach(name: str, source: Path | None = None, device: str = "") -> str:
     if attached:
         if device and attached != device:
             raise DiskError(f"{image} is on {attached}, but the container expects {device}: run 'scripts/lab down' first")
-        return attached
-    if device:
+        device = attached
+    elif device:
         run("losetup", device, str(image))
     else:
         device = run("losetup", "--find", "--show", str(image))
