@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -50,14 +51,14 @@ def test_people_have_their_accounts_and_the_one_who_was_there_keeps_his(host, fi
 
 @pytest.mark.parametrize("name", sorted(MAILBOXES))
 def test_old_passwords_open_the_mailboxes_and_all_messages_are_there(host, name):
-    folders = json.loads(host.check_output(f"python3 -c {json.dumps(IMAP)} {name} lab-{name}"))
+    folders = json.loads(host.check_output(f"python3 -c {shlex.quote(IMAP)} {name} lab-{name}"))
     separator = "." if any("." in folder for folder in folders) else "/"
     wanted = {folder.replace(".", separator): count for folder, count in MAILBOXES[name].items()}
     assert {folder: folders.get(folder) for folder in wanted} == wanted, folders
 
 
 def test_a_wrong_password_opens_nothing(host):
-    assert host.run(f"python3 -c {json.dumps(IMAP)} alice wrong").rc != 0
+    assert host.run(f"python3 -c {shlex.quote(IMAP)} alice wrong").rc != 0
 
 
 def test_flags_came_along(host):
