@@ -25,6 +25,8 @@ _INCLUDE = re.compile(r"^\s*Include(?:Optional)?\s+(?:\"([^\"]+)\"|(\S+))", re.I
 _ROOT = re.compile(r"^\s*ServerRoot\s+(?:\"([^\"]+)\"|(\S+))", re.IGNORECASE | re.MULTILINE)
 _OPEN = re.compile(r"^\s*<VirtualHost\s+([^>]+)>", re.IGNORECASE)
 _CLOSE = re.compile(r"^\s*</VirtualHost", re.IGNORECASE)
+# a handler for PHP, not the one that shows its source
+_PHP = re.compile(r"^\s*(?:SetHandler|AddHandler|AddType)\s.*php(?!\S*-source)", re.IGNORECASE)
 _NAME = re.compile(r"^\s*ServerName\s+\"?([^\s\":]+)", re.IGNORECASE)
 
 
@@ -81,8 +83,20 @@ def _included(system, pattern):
     return out
 
 
+def _php_everywhere(files):
+    """Whether PHP is handled outside of all virtual hosts, as mod_php is: then each of them has it."""
+    for text in files.values():
+        inside = False
+        for line in text.splitlines():
+            inside = (inside or bool(_OPEN.match(line))) and not _CLOSE.match(line)
+            if not inside and _PHP.match(line):
+                return True
+    return False
+
+
 def _apache(system):
     files, out = apache_files(system), []
+    everywhere = _php_everywhere(files)
     for path, text in files.items():
         lines, number = text.splitlines(), 0
         while number < len(lines):
@@ -93,7 +107,7 @@ def _apache(system):
                 address = match.group(1).split()[0]
                 address = address if re.search(r":(\d+|\*)$", address) else address + ":80"
                 dump = "%s %s (%s:%d)" % (address, name, path, number + 1)
-                out += [dict(host, line=number + 1) for host in _webconf.apache_vhosts(dump, files.__getitem__)]
+                out += [dict(host, line=number + 1, php=host["php"] or everywhere) for host in _webconf.apache_vhosts(dump, files.__getitem__)]
                 number = end
             number += 1
     return out

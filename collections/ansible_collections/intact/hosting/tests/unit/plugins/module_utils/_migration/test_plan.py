@@ -257,6 +257,30 @@ def test_nginx_gets_a_block_of_its_own(context):
     assert any("rewrites" in said for said in made["shop.example:80"]["lacks"])
 
 
+@pytest.mark.parametrize(
+    ("handler", "speaks"),
+    [
+        ('<FilesMatch ".+\\.ph(?:ar|p|tml)$">\n    SetHandler application/x-httpd-php\n</FilesMatch>\n', True),
+        ("AddType application/x-httpd-php .php\n", True),
+        ('<FilesMatch ".+\\.phps$">\n    SetHandler application/x-httpd-php-source\n</FilesMatch>\n', False),
+        ("# AddType application/x-httpd-php .php\n", False),
+        ("<VirtualHost *:81>\nServerName other\nAddType application/x-httpd-php .php\n</VirtualHost>\n", False),
+    ],
+)
+def test_php_that_the_server_speaks_for_all_is_proposed_for_each_site(tmp_path, handler, speaks):
+    lay(
+        tmp_path,
+        {
+            "etc/apache2/apache2.conf": "IncludeOptional mods-enabled/*.conf\nIncludeOptional sites-enabled/*.conf\n",
+            "etc/apache2/mods-enabled/php7.4.conf": handler,
+            "etc/apache2/sites-enabled/sail.conf": "<VirtualHost *:80>\nServerName shop.sail.test\nDocumentRoot /var/www/sail\n</VirtualHost>\n",
+        },
+    )
+    (host,) = [found for found in _plan_vhosts.vhosts(Rooted(str(tmp_path))) if found["names"] == ["shop.sail.test"]]
+    text, _said = _plan_web.nginx(host, [], {"certificate": "", "key": ""}, "/run/php/php8.4-fpm.sock")
+    assert host["php"] is speaks and ("index index.php" in text) is speaks and ("fastcgi_pass unix:/run/php/php8.4-fpm.sock;" in text) is speaks
+
+
 def test_a_customers_name_can_not_break_out_of_the_proposed_file():
     host = {"root": '/a"; include /etc/shadow; "', "names": ["x; include /etc/shadow", "ok.example"], "listen": [("0.0.0.0", 80, False)], "php": False}
     text, _said = _plan_web.nginx(host, [], {"certificate": "", "key": ""}, "")
