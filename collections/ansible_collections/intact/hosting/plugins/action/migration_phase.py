@@ -104,6 +104,7 @@ class ActionModule(ActionBase):
     def _told(self, args):
         """The last lines of progress of this phase."""
         path = "%s/%s/%s" % (str(args.get("directory") or _context.DIRECTORY).rstrip("/"), args.get("migration"), _context.PROGRESS)
+        # before the phase tells anything there is no such file, and nothing to show
         answer = self._low_level_execute_command("tail -n %d %s 2>/dev/null || true" % (LINES, shlex.quote(path)), executable="/bin/sh")
         return [line for line in answer.get("stdout", "").splitlines() if " %s " % args.get("phase") in line]
 
@@ -111,6 +112,7 @@ class ActionModule(ActionBase):
         """Whether a process of the job is left on the host; its state file says nothing of one that was killed."""
         # the pattern does not find the shell that holds it
         words = "[%s]%s" % (job[0], job[1:].split(".")[0])
+        # grep ends with 1 when it counts none; processes that end meanwhile are no error
         command = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c -e %s || true" % shlex.quote(words)
         answer = self._low_level_execute_command(command, executable="/bin/sh")
         return (answer.get("stdout") or "").strip() != "0"

@@ -128,6 +128,24 @@ class Postgresql(Loader):
         for line in self._psql("postgres", text="\n".join([*statements, "COMMIT;"]) + "\n"):
             self._add("role", "blocker", self.label, "the server refused a role", line, "make it by hand")
         self.accounts += [escape(role) for role in wanted]
+        self._passwords([role for role in roles if role not in OWN])
+
+    def _passwords(self, roles):
+        """Old md5 hashes that no rule of this cluster takes: PostgreSQL 14 and later ask for scram-sha-256 (its manual, "Password Authentication")."""
+        script = (
+            "SELECT DISTINCT json_build_object('is', 'method', 'word', auth_method)::text FROM pg_hba_file_rules WHERE error IS NULL;\n"
+            "SELECT json_build_object('is', 'md5', 'word', encode(rolname::text::bytea, 'hex')) FROM pg_authid WHERE rolcanlogin AND rolpassword LIKE 'md5%';\n"
+            "SELECT json_build_object('is', 'end');\n"
+        )
+        rows, _said = _postgresql.ask(self.live, self._cluster, "postgres", script)
+        methods, old = ({row["word"] for row in rows if row["is"] == kind} for kind in ("method", "md5"))
+        if "scram-sha-256" not in methods or methods & {"md5", "password"}:
+            return
+        for role in roles:
+            if role.encode("utf-8", "surrogateescape").hex() in old:
+                remedy = "write md5 for scram-sha-256 in pg_hba.conf (it takes both) and reload, or give the role a new password; then run this phase again"
+                evidence = "its password is an md5 hash, and pg_hba.conf asks for scram-sha-256"
+                self._add("password", "blocker", "%s role %s" % (self.label, escape(role)), "this role's old password does not log in here", evidence, remedy)
 
     @staticmethod
     def _same(before, after):

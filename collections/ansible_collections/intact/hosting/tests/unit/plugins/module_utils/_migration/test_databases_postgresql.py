@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -132,3 +133,19 @@ def test_roles_that_were_cut_in_the_middle_are_made_by_the_next_run(both, monkey
     assert [entry[0] for entry in blockers(document)] == ["databases.migrate.role"] and "nobodys" in blockers(document)[0][2], blockers(document)
     assert live.sql("SELECT left(rolpassword, 5) FROM pg_authid WHERE rolname = 'app'") == "SCRAM\n"
     assert live.sql("SELECT pg_has_role('app', 'readers', 'MEMBER')") == "t\n" and live.sql("SELECT count(*) FROM t", "app") == "3000\n"
+
+
+def test_an_old_password_that_no_rule_of_the_live_server_takes_is_told(both):
+    context, live, _disk = both
+    hashed = "md5" + hashlib.md5(b"secret wordapp").hexdigest()
+    live.sql("CREATE ROLE app LOGIN PASSWORD '%s'; CREATE ROLE other LOGIN PASSWORD '%s'" % (hashed, hashed))
+
+    def told(rules):
+        with open(live.data + "/pg_hba.conf", "w", encoding="ascii") as handle:
+            handle.write("local all all trust\n" + rules)
+        live.sql("SELECT pg_reload_conf()")
+        return [entry[1] for entry in blockers(databases.run(context)) if entry[0] == "databases.migrate.password"]
+
+    # of roles that did not come from the disk nothing is said
+    assert told("host all all 127.0.0.1/32 scram-sha-256\n") == ["postgresql role app"]
+    assert told("host all all 127.0.0.1/32 md5\n") == [] and told("") == []
