@@ -2,10 +2,10 @@
 # Copyright: Intact contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits on the new server until a phase of the migration runs, and kills what works there: cutter.py PHASE DELAY WHO.
+"""Waits on the new server until a phase of the migration runs, and kills what works there: cutter.py PHASE WORDS WHO.
 
-Prints {"running": whether the phase was unfinished then, "killed": how many processes}. DELAY: seconds between the two. WHO: host, or controller, which
-somebody else kills.
+Prints {"running": whether the phase was unfinished then, "killed": how many processes}. WORDS: what the phase must have told before, "" for nothing. WHO: host,
+or controller, which somebody else kills.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ def status(phase: str) -> str:
     return ""
 
 
+def told(phase: str, words: str) -> bool:
+    for path in HOME.glob("*/progress.log"):
+        with contextlib.suppress(OSError):
+            return any(f" {phase} " in line and words in line for line in path.read_text(errors="replace").splitlines())
+    return False
+
+
 def workers() -> list[int]:
     """Python that Ansible started here."""
     found = []
@@ -40,9 +47,9 @@ def workers() -> list[int]:
     return found
 
 
-def main(phase: str, delay: str, who: str) -> int:
+def main(phase: str, words: str, who: str) -> int:
     end, scanned, found = time.monotonic() + 900, 0.0, []
-    while status(phase) != "running":
+    while status(phase) != "running" or (words and not told(phase, words)):
         now = time.monotonic()
         if now > end:
             print(json.dumps({"running": False, "why": "it never ran"}))
@@ -51,9 +58,6 @@ def main(phase: str, delay: str, who: str) -> int:
         if now - scanned > 0.03:
             scanned, found = now, workers()
         time.sleep(0.0005)
-    if float(delay):
-        time.sleep(float(delay))
-        found = workers()
     for pid in found if who == "host" else []:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

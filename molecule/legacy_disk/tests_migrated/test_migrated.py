@@ -82,7 +82,7 @@ def test_links_holes_names_and_rights(host):
     assert int(stat(host, "/home/alice/sparse.img", "b")) < 1000
     assert stat(host, "/home/alice/sparse.img", "s") == str(50 * 2**20 + 17)
     assert host.check_output("find /home/alice -maxdepth 1 -name 'caf*' | wc -l") == "1"
-    assert host.check_output("find /home/alice -maxdepth 1 -name $'line\\nbreak' -printf x") == "x"
+    assert host.check_output("find /home/alice -maxdepth 1 -name 'line?break' -printf x") == "x"
     assert "cap_net_raw" in host.check_output("getcap /home/bob/bin/ping")
     assert stat(host, "/home/bob/bin/become", "a") == "4755"
     assert int(stat(host, "/home/bob/bin/become", "u")) == host.user("bob").uid
