@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -27,6 +26,8 @@ STATEMENT = re.compile(
 )
 # what a table was made with before 5.1
 TYPE = re.compile(rb"^\) TYPE=(?=\w)")
+# the table that bears the token of a database which is being loaded
+MARK = "intact_is_loading_this_database"
 # the name of the state of accounts
 ACCOUNTS = "accounts of this server"
 SESSION = "SET SESSION foreign_key_checks = 0, unique_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
@@ -65,11 +66,19 @@ class Mysql(Loader):
     def items(self, name, rules):
         return _mysql.database_items(self.live, self._client, name, list(rules))
 
-    def create_and_fill(self, name, kept):
+    def bears(self, name, token):
+        there = self._ask("SELECT 'there' FROM information_schema.TABLES WHERE HEX(TABLE_SCHEMA) = '%s' AND TABLE_NAME = '%s';" % (_hex(name), MARK))
+        return ["there"] in there and ["token", token] in self._ask("SELECT 'token', token FROM %s.%s;" % (_mysql.quote(name), MARK))
+
+    def clear(self, name):
+        self._ask("DROP TABLE IF EXISTS %s.%s;" % (_mysql.quote(name), MARK))
+
+    def create_and_fill(self, name, kept, token):
         charset = "".join(" %s %s" % (word, kept[key]) for word, key in (("CHARACTER SET", "charset"), ("COLLATE", "collation")) if kept.get(key))
         made = "CREATE DATABASE IF NOT EXISTS %s%s;" % (_mysql.quote(name), charset)
         alter = "ALTER DATABASE %s%s;" % (_mysql.quote(name), charset)
-        self._ask(made, *([alter] if charset else []))
+        mark = "%s.%s" % (_mysql.quote(name), MARK)
+        self._ask(made, "CREATE TABLE %s ENGINE=InnoDB AS SELECT '%s' AS token;" % (mark, token), *([alter] if charset else []))
         packet = self._ask("SELECT 'packet', @@GLOBAL.max_allowed_packet;")[0][1]
         # a row may be as long as its table allowed, and twice that in hexadecimal
         self._ask("SET GLOBAL max_allowed_packet = 1073741824;")
@@ -122,7 +131,7 @@ class Mysql(Loader):
         live = _mysql.account_items(self.live, self._client)
         matches = [(STATEMENT.match(statement), statement) for statement in text.split(";\n")]
         chosen = [(_plain(match.group(1)), statement) for match, statement in matches if match]
-        made, finished = self._kept("names"), self._kept("finished")
+        made, finished = self.kept(ACCOUNTS, "names") or [], self.kept(ACCOUNTS, "finished") or []
         wanted = [who for who in dict.fromkeys(who for who, _statement in chosen) if self._takes(who, before, live, made)]
         # who was brought before may have a new password or other rights by now
         fresh = [who for who in wanted if who not in finished or _item(who) not in live]
@@ -163,13 +172,6 @@ class Mysql(Loader):
             return False
         return True
 
-    def _kept(self, key):
-        try:
-            with open(self._state_path(ACCOUNTS), "rb") as handle:
-                return json.loads(handle.read())[key]
-        except (OSError, ValueError, KeyError):
-            return []
-
     def _run_statements(self, statements):
         with tempfile.NamedTemporaryFile(dir=self._states, prefix="accounts-") as handle:
             handle.write((";\n".join(statements) + ";\nFLUSH PRIVILEGES;\n").encode("utf-8", "surrogateescape"))
@@ -177,6 +179,10 @@ class Mysql(Loader):
             for line in self._load("", handle.name):
                 title = "the server refused an account or a right"
                 self._add("account", "blocker", "accounts", title, re.sub(r"'\*[0-9A-F]{40}'", "(a hash)", line), "make it by hand")
+
+
+def _hex(name):
+    return name.encode("utf-8", "surrogateescape").hex().upper()
 
 
 def _item(who):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -22,6 +23,10 @@ NAME = r'((?:"(?:[^"]|"")*")|[a-z_][a-z0-9_$]*)'
 CREATE = re.compile(r"CREATE ROLE %s;" % NAME)
 ALTER = re.compile(r"ALTER ROLE %s " % NAME)
 GRANT = re.compile(r"GRANT %s TO %s\b" % (NAME, NAME))
+# where a dump connects to the database that it made
+CONNECT = b"\\connect "
+# the setting that bears the token of a database which is being loaded
+MARK = "intact.loading"
 # the live cluster's own
 OWN = {"postgres"}
 
@@ -63,13 +68,26 @@ class Postgresql(Loader):
         # pg_dump's file makes the database itself, with its owner and locale
         return name == "postgres" and super()._empty(name, shown)
 
-    def create_and_fill(self, name, kept):
+    def bears(self, name, token):
+        script = "SELECT json_build_object('is', 'setting', 'word', unnest(setconfig)) FROM pg_db_role_setting WHERE setrole = 0 AND setdatabase = "
+        script += "(SELECT oid FROM pg_database WHERE datname = %s);\nSELECT json_build_object('is', 'end');\n" % _postgresql.literal(name)
+        rows, _said = _postgresql.ask(self.live, self._cluster, "postgres", script)
+        return {"is": "setting", "word": "%s=%s" % (MARK, token)} in rows
+
+    def clear(self, name):
+        for line in self._psql("postgres", text="ALTER DATABASE %s RESET %s;\n" % (_postgresql.quote(name), MARK)):
+            raise IntactError("the server says: %s" % line)
+
+    def create_and_fill(self, name, kept, token):
         if not kept["file"]:
             return []
-        return self._psql("postgres" if name == "postgres" else "template1", path=os.path.join(self._dest, kept["file"]))
+        path = os.path.join(self._dest, kept["file"])
+        if name == "postgres":
+            return self._psql("postgres", path=path)
+        return self._psql("template1", path=path, connected="ALTER DATABASE %s SET %s = '%s';\n" % (_postgresql.quote(name), MARK, token))
 
-    def _psql(self, database, path=None, text=""):
-        """[what the server refused] of a file or a text."""
+    def _psql(self, database, path=None, text="", connected=""):
+        """[what the server refused] of a file or a text. connected: a statement that comes where the file connects to the database that it made."""
         argv = [*postgresql.AS_OWNER, "psql", "-X", "-q", "-v", "ON_ERROR_STOP=0", "-p", self._cluster["port"]]
         argv += ["-h", self.live.options["postgresql_host"]] if self.live.options.get("postgresql_host") else []
         argv += ["-d", postgresql.connection(database)]
@@ -78,8 +96,19 @@ class Postgresql(Loader):
             given.seek(0)
             source = open(path, "rb") if path else given  # noqa: SIM115
             try:
-                process = _dump.start(argv, stdin=source, stdout=subprocess.DEVNULL, stderr=errors, cwd="/")
-                status = process.wait(86400)
+                process = _dump.start(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, cwd="/")
+                try:
+                    for line in source if connected else ():
+                        process.stdin.write(line)
+                        if line.startswith(CONNECT):
+                            process.stdin.write(connected.encode("utf-8", "surrogateescape"))
+                            break
+                    shutil.copyfileobj(source, process.stdin)
+                    process.stdin.close()
+                except BrokenPipeError:
+                    pass
+                finally:
+                    status = process.wait(86400)
             finally:
                 source.close()
             errors.seek(0)

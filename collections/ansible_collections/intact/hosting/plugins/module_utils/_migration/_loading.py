@@ -13,7 +13,7 @@ import os
 
 from ansible_collections.intact.hosting.plugins.module_utils._backup import _throwaway
 from ansible_collections.intact.hosting.plugins.module_utils._cold import _dumped
-from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, unescape, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._files import unescape, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 LOADING, LOADED, DONE = "loading", "loaded", "done"
@@ -37,20 +37,16 @@ class Loader:
     def _state_path(self, name):
         return os.path.join(self._states, _dumped.quoted(name) + ".json")
 
-    def state(self, name):
-        """loading, loaded (with differences), done, or "" for a database that we did not make."""
+    def kept(self, name, key="state"):
+        """Of a database: its state (loading, loaded with differences, done, or "" when we did not make it), or another key, "" when there is none."""
         try:
             with open(self._state_path(name), "rb") as handle:
-                return json.loads(handle.read())["state"]
+                return json.loads(handle.read())[key]
         except (OSError, ValueError, KeyError):
             return ""
 
     def _set(self, name, state, **more):
         os.makedirs(self._states, mode=0o700, exist_ok=True)
-        if not state:
-            os.unlink(self._state_path(name))
-            fsync_directory(self._states)
-            return
         write_atomic(self._state_path(name), json.dumps(dict(more, state=state)).encode())
 
     def begun(self):
@@ -76,8 +72,16 @@ class Loader:
         """Remove a database that we made."""
         raise NotImplementedError
 
-    def create_and_fill(self, name, kept):
-        """[sentence] of what the server refused."""
+    def create_and_fill(self, name, kept, token):
+        """[sentence] of what the server refused. The database bears the token (text) from its first moment on."""
+        raise NotImplementedError
+
+    def bears(self, name, token):
+        """Whether the live database is the one that create_and_fill() made with this token."""
+        raise NotImplementedError
+
+    def clear(self, name):
+        """Take the token off, when there is one."""
         raise NotImplementedError
 
     def items(self, name, rules):
@@ -119,11 +123,14 @@ class Loader:
                 self.explained.append({"class": "tables", "subject": "%s:%s.%s" % (self.label, shown, table), "reason": reason})
 
     def _database(self, shown, name, kept):
-        subject, state, there = "%s:%s" % (self.label, shown), self.state(name), name in self.names()
+        subject, state, there = "%s:%s" % (self.label, shown), self.kept(name), name in self.names()
         if state == DONE and there:
             self.brought.append(shown)
             return
-        if state == LOADING and there:
+        if state == LOADED and there:
+            # this start's predecessor may have been cut right after it wrote this down
+            self.clear(name)
+        elif state == LOADING and there and (self.bears(name, self.kept(name, "token")) or self._bare(name, shown)):
             self._context.tell("%s was half loaded: once more" % subject)
             self.drop(name)
             there = False
@@ -144,25 +151,28 @@ class Loader:
                 remedy = "rename or drop the one on this host, or leave this database out (databases_only)"
                 self._add("existing", "blocker", subject, "a database of this name is there with other content: nothing was written to it", evidence, remedy)
                 return
-        self._set(name, LOADING)
+        token = os.urandom(16).hex()
+        self._set(name, LOADING, token=token)
         self._context.tell("loading %s" % subject)
-        try:
-            refused = self.create_and_fill(name, kept)
-        except IntactError:
-            if name not in self.names():
-                # who makes it by hand now must not see it dropped by the next run
-                self._set(name, "")
-            raise
+        refused = self.create_and_fill(name, kept, token)
         for line in refused:
             self._add("refused", "blocker", subject, "the server refused a part of this database", line, "see what it says and bring that part by hand")
+        self._set(name, LOADED)
+        if name in self.names():
+            self.clear(name)
         wrong = self.compare(shown, name, kept)
         self.findings += wrong
-        whole = not any(finding.severity == "blocker" for finding in wrong)
-        self._set(name, DONE if whole else LOADED)
+        if not any(finding.severity == "blocker" for finding in wrong):
+            self._set(name, DONE)
         self.brought.append(shown)
 
-    def _empty(self, name, shown):
+    def _bare(self, name, shown):
+        """Whether nothing is lost with this database."""
         return not [item for subject, item in self.items(name, ()).items() if subject != "%s:%s" % (self.label, shown) and item.get("kind") != "extension"]
+
+    def _empty(self, name, shown):
+        """Whether this database can be filled as it is."""
+        return self._bare(name, shown)
 
     def wanted(self, shown, kept):
         """{subject: item} of what the dump holds."""

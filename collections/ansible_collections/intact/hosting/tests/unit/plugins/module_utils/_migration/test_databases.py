@@ -145,8 +145,15 @@ def test_killed_in_the_middle_of_a_load_it_goes_on(disk, live):
     assert "orders" in live.sql("SHOW TABLES IN shop") and "plain" not in live.sql("SHOW TABLES IN shop")
     dump = context.directory + "/databases.d/mysql/document.json"
     taken = os.stat(dump).st_mtime_ns
+    half = live.sql("SHOW TABLES IN shop")
+    live.sql("RENAME TABLE shop.%s TO shop.kept_aside" % _load_mysql.MARK)
+    document = databases.run(context)
+    assert [entry[:2] for entry in found(document, "blocker")] == [("databases.migrate.existing", "mariadb:shop")], "without our mark it is somebody else's"
+    live.sql("RENAME TABLE shop.kept_aside TO shop.%s" % _load_mysql.MARK)
+    assert live.sql("SHOW TABLES IN shop") == half
     document = databases.run(context)
     assert document["status"] == "done", found(document, "blocker")
+    assert _load_mysql.MARK not in live.sql("SHOW TABLES IN shop")
     assert live.sql("SELECT COUNT(*) FROM shop.plain") == "2000\n" and os.stat(dump).st_mtime_ns == taken
 
 
@@ -235,7 +242,7 @@ def test_a_dump_of_less_than_is_asked_for_now_is_not_the_one(tmp_path, monkeypat
 class Refusing(_loading.Loader):
     """A server in whose place a set is; it makes a database only where it is told so."""
 
-    label, made, makes = "fake", frozenset(), False
+    label, made, makes, token = "fake", frozenset(), False, None
 
     def names(self):
         return set(self.made)
@@ -249,9 +256,12 @@ class Refusing(_loading.Loader):
     def items(self, name, rules):
         return {"fake:%s.by_hand" % name: {"kind": "table"}}
 
-    def create_and_fill(self, name, kept):
+    def bears(self, name, token):
+        return self.token == token
+
+    def create_and_fill(self, name, kept, token):
         if self.makes:
-            self.made |= {name}
+            self.made, self.token = self.made | {name}, token
         raise IntactError("no such character set")
 
 
@@ -262,8 +272,8 @@ def test_what_is_made_by_hand_after_a_refusal_is_not_dropped(tmp_path, makes):
     first, then = (Refusing(context, str(tmp_path / "dump")) for _run in range(2))
     first.makes = makes
     first.load(dumped)
-    assert first.state("shop") == ("loading" if makes else "")
-    then.made = frozenset({"shop"})
+    assert first.kept("shop") == "loading"
+    then.made, then.token = frozenset({"shop"}), first.token
     then.load(dumped)
     assert (then.names() == {"shop"}) == (not makes), "only what a run of ours left half made is made anew"
     assert [finding.id for finding in then.findings if finding.severity == "blocker"] == ["databases.migrate." + ("failed" if makes else "existing")]

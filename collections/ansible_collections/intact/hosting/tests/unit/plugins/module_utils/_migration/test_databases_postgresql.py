@@ -81,7 +81,7 @@ def test_databases_and_roles_come_over_once_and_nothing_that_is_there_is_touched
     live.sql("CREATE ROLE taken LOGIN SUPERUSER")
     before = disk.state()
     document = databases.run(context)
-    assert disk.state() == before
+    assert disk.state() == before and not live.sql("SELECT count(*) FROM pg_db_role_setting").strip("0\n")
     assert [entry[:2] for entry in blockers(document)] == [("databases.migrate.role", "postgresql role taken")], blockers(document)
     live.sql("DROP ROLE taken")
     document = databases.run(context)
@@ -104,9 +104,12 @@ def test_databases_and_roles_come_over_once_and_nothing_that_is_there_is_touched
     loader._set("app", "")
     document = databases.run(context)
     assert [entry[:2] for entry in blockers(document)] == [("databases.migrate.existing", "postgresql:app")]
-    loader._set("app", "loading")
+    loader._set("app", "loading", token="0a")
+    assert [entry[0] for entry in blockers(databases.run(context))] == ["databases.migrate.existing"]
+    live.sql("ALTER DATABASE app SET %s = '0a'" % _load_postgresql.MARK)
     document = databases.run(context)
     assert document["status"] == "done", blockers(document)
+    assert live.sql("SELECT count(*) FROM pg_db_role_setting") == "0\n"
     assert live.sql("SELECT count(*) FROM t", "app") == "3000\n" and live.sql("SELECT count(*) FROM pg_class WHERE relname = 'mine'", "app") == "0\n"
 
 
@@ -114,18 +117,18 @@ def test_roles_that_were_cut_in_the_middle_are_made_by_the_next_run(both, monkey
     context, live, _disk = both
     run = _load_postgresql.Postgresql._psql
 
-    def cut(self, database, path=None, text=""):
+    def cut(self, database, path=None, text="", connected=""):
         if "CREATE ROLE" in text:
             lines = text.split("\n")
             run(self, database, text="\n".join(lines[: 1 + max(n for n, line in enumerate(lines) if line.startswith("CREATE ROLE"))]) + "\n")
             raise IntactError("killed")
-        return run(self, database, path, text)
+        return run(self, database, path, text, connected)
 
     monkeypatch.setattr(_load_postgresql.Postgresql, "_psql", cut)
     assert [entry[2] for entry in blockers(databases.run(context))] == ["killed"]
 
-    def refused(self, database, path=None, text=""):
-        return run(self, database, path, text.replace("GRANT", "GRANT nobodys TO app;\nGRANT", 1))
+    def refused(self, database, path=None, text="", connected=""):
+        return run(self, database, path, text.replace("GRANT", "GRANT nobodys TO app;\nGRANT", 1), connected)
 
     monkeypatch.setattr(_load_postgresql.Postgresql, "_psql", refused)
     document = databases.run(context)
