@@ -10,46 +10,22 @@ from __future__ import annotations
 import os
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils import _binding, _flight
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic, write_document
-from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
-    _carry,
-    _configuration,
-    _databases,
-    _heal,
-    _host,
-    _packages,
-    _plan,
-    _private_apt,
-    _quiet,
-    _simulate,
-    _stages,
-    _state,
-)
-
-# What the looks before the upgrade left for the next look; the next one is about another release.
-CACHES = ("/var/lib/intact/plan", "/var/lib/intact/cache")
-AGAIN = "start the upgrade again: it goes on where it stopped"
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _engine, _heal, _host, _packages, _plan, _private_apt, _quiet, _simulate, _stages
 
 
-class Debian:
-    """One flight's upgrade of a Debian host. A method per stage, its name with _ for -; each returns a sentence, "" for nothing to do.
-
-    Every one may be cut anywhere and is then run again from its beginning.
-    """
+class Debian(_engine.Engine):
+    """See Engine."""
 
     def __init__(self, host, job):
-        self.host = host
-        self.flight = job["flight"]
-        self.plan = job["plan"]
-        self.path = job["release_path"]
-        self.settings = job["settings"]
-        self.binding = job.get("binding") or {}
+        super().__init__(host, job)
         self.staged = _private_apt.PrivateApt(os.path.join(host.directory, "apt"), "/var/cache/apt/archives")
         host.sources = self._sources
         host.against_plan = lambda transaction: self._deviations(transaction, repair=True)
+
+    def heal(self):
+        """See Engine and _heal."""
+        return _heal.heal(self.host)
 
     # Names apt is asked for beside full-upgrade, see _plan.wanted_replacements().
     @property
@@ -75,7 +51,7 @@ class Debian:
         options = [word for option in _host.OPTIONS + (self._sources() if target else []) for word in ("-o", option)]
         again = False
         while True:
-            _heal.heal(self.host)
+            self.heal()
             if again and target:
                 # What was repaired in between may have changed apt's mind.
                 would = _simulate.transaction(self.host.run(["apt-get", "-s", "-q"] + options + words, check=False, timeout=900).text)
@@ -107,18 +83,6 @@ class Debian:
     def _intention(self):
         """What apt would do now in a full upgrade (see _simulate.transaction)."""
         return _simulate.transaction(self.staged.simulate("full-upgrade", *self.extra))
-
-    def bind(self):
-        """Host, plan and pre-flight result belong together, or nothing starts."""
-        _plan.check(self.plan)
-        system = System()
-        if self.binding and self.binding.get("host_id") != system.text("/etc/machine-id").strip():
-            raise _host.StageFailure("the pre-flight result was made on another host", "run the pre-flight on this host")
-        if self.plan["packages_hash"] != _binding.packages_digest(system):
-            raise _host.StageFailure("the set of installed packages changed since the plan was made", "run the pre-flight again")
-        if self.binding and self.binding.get("sources") != _binding.sources_digest(system):
-            raise _host.StageFailure("apt's sources or preferences changed since the pre-flight", "run the pre-flight again")
-        return "plan %s" % self.plan["hash"][:12]
 
     def quiesce(self):
         """Nobody else manages packages, and services that would choke on their old configuration wait."""
@@ -182,15 +146,6 @@ class Debian:
                 )
         return "as planned"
 
-    def point_of_no_return(self):
-        """From here on there is only forward, or the restore that was decided before."""
-        self.host.memory.journal("decision", what="point of no return passed", who="upgrade runner", why="downloads complete, simulation as planned")
-        return "only forward from here"
-
-    def database_stop(self):
-        """A clean shutdown, proved, while the old binary is still there."""
-        return _databases.stop_cleanly(self.host)
-
     def bootstrap(self):
         """The package manager, the C library and sshd first, as long as that takes nothing away but what the plan takes away too."""
         names, left = [n for n in self.path.get("bootstrap") or [] if self.host.package_version(n)], []
@@ -212,13 +167,6 @@ class Debian:
         """What takes a package's place by the plan, or ""."""
         return next((e["replacement"] for e in self.plan["remove"] if e["name"] == name), "")
 
-    def carry(self):
-        """Configuration of versioned paths to where the new version looks."""
-        made = _carry.carry(self.host, self.path.get("carry") or [], {e["name"] for e in self.plan["remove"]})
-        for target in made:
-            self.host.memory.journal("note", text="carried over: %s" % target)
-        return "%d files" % len(made) if made else ""
-
     def minimal(self):
         """What can be upgraded without new packages or removals."""
         count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "minimal")
@@ -233,39 +181,6 @@ class Debian:
         for rule in self.path.get("settle") or []:
             self._settle(rule)
         return "%d packages" % count
-
-    def _settle(self, rule):
-        """A service whose unit changed its name under it: end the old instance, start the new one."""
-        if not self.host.package_version(rule["package"]) or self.host.unit_state(rule["instance"]) not in ("active", "failed", "activating", "deactivating"):
-            return
-        self.host.systemctl("daemon-reload", check=False)
-        for words in (("stop", rule["instance"]), ("reset-failed", rule["instance"]), ("restart", rule["service"])):
-            self.host.systemctl(*words, check=False, timeout=300)
-
-    def target_files(self):
-        """The operator's configuration for the target's daemons, each daemon's own check, then the start of what was kept still."""
-        staging, covered = os.path.join(self.host.directory, "target-files"), []
-        said = ""
-        if os.path.isdir(staging):
-            installed, removed = _configuration.install(self.host, staging, self.settings["target_absent"])
-            covered = [path for path, _staged in _configuration.below(staging)] + removed
-            said = "%d files installed, %d set aside" % (len(installed), len(removed))
-        _quiet.lift_policy(self.host)
-        _heal.heal(self.host)
-        _configuration.check(self.host, self.path.get("target_checks") or [], covered)
-        fragile = self.host.memory.recall("fragile")
-        if fragile is None:
-            fragile = _quiet.fragile(self.path, self.settings, self.host.package_version)
-        for service in fragile:
-            self.host.systemctl("reset-failed", service, check=False)
-            self.host.systemctl("restart", service, timeout=900)
-        return said
-
-    def database_upgrade(self):
-        """Databases at the new version."""
-        said = [_databases.upgrade_mysql(self.host), _databases.postgresql(self.host, self.settings["postgresql"], self.settings["postgresql_reindex"])]
-        _databases.speed_up(self.host)
-        return "; ".join(s for s in said if s)
 
     def commit_sources(self):
         """The staged sources become the host's, each file replaced at once, the old ones kept."""
@@ -294,13 +209,6 @@ class Debian:
         self._apt(["update"], target=False)
         return "backups in %s" % os.path.join(self.host.backups, "before/etc/apt")
 
-    def residue(self):
-        """What packages left beside changed configuration files: listed, and replaced where that was decided."""
-        settings = self.settings
-        left = _configuration.decide(self.host, settings["conffiles"], settings["conffile_default"], settings["target_files_cover"])
-        write_document(os.path.join(self.host.directory, "residue.json"), left)
-        return "%d files left beside changed ones, %d replaced" % (len(left), sum(1 for e in left if e["decision"] == "replace"))
-
     def autoremove(self):
         """Only what the plan named, what apt still finds unneeded, and never a protected package or a database's old version. Never purged."""
         if not self.settings["autoremove"]:
@@ -316,35 +224,3 @@ class Debian:
             return "left alone: it would take %s along" % ", ".join(more[:5])
         self._apt(["remove"] + names, len(names), target=False)
         return "%d packages" % len(names)
-
-    def reboot(self):
-        """Start the new system; the timer brings the runner back, and the boot must be another one."""
-        if not self.settings["reboot"]:
-            return ""
-        before = self.host.memory.state.get("waiting_boot")
-        if before and before != _flight.boot_id():
-            running = self.host.systemctl("is-system-running", "--wait", check=False, timeout=900).text.strip()
-            failed = self.host.systemctl("--failed", "--plain", "--no-legend", check=False).text.split("\n")
-            names = [line.split()[0] for line in failed if line.strip()]
-            return "system is %s%s" % (running, (": " + ", ".join(names)) if names else "")
-        self.host.memory.save(status="waiting-reboot", waiting_boot=_flight.boot_id(), message="rebooting")
-        self.host.run(["sync"], check=False)
-        self.host.systemctl("reboot")
-        # Until init ends this process. Not ended: the next start of the runner tries again.
-        time.sleep(600)
-        raise IntactError("the host did not reboot within 600 s; %s" % AGAIN)
-
-    def unquiesce(self):
-        """Timers and other package managers as they were."""
-        if self.host.memory.recall("quiet") is None:
-            # Neither state nor journal tell it. A guess could let something run that the operator keeps masked.
-            masked = [unit for unit in _quiet.UNITS if self.host.unit_state(unit, "UnitFileState").startswith("masked")]
-            if masked:
-                self.host.memory.journal("note", text="how these were before is lost, unmask those that should run: %s" % ", ".join(masked))
-        return _quiet.loud(self.host)
-
-    def cleanup(self):
-        """Room that the runner took; evidence and backups stay."""
-        gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files", _state.HOLD)] + list(CACHES)
-        self.host.run(["rm", "-rf", "--"] + gone, check=False)
-        return "staged files and lists removed"

@@ -37,6 +37,7 @@ PARTS = (
     "_conffiles",
     "_upgrade._questions",
     "_upgrade._configuration",
+    "_upgrade._engine",
     "_upgrade._debian",
     "_upgrade._packages",
     "_upgrade._private_apt",

@@ -16,7 +16,7 @@ import traceback
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _heal, _host, _quiet, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _host, _stages, _state
 
 ENGINES = {"debian": _debian.Debian}
 UNIT = "intact-upgrade"
@@ -156,7 +156,7 @@ class Runner:
     def _stage(self, stage):
         """Do one stage that has begun; False when the flight failed in it."""
         try:
-            healed = _heal.heal(self.host) if _stages.changes_packages(stage) else []
+            healed = self.engine.heal() if _stages.changes_packages(stage) else []
             note = getattr(self.engine, stage.replace("-", "_"))()
         except IntactError as exc:
             self._fail(stage, str(exc), getattr(exc, "following", "") or "see to it, then start the upgrade again: it goes on where it stopped")
@@ -194,7 +194,7 @@ class Runner:
         self.memory.save()
         self.memory.journal("runner.undone")
         try:
-            _quiet.loud(self.host)
+            self.engine.back_out()
         except (IntactError, OSError) as exc:
             # How it was stays known: the next attempt would otherwise take our masks for the operator's.
             self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)

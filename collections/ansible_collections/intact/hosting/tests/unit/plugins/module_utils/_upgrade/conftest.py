@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _runner, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _quiet, _runner, _stages, _state
 
 
 class Engine:
@@ -25,6 +25,12 @@ class Engine:
 
     def __init__(self, host, job):
         self.host, self.job = host, job
+
+    def heal(self):
+        return []
+
+    def back_out(self):
+        _quiet.loud(self.host)
 
     def __getattr__(self, name):
         if name.replace("_", "-") not in _stages.STAGES:
@@ -74,8 +80,7 @@ def runner(places, monkeypatch):
     calls = []
     monkeypatch.setitem(_runner.ENGINES, "pretended", Engine)
     monkeypatch.setattr(_runner, "UNITS", str(places.path))
-    monkeypatch.setattr(_runner._heal, "heal", lambda host: [])
-    monkeypatch.setattr(_runner._quiet, "loud", lambda host: calls.append("loud"))
+    monkeypatch.setattr(_quiet, "loud", lambda host: calls.append("loud"))
     monkeypatch.setattr(_host.Host, "systemctl", lambda self, *words, **more: calls.append(" ".join(words)))
     with open(os.path.join(places.directory, "job.json"), "w", encoding="utf-8") as handle:
         json.dump({"flight": "f-1", "release_path": {"target": {"id": "pretended"}}, "plan": {}, "settings": {}}, handle)

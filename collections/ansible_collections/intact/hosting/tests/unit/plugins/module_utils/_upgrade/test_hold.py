@@ -83,7 +83,7 @@ def test_a_list_that_names_others_holds_nothing_up(held):
 def test_the_host_is_held_before_healing(held, monkeypatch):
     held.hold("minimal")
     healed = []
-    monkeypatch.setattr(_runner._heal, "heal", lambda host: healed.append(host.memory.state["stage"]) or [])
+    monkeypatch.setattr(held.engine, "heal", lambda engine: healed.append(engine.host.memory.state["stage"]) or [])
     held.meanwhile = [lambda: (healed.append("let go"), held.hold())]
     held.make().go()
     assert healed[healed.index("let go") + 1] == "minimal"

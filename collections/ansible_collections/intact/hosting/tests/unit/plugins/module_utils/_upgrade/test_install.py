@@ -28,6 +28,7 @@ _runner.preload()
 known = set(sys.modules)
 class Engine:
     def __init__(self, host, job): self.host = host
+    def heal(self): return []
     def __getattr__(self, name):
         if name.replace("_", "-") not in _stages.STAGES: raise AttributeError(name)
         def stage():
@@ -36,7 +37,6 @@ class Engine:
             return "ok"
         return stage
 _runner.ENGINES["x"] = Engine
-_runner._heal.heal = lambda host: []
 _host.Host.systemctl = lambda self, *words, **more: self.run(["true"])
 top = %r
 os.makedirs(top + "/u/f-1")

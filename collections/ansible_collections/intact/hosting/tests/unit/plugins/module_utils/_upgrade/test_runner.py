@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _runner, _stages, _state, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _quiet, _runner, _stages, _state, _watch
 
 
 def test_all_stages_run_once_in_order_and_the_units_go(runner):
@@ -105,7 +105,7 @@ def test_a_cut_while_things_are_given_back_starts_from_the_beginning(runner, mon
     made = runner.make()
     made.memory.remember("quiet", {"units": {"apt-daily.timer": {"enabled": "enabled", "active": "active"}}, "cron": []})
     with monkeypatch.context() as patch:
-        patch.setattr(_runner._quiet, "loud", cut)
+        patch.setattr(_quiet, "loud", cut)
         with pytest.raises(Cut):
             made.go()
     again = runner.make()
@@ -117,7 +117,7 @@ def test_what_could_not_be_given_back_stays_known(runner, monkeypatch):
     def fails(host):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_runner._quiet, "loud", fails)
+    monkeypatch.setattr(_quiet, "loud", fails)
     runner.engine.trouble = {"simulate": _host.StageFailure("no", "look")}
     made = runner.make()
     made.memory.remember("quiet", {"units": {"apt-daily.timer": {}}, "cron": []})
@@ -129,7 +129,7 @@ def test_what_could_not_be_given_back_stays_known(runner, monkeypatch):
 def test_a_request_to_stop_outlives_a_cut(runner, monkeypatch):
     _install.ask_to_stop("f-1", runner.places.root)
     with monkeypatch.context() as patch:
-        patch.setattr(_runner._quiet, "loud", cut)
+        patch.setattr(_quiet, "loud", cut)
         with pytest.raises(Cut):
             runner.make().go()
     assert runner.make().go() == "stopped"

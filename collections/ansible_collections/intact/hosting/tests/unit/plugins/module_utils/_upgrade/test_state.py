@@ -11,7 +11,7 @@ import os
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _runner, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _quiet, _stages, _state
 
 
 def test_state_survives_and_is_told_from_the_journal_when_it_is_torn(places):
@@ -106,7 +106,7 @@ def test_what_could_not_be_taken_back_is_told_from_the_journal_too(runner, monke
     def fails(host):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_runner._quiet, "loud", fails)
+    monkeypatch.setattr(_quiet, "loud", fails)
     runner.engine.trouble = {"simulate": _host.StageFailure("no", "look")}
     made = runner.make()
     for key in ("quiet", "staged", "backup_begun"):
