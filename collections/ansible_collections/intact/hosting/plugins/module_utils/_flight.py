@@ -38,6 +38,7 @@ EVENTS = (
     "decision",  # what, who, why
     "proof",  # name, digest, taken, note
     "note",  # text
+    "flight.hop",  # number (from 2 on), source, target: the next of several releases in one flight; its stages and documents begin anew
     # What the upgrade's runner is told by when its state is lost:
     "runner.memory",  # key, value: a fact for a later stage, null when it holds no more
     "runner.undone",  # everything before the point of no return was taken back, or is being
@@ -115,23 +116,30 @@ def read(flight, root=FLIGHTS):
 
 
 def stages(events):
-    """Stages in order of first start: list of {stage, start, end, seconds, result, attempts, note}.
+    """Stages in order of first start: list of {stage, hop, start, end, seconds, result, attempts, note}; hop counts from 1.
 
     A stage without an end is running or was cut: result is None. Wall seconds, so a reboot counts.
     """
-    order, known = [], {}
+    order, known, hop = [], {}, 1
     for entry in events:
         name = entry.get("stage")
-        if entry["event"] == "stage.start":
+        if entry["event"] == "flight.hop":
+            known, hop = {}, entry.get("number") or hop + 1
+        elif entry["event"] == "stage.start":
             if name not in known:
-                known[name] = {"stage": name, "start": entry["time"], "attempts": 0}
-                order.append(name)
+                known[name] = {"stage": name, "hop": hop, "start": entry["time"], "attempts": 0}
+                order.append(known[name])
             known[name].update(end=None, seconds=None, result=None, note="")
             known[name]["attempts"] += 1
         elif entry["event"] == "stage.end" and name in known:
             seconds = seconds_between(known[name]["start"], entry["time"])
             known[name].update(end=entry["time"], result=entry.get("result"), note=entry.get("note", ""), seconds=seconds)
-    return [known[name] for name in order]
+    return order
+
+
+def hops(events):
+    """Number of the hop that the flight is in, from 1."""
+    return max([1] + [entry.get("number") or 1 for entry in events if entry["event"] == "flight.hop"])
 
 
 def opening(events):

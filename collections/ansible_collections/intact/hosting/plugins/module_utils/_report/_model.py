@@ -97,9 +97,11 @@ def stage(entry, budgets, events, now):
     """A stage with its budget and how far it came: over tells that it took, or is taking, longer than planned."""
     budget = _seconds(budgets.get(entry["stage"]))
     spent = entry["seconds"] if entry["seconds"] is not None else (_flight.seconds_between(entry["start"], now) if now else None)
-    progress = [e for e in events if e["event"] == "stage.progress" and e.get("stage") == entry["stage"]]
+    mine = [e for e in events if e["event"] == "stage.progress" and e.get("stage") == entry["stage"]]
+    progress = [e for e in mine if e["time"] >= entry["start"] and (not entry["end"] or e["time"] <= entry["end"])]
     return dict(
         entry,
+        stage=entry["stage"] if entry["hop"] == 1 else "%s (hop %d)" % (entry["stage"], entry["hop"]),
         budget=budget,
         spent=spent,
         over=bool(budget and spent is not None and spent > budget),

@@ -75,6 +75,10 @@ def from_journal(flight, events):
             memory[entry.get("key")] = entry.get("value")
         elif entry["event"] == "runner.undone":
             begun = number
+        elif entry["event"] == "flight.hop":
+            begun = number
+            memory.clear()
+            state.update(status="running", stage="", message="", next="", waiting_boot="")
         elif entry["event"] == "runner.rest":
             state.update({key: entry.get(key) or "" for key in ("status", "stage", "message", "next")})
         elif entry["event"] == "stage.start":
@@ -105,7 +109,8 @@ def load(flight, root=ROOT, flights=_flight.FLIGHTS):
         except ValueError:
             pass
     events, _torn = _flight.read(flight, flights)
-    if data is not None or any(e["event"] == "stage.start" and e.get("stage") == "bind" for e in events):
+    number = max([0] + [n for n, e in enumerate(events) if e["event"] == "flight.hop"])
+    if data is not None or any(e["event"] == "stage.start" and e.get("stage") == "bind" for e in events[number:]):
         return from_journal(flight, events)
     return None
 

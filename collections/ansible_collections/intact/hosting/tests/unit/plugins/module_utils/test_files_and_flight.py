@@ -71,6 +71,7 @@ def test_stages_tell_what_was_cut():
     assert _flight.stages(events) == [
         {
             "stage": "full",
+            "hop": 1,
             "start": "2026-11-22T12:00:00.000Z",
             "end": "2026-11-22T12:02:30.000Z",
             "seconds": 150.0,
