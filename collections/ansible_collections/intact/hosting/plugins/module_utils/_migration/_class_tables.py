@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from ansible_collections.intact.hosting.plugins.module_utils._cold import _dumped, _mysql_dump, _mysql_options, _take
+from ansible_collections.intact.hosting.plugins.module_utils._cold import _dumped, _mysql_dump, _mysql_options, _postgresql_dump, _take
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape, unescape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import databases
@@ -20,6 +20,8 @@ RULES = []
 # of a view: it has no rows of its own
 VIEW = b"TYPE=VIEW"
 SYSTEM = {"mysql", "performance_schema", "information_schema", "sys"}
+# databases that each cluster has, whose object ids lie below the first of users
+POSTGRESQL_OWN, FIRST_OWN = {"postgres", "template0", "template1"}, 16384
 # what InnoDB makes of a full-text index
 _AUXILIARY = re.compile(r"FTS_[0-9a-fA-F]{16}_")
 _CODED = re.compile(r"@([0-9a-f]{4})")
@@ -40,6 +42,11 @@ def old(context):
                     continue
                 # a table that no server told of is a difference, whatever is in it
                 out.setdefault("%s:%s.%s" % (label, escape(name), escape(table)), {"rows": None, "digest": ""})
+        elif source["kind"] == _postgresql_dump.KIND and not databases.settings_of(context, source).databases:
+            there, told = own_databases(_take.view_of(context.root), source["datadir"]), len(set(document["databases"]) - POSTGRESQL_OWN)
+            if there != told:
+                # a database that no server told of is a difference; its name is only known to the server
+                out["%s:(%d databases by files, %d by the server)" % (label, there, told)] = {"rows": None, "digest": ""}
     return out
 
 
@@ -86,6 +93,15 @@ def on_disk(view, datadir):
                 continue
             out.add((database, name))
     return sorted(out)
+
+
+def own_databases(view, datadir):
+    """How many databases a PostgreSQL data directory has besides the ones that each has, by its directories."""
+    places = [os.path.join(datadir, "base")]
+    for space in view.listdir(os.path.join(datadir, "pg_tblspc")):
+        places += view.glob(os.path.join(datadir, "pg_tblspc", space, "PG_*"))
+    found = {name for place in places for name in view.listdir(place) if name.isdigit() and int(name) >= FIRST_OWN}
+    return len(found)
 
 
 def plain(name):

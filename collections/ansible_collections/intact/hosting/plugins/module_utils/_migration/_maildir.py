@@ -13,6 +13,8 @@ import stat
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _mbox
 
 FLAGS = {"S": "seen", "R": "answered", "F": "flagged", "T": "deleted", "D": "draft"}
+# of a list of numbers: its owner could make it as long as his quota, and each line takes memory
+LIST_BYTES, LIST_LINES = 1 << 26, 1 << 20
 
 
 def folders(place, root=b""):
@@ -72,9 +74,9 @@ def messages(place, folder):
 
 
 def uids(place, folder):
-    """(validity, next uid, {base name: uid}) as Dovecot's list says, or else Courier's; (0, 0, {}) without one."""
+    """(validity, next uid, {base name: uid}) as Dovecot's list says, or else Courier's; (0, 0, {}) without one that can be used."""
     for name in (b"dovecot-uidlist", b"courierimapuiddb"):
-        text = place.read(_join(folder, name), 1 << 28)
+        text = place.read(_join(folder, name), LIST_BYTES)
         if text:
             return parse_uids(text)
     return 0, 0, {}
@@ -82,8 +84,8 @@ def uids(place, folder):
 
 def parse_uids(text):
     """The same from a list's bytes: Dovecot's version 3 (3 V.. N.. G..), its version 1 and Courier's (1 VALIDITY NEXT)."""
-    lines = text.split(b"\n")
-    words = lines[0].split()
+    head, _newline, rest = text.partition(b"\n")
+    words = head.split()
     validity = following = 0
     if words[:1] == [b"3"]:
         for word in words[1:]:
@@ -92,11 +94,12 @@ def parse_uids(text):
                 following = int(word[1:]) if word[:1] == b"N" else following
     elif len(words) >= 3 and words[1].isdigit() and words[2].isdigit():
         validity, following = int(words[1]), int(words[2])
+    pattern = rb"^(\d+) (?:[^:\n]*:)?([^\n]+)$" if words[:1] == [b"3"] else rb"^(\d+) (?:[0-9A-Z,=]* )?([^\n]+)$"
     out = {}
-    for line in lines[1:]:
-        found = re.match(rb"(\d+) (?:[^:\n]*:)?([^\n]+)\Z", line) if words[:1] == [b"3"] else re.match(rb"(\d+) (?:[0-9A-Z,=]* )?([^\n]+)\Z", line)
-        if found:
-            out[found.group(2).partition(b":2,")[0]] = int(found.group(1))
+    for found in re.finditer(pattern, rest, re.MULTILINE):
+        out[found.group(2).partition(b":2,")[0]] = int(found.group(1))
+        if len(out) > LIST_LINES:
+            return 0, 0, {}
     return validity, following, out
 
 

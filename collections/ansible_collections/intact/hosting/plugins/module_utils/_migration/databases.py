@@ -17,6 +17,13 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _load_mysql, _load_postgresql
 
 PHASE = "databases"
+# where else data directories are put, and the file by which one is known
+PLACES = ("/var/lib/*", "/var/*", "/srv/*", "/srv/*/*", "/opt/*", "/opt/*/*", "/usr/local/*", "/usr/local/*/*", "/home/*", "/home/*/*")
+PLACES += ("/data*", "/data*/*", "/mnt/*/*")
+KNOWN_BY = {"ibdata1": "MySQL or MariaDB", "mysql/db.MYD": "MySQL or MariaDB", "mysql/db.frm": "MySQL or MariaDB", "global/pg_control": "PostgreSQL"}
+# what starts a server with a directory of its own
+STARTED_BY = ("/etc/my.cnf*", "/etc/mysql/*", "/etc/mysql/*/*", "/etc/my.cnf.d/*", "/etc/default/*", "/etc/init.d/*", "/etc/rc.local", "/etc/systemd/system/*")
+STARTED_BY += ("/etc/systemd/system/*/*", "/etc/postgresql/*/*/postgresql.conf", "/etc/sysconfig/*", "/etc/sysconfig/*/*")
 LOADERS = {_mysql_dump.KIND: _load_mysql.Mysql, _postgresql_dump.KIND: _load_postgresql.Postgresql}
 
 
@@ -30,6 +37,21 @@ def sources(context):
         name = "postgresql" + re.sub(r"[^A-Za-z0-9.]+", "-", place)
         out.append({"name": name, "kind": _postgresql_dump.KIND, "datadir": place})
     return out
+
+
+def others(context, taken):
+    """[(directory, server, the file that names it or "")] of data directories on the old disk that are not among these ones."""
+    view, out = _take.view_of(context.root), {}
+    taken = {view.realpath(source["datadir"]) for source in taken}
+    for place in PLACES:
+        for name, server in KNOWN_BY.items():
+            for path in view.glob(place + "/" + name):
+                real = view.realpath(path[: -len(name) - 1])
+                if real not in taken:
+                    out.setdefault(real, server)
+    paths = [path for pattern in STARTED_BY for path in view.glob(pattern) if os.path.isfile(view.place(path))] if out else []
+    texts = {path: view.read(path, 1 << 20) or b"" for path in paths}
+    return [(real, server, next((path for path, text in texts.items() if os.fsencode(real) in text), "")) for real, server in sorted(out.items())]
 
 
 def dest_of(context, source):
@@ -58,6 +80,10 @@ def run(context, check=False):
     began, found = int(time.time()), sources(context)
     document = {"phase": PHASE, "status": "running", "started": began, "finished": 0, "counts": {}, "findings": [], "explained": []}
     counts = dict.fromkeys(("databases", "tables", "rows", "accounts", "damaged"), 0)
+    for place, server, by in others(context, found):
+        title = "a data directory of %s that %s: nothing of it was brought" % (server, ("%s names" % by) if by else "no configuration of the old disk names")
+        remedy = "look what it holds (module cold_database, datadir), bring what is wanted by hand, then waive this"
+        _add(document, "another", "blocker" if by else "warning", place, title, "", remedy)
     if check:
         document.update(status="would-run", plan=[_foretold(context, source, document) for source in found])
         return document

@@ -12,7 +12,7 @@ import os
 import re
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._files import escape
+from ansible_collections.intact.hosting.plugins.module_utils._files import escape, read_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_table, _context, _expected, _phases
 from ansible_collections.intact.hosting.plugins.module_utils._migration._explained import Explained, check_rules
@@ -86,6 +86,9 @@ def _phases_said(context):
         if phase == "identity":
             if not _phases.finished(context, phase):
                 findings.append(_unfinished(context, phase, "there is no %s" % _context.MAP))
+            else:
+                # who runs the phases without this one has not passed its gate
+                findings += [Finding.from_dict(entry) for entry in read_document(context.path(_context.MAP)).get("findings", [])]
             continue
         document = context.document(phase)
         if document["status"] != "done":

@@ -197,6 +197,28 @@ def test_without_a_live_server_the_phase_says_what_to_install(tmp_path, monkeypa
     assert not os.path.exists(str(tmp_path / "m/databases.d/mysql")) and time.time() - document["finished"] < 60
 
 
+def test_a_data_directory_that_nothing_led_to_is_told(tmp_path):
+    for name in ("var/lib/mysql/ibdata1", "srv/second/mysql/ibdata1", "home/old/copy/ibdata1", "opt/pg/global/pg_control", "etc/mysql/my.cnf", "m/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "var/lib/also").symlink_to("/var/lib/mysql")
+    (tmp_path / "etc/mysql/my.cnf").write_text("[mysqld2]\ndatadir = /srv/second/mysql\n")
+    context = types.SimpleNamespace(root=str(tmp_path), directory=str(tmp_path / "m"), settings={}, system=System(), tell=print)
+    assert databases.others(context, databases.sources(context)) == [
+        ("/home/old/copy", "MySQL or MariaDB", ""),
+        ("/opt/pg", "PostgreSQL", ""),
+        ("/srv/second/mysql", "MySQL or MariaDB", "/etc/mysql/my.cnf"),
+    ]
+    told = {(one["subject"], one["severity"]) for one in databases.run(context, check=True)["findings"] if one["id"].endswith(".another")}
+    assert told == {("/home/old/copy", "warning"), ("/opt/pg", "warning"), ("/srv/second/mysql", "blocker")}
+
+
+def test_databases_of_a_cluster_are_told_by_its_directories(tmp_path):
+    for name in ("base/1", "base/5", "base/16384", "base/pgsql_tmp", "pg_tblspc/16999/PG_15_202209061/16400", "pg_tblspc/16999/PG_15_202209061/16384"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    assert _class_tables.own_databases(_take.view_of(str(tmp_path)), "/data") == 2
+
+
 def test_tables_are_told_by_the_files_of_a_disk(tmp_path):
     data = tmp_path / "var/lib/mysql"
     for name in (

@@ -93,6 +93,10 @@ def test_databases_and_roles_come_over_once_and_nothing_that_is_there_is_touched
     assert document["counts"]["tables"] == 2 and document["counts"]["rows"] == 3001 and "SCRAM" not in repr(document)
     old, new = _class_tables.old(context), _class_tables.new(context)
     assert old == new and old["postgresql:app.public.t"]["rows"] == 3000
+    forgotten = os.path.join(disk.root, databases.sources(context)[0]["datadir"].lstrip("/"), "base/16999")
+    os.mkdir(forgotten)
+    assert set(_class_tables.old(context)) - set(new) == {"postgresql:(2 databases by files, 1 by the server)"}
+    os.rmdir(forgotten)
     live.sql("UPDATE t SET v = 'x' WHERE id = 9", "app")
     assert _class_tables.new(context)["postgresql:app.public.t"] != old["postgresql:app.public.t"]
 

@@ -109,11 +109,13 @@ def test_names_on_the_live_server():
     assert names.renamed == {"a.b": "a_b", "a_b": "a_b_2", "~joe": "_joe"}
 
 
-def test_uid_lists():
+def test_uid_lists(monkeypatch):
     assert _maildir.parse_uids(b"3 V120 N31 Gabc\n12 G1 W5 :1.a\n30 :2.b:2,S\n") == (120, 31, {b"1.a": 12, b"2.b": 30})
     assert _maildir.parse_uids(b"1 120 31\n12 1.a\n30 2.b:2,S\n") == (120, 31, {b"1.a": 12, b"2.b": 30})
     assert _maildir.parse_uids(_maildir.dovecot_list(120, 31, {b"1.a": 12})) == (120, 31, {b"1.a": 12})
     assert _maildir.parse_uids(b"rubbish") == (0, 0, {})
+    monkeypatch.setattr(_maildir, "LIST_LINES", 1)
+    assert _maildir.parse_uids(b"1 120 31\n12 1.a\n30 2.b:2,S\n") == (0, 0, {}), "nobody's list, but somebody's way to our memory"
 
 
 def test_mail_of_the_spool_that_can_not_be_read_is_not_passed_over(tmp_path, monkeypatch):

@@ -53,6 +53,12 @@ def fixture_context(tmp_path):
     return context
 
 
+def test_what_the_map_of_people_says_is_in_the_last_word_too(classes, context):
+    conflict = Finding("identity.conflict", "blocker", "user bob", "is another one here", "", "say who he is").as_dict()
+    Path(context.path("identity.json")).write_text(json.dumps({"findings": [conflict]}))
+    assert ("identity.conflict", "user bob") in seen(reconcile.reconcile(context))
+
+
 def seen(document):
     return sorted({(f["id"], f["subject"]) for f in document["findings"] if f["severity"] == "blocker"})
 
