@@ -34,16 +34,16 @@ def answers(context, package):
     return context.once("debconf " + package, lambda: parse_debconf(context.host.run(["debconf-show", package], check=False).text))
 
 
-def unseen(context, what):
+def unseen(context, ident, what):
     """The one finding that a container gets, whose kernel belongs to somebody else."""
     evidence = "it belongs to the machine below this %s container" % context.container()
-    return [Finding("boot.loader.unseen", "info", what, "the way from the firmware to the kernel can't be judged here", evidence)]
+    return [Finding(ident, "info", what, "this can't be judged here", evidence)]
 
 
 def loader(context):
     """PF26: the boot loader's package would write to disks that are there, and each disk that the machine may boot from has it."""
     if context.container():
-        return unseen(context, "boot loader")
+        return unseen(context, "boot.loader.unseen", "boot loader")
     if context.host.exists("/sys/firmware/efi"):
         return _efi(context)
     return _bios(context)
@@ -168,7 +168,7 @@ def booted_by(cmdline, lines):
 def proven(context):
     """PF27: the running system was booted by the boot loader whose configuration the upgrade changes."""
     if context.container():
-        return unseen(context, "boot chain")
+        return unseen(context, "boot.unseen", "boot chain")
     host = context.host
     cmdline = host.text("/proc/cmdline").strip()
     tags = [word for word in cmdline.split() if word.startswith(TAG)]

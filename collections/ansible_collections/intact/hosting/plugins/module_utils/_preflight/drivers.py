@@ -56,7 +56,7 @@ def plain(name):
 def drivers(context):
     """PF47: what drives disks and network is in the target's kernel too, with its firmware."""
     if context.container():
-        return bootchain.unseen(context, "drivers")
+        return bootchain.unseen(context, "drivers.unseen", "drivers")
     host, found = context.host, []
     vital = {plain(name): what for name, what in essential(context).items()}
     loaded = {line.split()[0] for line in host.text("/proc/modules").splitlines() if line.split()} | set(vital)

@@ -79,7 +79,10 @@ def support(context):
             remedy = str(rule.get("remedy") or "move to a new server instead (migrate-host.yml)") + ask
             found.append(Finding("panel.target.refused", "blocker", name, "%s does not go along with an upgrade in place" % title, str(rule["reason"]), remedy))
         elif rule.get("packages"):
-            if not (set(context.installed(*rule["packages"])) & after):
+            if _left_over(context, rule["packages"]):
+                title = "%s was removed, and left files behind" % title
+                found.append(Finding("panel.target.removed", "info", name, title, "its package is not installed any more"))
+            elif not (set(context.installed(*rule["packages"])) & after):
                 remedy = str(rule.get("remedy") or "bring it to a version that its makers support there") + ask
                 words = "%s is not from the distribution's packages: the upgrade does not bring it along" % title
                 found.append(Finding("panel.target.own", "blocker", name, words, str(rule["reason"]), remedy))
@@ -92,11 +95,19 @@ def support(context):
     return found
 
 
+def _left_over(context, patterns):
+    """Whether one of these packages was removed and left its configuration, and none is installed."""
+    states = [status for name, (_v, status) in context.packages().items() if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    return bool(states) and all(status[1] == "c" for status in states)
+
+
 def jobs(processes, panels):
     """[(process id, program, whose, what it does)] of running jobs. processes: [(pid, name, argv)]. Pure."""
     out = []
     for number, _comm, argv in processes:
         names = [os.path.basename(word) for word in argv[:3] if word and not word.startswith("-")]
+        if "serve" in argv[1:3]:
+            continue  # a repository's side of another host's backup
         for panel, pattern, what in JOBS:
             name = next((name for name in names if fnmatch.fnmatchcase(name, pattern)), None)
             if name and (not panel or panel in panels):

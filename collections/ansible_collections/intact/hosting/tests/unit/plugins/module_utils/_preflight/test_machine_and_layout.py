@@ -16,7 +16,9 @@ from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._preflig
 MIB = 1024  # of kB
 
 
-@pytest.mark.parametrize("available, swap, expected", [(300, 100, "blocker"), (511, 0, "blocker"), (512, 0, "warning"), (600, 300, "warning"), (600, 500, None)])
+@pytest.mark.parametrize(
+    "available, swap, expected", [(300, 100, "blocker"), (511, 0, "blocker"), (512, 0, "warning"), (600, 300, "warning"), (600, 500, None)]
+)
 def test_memory_and_swap_together(available, swap, expected):
     text = "MemTotal: 4096000 kB\nMemAvailable: %d kB\nSwapFree: %d kB\n" % (available * MIB, swap * MIB)
     said = fake.said("PF17", fake.machine(files={"/proc/meminfo": text}))
