@@ -98,7 +98,8 @@ CHECKS = (
 
 # What these ask is about the way to the target: without a release path nobody can answer.
 NEED_PATH = frozenset(
-    "PF02 PF09 PF10 PF11 PF13 PF14 PF16 PF17 PF18 PF19 PF20 PF22 PF27 PF29 PF30 PF31 PF32 PF37 PF39 PF41 PF42 PF43 PF44 PF45 PF46 PF47 PF49".split())
+    "PF02 PF09 PF10 PF11 PF13 PF14 PF16 PF17 PF18 PF19 PF20 PF22 PF27 PF29 PF30 PF31 PF32 PF37 PF39 PF41 PF42 PF43 PF44 PF45 PF46 PF47 PF49".split()
+)
 
 
 def chosen(only=(), skip=(), path=True):
