@@ -46,7 +46,7 @@ def _ext(context):
             continue
         name = host.realpath(item["path"]).rsplit("/", 1)[-1]
         count = host.text("/sys/fs/ext4/%s/errors_count" % name).strip()
-        if not count and not item.get("mounts") and host.which("dumpe2fs") and host.exists(item["path"]):
+        if not count and not item.get("mounts") and not context.container() and host.which("dumpe2fs") and host.exists(item["path"]):
             told = host.run(["dumpe2fs", "-h", item["path"]], check=False).text
             count = (re.findall(r"^FS Error count:\s+(\d+)", told, re.M) or ["0"])[0]
         if count and int(count):

@@ -142,7 +142,7 @@ def test_packages_from_elsewhere_that_need_old_names(monkeypatch):
     assert fake.said("PF20", fake.context(commands, plan={}, release_path=path)) == []
 
 
-SOURCE = "deb http://deb.debian.org/debian bookworm %s\n"
+SOURCE = "deb http://deb.example.com/debian bookworm %s\n"
 COMPONENTS = dict(fake.PATH, components=[{"having": "non-free", "add": "non-free-firmware", "reason": "split"}])
 
 
