@@ -52,6 +52,19 @@ def beneath(items, path):
     return sorted(disks), way
 
 
+def mirrored(context, items, way):
+    """Whether one of the devices on the way keeps what it holds on several disks at once: an array that is no stripe, or LVM's own mirror."""
+    for subject in way:
+        item = items[subject]
+        if re.search(r"_[rm]image_\d+$", item.get("path", "")):
+            return True
+        if item.get("kind") == "raid":
+            name = context.host.realpath(item["path"]).rsplit("/", 1)[-1]
+            if context.host.text("/sys/block/%s/md/level" % name).strip() not in ("raid0", "linear", "container"):
+                return True
+    return False
+
+
 def drivers(context, path):
     """Names of the kernel modules and drivers that a device of /sys stands on, itself first. path: e.g. /sys/class/net/eth0/device."""
     host, found = context.host, []

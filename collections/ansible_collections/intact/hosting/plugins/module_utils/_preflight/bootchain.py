@@ -16,6 +16,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight import _
 
 # A word on the kernel's command line that only our boot loader's configuration can have put there.
 TAG = "intact.boot="
+ENTRIES = ("/boot/loader/entries", "/boot/efi/loader/entries", "/efi/loader/entries")
 PROOF = (
     "prove it once, in a window: echo 'GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX intact.boot=1\"' > /etc/default/grub.d/intact.cfg && update-grub && reboot; "
     "then grep intact.boot /proc/cmdline. If it is not there, somebody else (provider, PXE, hypervisor) chooses the kernel: have that changed"
@@ -86,7 +87,7 @@ def in_sector(host, path):
 def _members(context, devices):
     items = context.items("disks")
     disks, way = _machine.beneath(items, "/boot")
-    mirrored = len(disks) > 1 and any(items[subject].get("kind") in ("raid", "mapped") for subject in way)
+    mirrored = len(disks) > 1 and _machine.mirrored(context, items, way)
     state = {subject: in_sector(context.host, items[subject]["path"]) for subject in disks}
     found = []
     for subject in disks:
@@ -119,7 +120,7 @@ def _efi(context):
         )
     items = context.items("disks")
     disks, way = _machine.beneath(items, "/")
-    if len(disks) > 1 and any(items[subject].get("kind") in ("raid", "mapped") for subject in way):
+    if len(disks) > 1 and _machine.mirrored(context, items, way):
         for subject in disks:
             if not any(item.get("type") == "vfat" and item.get("parent") == subject for item in items.values()):
                 title = "this disk carries / and has no EFI system partition: if the other one fails, nothing boots"
@@ -150,15 +151,35 @@ def kernel_lines(text):
     out = []
     for line in re.findall(r"^\s*linux(?:16|efi)?\s+(\S.*)$", text, re.M):
         words = line.split()
-        out.append((os.path.basename(words[0]), words[1:]))
+        out.append((os.path.basename(words[0]), _settled(words[1:])))
     return out
+
+
+def entry_lines(texts, environment=""):
+    """The same of the files of boot loader entries (/boot/loader/entries), the newest version first. environment: text of grubenv. Pure."""
+    out = []
+    for text in texts:
+        held = dict(re.findall(r"^(linux|options|version)\s+(\S.*)$", text, re.M))
+        options = held.get("options", "")
+        for name in re.findall(r"\$(\w+)", options):
+            value = re.search(r"^%s=(.*)$" % re.escape(name), environment, re.M)
+            options = options.replace("$" + name, value.group(1) if value else "")
+        if held.get("linux"):
+            number = [int(part) for part in re.findall(r"\d+", held.get("version") or held["linux"])]
+            out.append((number, os.path.basename(held["linux"].split()[0]), _settled(options.split())))
+    return [(kernel, arguments) for _number, kernel, arguments in sorted(out, key=lambda row: row[0], reverse=True)]
+
+
+def _settled(words):
+    """Arguments without what the boot loader decides at the moment itself."""
+    return [word for word in words if not word.startswith(("$", "vt.handoff=", "BOOT_IMAGE=", "initrd="))]
 
 
 def booted_by(cmdline, lines):
     """ "entry": the running command line is one of GRUB's; "kernel": its kernel and root are; "": neither. Pure."""
     words = cmdline.split()
     image = next((os.path.basename(word.split("=", 1)[1]) for word in words if word.startswith("BOOT_IMAGE=")), "")
-    rest = sorted(word for word in words if not word.startswith(("BOOT_IMAGE=", "initrd=")))
+    rest = sorted(_settled(words))
     root = [word for word in rest if word.startswith("root=")]
     if any(image == name and rest == sorted(arguments) for name, arguments in lines):
         return "entry"
@@ -178,26 +199,29 @@ def proven(context):
             Finding("boot.proven", "info", "boot chain", "this host boots by our boot loader's configuration", "%s is on the kernel's command line" % tags[0])
         ]
     config = next((path for path in ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg") if host.exists(path)), "")
-    lines = kernel_lines(host.text(config)) if config else []
+    grubenv = host.text(os.path.dirname(config) + "/grubenv") if config else ""
+    entries = [host.text(path) for directory in ENTRIES for path in host.glob(directory + "/*.conf")]
+    lines = (kernel_lines(host.text(config)) if config else []) + entry_lines(entries, grubenv)
     how = booted_by(cmdline, lines)
     evidence = "/proc/cmdline: %s" % escape(cmdline)[:300]
     # A virtual machine is reached by its hypervisor; before a bare one somebody would have to stand.
     grave = "warning" if _machine.hypervisor(context) else "blocker"
-    if not config:
-        title = "there is no configuration of GRUB: which boot loader starts this host was not found"
+    if not config and not lines:
+        title = "there is neither a configuration of GRUB nor an entry: which boot loader starts this host was not found"
         return [Finding("boot.unproven", grave, "boot chain", title, evidence, PROOF)]
     if how == "":
-        title = "the kernel was started in a way that GRUB's configuration does not know: the new one may never be booted"
-        return [Finding("boot.unproven", grave, "boot chain", title, "%s; %s has %d entries" % (evidence, config, len(lines)), PROOF)]
+        title = "the kernel was started in a way that the boot loader's configuration does not know: the new one may never be booted"
+        return [Finding("boot.unproven", grave, "boot chain", title, "%s; %s: %d entries" % (evidence, config or ENTRIES[0], len(lines)), PROOF)]
     found = []
     if how == "kernel":
-        title = "the running kernel is GRUB's, its command line is not: settings were changed since, or somebody else starts it"
+        title = "the running kernel is the boot loader's, its command line is not: settings were changed since, or somebody else starts it"
         found.append(Finding("boot.likely", "warning", "boot chain", title, evidence, "reboot in a window so that both agree, or " + PROOF))
+    if not config:
+        return found
     default = re.search(r'^\s*set default="([^"$]*)"', host.text(config), re.M)
     pinned = default.group(1) if default else "0"
     if pinned not in ("", "0") or re.search(r'set default="\$\{saved_entry\}"', host.text(config)):
-        saved = host.text(os.path.dirname(config) + "/grubenv")
-        entry = (re.findall(r"^saved_entry=(.+)$", saved, re.M) or [pinned if pinned != "0" else ""])[0]
+        entry = (re.findall(r"^saved_entry=(.+)$", grubenv, re.M) or [pinned if pinned != "0" else ""])[0]
         if entry:
             title = "GRUB is told to start one certain entry: the new kernel would not be booted"
             remedy = "set GRUB_DEFAULT=0 in /etc/default/grub and run update-grub (grub-editenv - unset saved_entry)"

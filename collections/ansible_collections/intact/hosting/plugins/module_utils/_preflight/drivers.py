@@ -68,25 +68,37 @@ def drivers(context):
         title = "the target's kernel has no such driver" + (", and it drives %s" % what if what else "")
         remedy = "replace the hardware, or keep it unused: lspci -k shows what it drives"
         found.append(Finding("drivers.removed", "blocker" if what else "warning", name, title, str(entry["reason"]), remedy))
+    return found + _built(context, vital) + _firmware(context)
+
+
+def _built(context, vital):
+    """What DKMS builds here, and loaded modules that are not the kernel's own."""
+    host, found, strangers = context.host, [], {}
     built = parse_dkms(host.run(["dkms", "status"], check=False).text) if host.which("dkms") else {}
-    foreign = {plain(name) for name in out_of_tree(host)}
+    for name in out_of_tree(host):
+        path = host.run(["modinfo", "-n", name], check=False).text.strip() if host.which("modinfo") else ""
+        strangers[plain(name)] = path
+    drives = {}
+    for module, path in sorted(strangers.items()):
+        family = next((name for name in sorted(built) if module.startswith(plain(name)) or plain(name).startswith(module)), "")
+        # of a family with many modules (zfs, spl, icp) only the path tells
+        family = family or ("" if "/dkms/" not in path else next(iter(sorted(built)), ""))
+        if family and (len(built) == 1 or "/dkms/" not in path or module.startswith(plain(family)) or module not in vital):
+            drives[family] = drives.get(family) or vital.get(module, "")
+            del strangers[module]
     for name in sorted(built):
-        what = next(
-            (vital[module] for module in sorted(foreign) if module in vital and module.startswith(plain(name).split("_dkms")[0])), vital.get(plain(name))
-        )
+        what = drives.get(name) or vital.get(plain(name))
         title = "this module is built here (DKMS), and has to be built anew for the target's kernel" + (": it drives %s" % what if what else "")
         evidence = "version %s, %s" % (", ".join(sorted(built[name]["versions"])), ", ".join(sorted(built[name]["states"])))
         remedy = "see that its maker's version supports the target's kernel, that the target's linux-headers are in the plan, and try it on another machine"
         found.append(Finding("drivers.dkms", "blocker" if what else "warning", name, title, evidence, remedy))
-    told = {plain(name) for name in built}
-    for name in sorted(foreign):
-        if any(name.startswith(known) or known.startswith(name) for known in told) or not name:
-            continue
+    for name, path in sorted(strangers.items()):
         what = vital.get(name)
         title = "this module is not the kernel's own: the target's kernel comes without it" + (", and it drives %s" % what if what else "")
         remedy = "find out who brought it (modinfo -n %s; dpkg -S), and get it for the target's kernel" % name
-        found.append(Finding("drivers.foreign", "blocker" if what else "warning", name, title, "the kernel is tainted by it (O)", remedy))
-    return found + _firmware(context)
+        evidence = "the kernel is tainted by it (O)%s" % ("; " + escape(path) if path else "")
+        found.append(Finding("drivers.foreign", "blocker" if what else "warning", name, title, evidence, remedy))
+    return found
 
 
 def _firmware(context):

@@ -83,13 +83,40 @@ def engines(context):
         version = version_of(context, engine)
         if engine.name == "mysql" and not version:
             continue
-        found += _judged(context, engine.name, engine.name, version, rules.get(engine.name))
+        found += _planned(context, engine, version) or _judged(context, engine.name, engine.name, version, rules.get(engine.name))
         if engine.name in ("mariadb", "mysql"):
             found += _never_upgraded(context, engine.name, version)
     for cluster in clusters(context):
         name = "postgresql %s/%s" % (cluster["version"], cluster["cluster"])
         found += _judged(context, "postgresql", name, str(cluster["version"]), rules.get("postgresql"))
     return found + _extensions(context)
+
+
+def _planned(context, engine, version):
+    """What the plan itself says of the server's package, [] where the release path has to judge.
+
+    A package that stays or is updated within its version, as a vendor's may, takes no step at all.
+    """
+    rows = [entry for kind in ("upgrade", "install") for entry in context.planned(kind) if any(fnmatch.fnmatchcase(entry["name"], p) for p in engine.packages)]
+    gone = {entry["name"] for entry in context.planned("remove")}
+    if not rows:
+        stays = bool(context.plan.get("upgrade")) and not gone & set(context.installed(*engine.packages))
+        return [_same(engine.name, "its package stays as it is", version)] if stays else []
+    found = re.search(r"(?:\d+:)?(\d+\.\d+)", str(rows[0].get("to") or ""))
+    if not found or not version:
+        return []
+    new, old = ([int(n) for n in text.split(".")] for text in (found.group(1), version))
+    if new == old:
+        return [_same(engine.name, "the target has the same version", version)]
+    if new < old:
+        title = "the upgrade brings an older version than the one that wrote the files"
+        remedy = "map the vendor's source to the target (preflight_source_map), or move its databases by dumps"
+        return [Finding("databases.path", "blocker", engine.name, title, "%s, and then %s" % (version, found.group(1)), remedy)]
+    return []
+
+
+def _same(name, why, version):
+    return Finding("databases.path.same", "info", name, "the engine takes no step", "%s (%s)" % (why, version or "version not told"))
 
 
 def _judged(context, engine, subject, version, rule):

@@ -233,6 +233,11 @@ def resolver(context):
             return [
                 Finding("resolver.dangling", "blocker", "/etc/resolv.conf", "it leads to a file that is not there", "it is a link to %s" % escape(link), remedy)
             ]
+        makers = ("resolvconf", "openresolv")
+        if link and "resolvconf" in place + link and context.installed(*makers) and not any(name in after for name in makers):
+            remedy = "keep %s, or write a plain /etc/resolv.conf with the name servers that are meant" % " or ".join(makers)
+            title = "after the upgrade nobody writes the file that resolv.conf leads to"
+            return [Finding("resolver.maker", "blocker", "/etc/resolv.conf", title, "it is a link to %s" % escape(link), remedy)]
         return []
     split = [entry for entry in context.release_path.get("split_packages") or [] if entry.get("package") == "systemd-resolved"]
     evidence = "/etc/resolv.conf leads to %s" % escape(link)

@@ -168,6 +168,21 @@ def test_database_engines(commands, installed, files, expected):
     assert fake.said("PF37", context) == [("PF37",) + row for row in expected]
 
 
+@pytest.mark.parametrize(
+    "plan, expected",
+    [
+        ({"upgrade": [{"name": "mariadb-server", "to": "1:12.0.5"}]}, ("databases.path.same", "info", "mariadb")),
+        ({"upgrade": [{"name": "mariadb-server", "to": "1:11.8.3-0+deb13u1"}]}, ("databases.path", "blocker", "mariadb")),
+        ({"upgrade": [{"name": "bash", "to": "5"}]}, ("databases.path.same", "info", "mariadb")),
+        ({"upgrade": [{"name": "bash", "to": "5"}], "remove": ["mariadb-server"]}, ("databases.path", "blocker", "mariadb")),
+        ({"upgrade": [{"name": "mariadb-server", "to": "1:12.3.1"}]}, ("databases.path", "blocker", "mariadb")),
+    ],
+)
+def test_a_vendors_newer_server(plan, expected):
+    context = fake.context({"mariadbd": MARIADB % "12.0.2"}, installed=fake.packages(mariadb_server="1:12.0.2"), plan=plan, release_path=ENGINES)
+    assert fake.said("PF37", context) == [("PF37",) + expected]
+
+
 def test_postgresqls_clusters_and_extensions():
     listed = json.dumps([{"version": "15", "cluster": "main"}, {"version": "8.4", "cluster": "old"}])
     names = {"postgresql-15": "15.6", "postgresql-15-postgis-3": "3.3", "postgresql-15-postgis-3-scripts": "3.3", "postgresql-15-cron": "1.4"}

@@ -71,6 +71,17 @@ def test_every_member_of_a_mirror_has_it():
     assert said("/dev/disk/by-id/a", **{"/dev/sdb": GRUB}) == member
 
 
+def test_a_stripe_or_a_volume_over_two_disks_is_no_mirror():
+    files = {"/dev/sda": GRUB, "/dev/sdb": b"\0" * 512, "/dev/disk/by-id/a": "", "/sys/block/md0/md/level": "raid0\n"}
+    links = {"/dev/disk/by-id/a": "/dev/sda"}
+    volume = dict(sda=dict(holders=["/dev/vg-root"]), sdb=dict(holders=["/dev/vg-root"]), **{"vg-root": {"kind": "mapped", "mounts": ["/"]}})
+    lvm = dict(sda=dict(holders=["/dev/a_rimage_0"]), sdb=dict(holders=["/dev/a_rimage_1"]), **{"vg-root": {"kind": "mapped", "mounts": ["/"]}})
+    lvm.update({"a_rimage_0": {"kind": "mapped", "holders": ["/dev/vg-root"]}, "a_rimage_1": {"kind": "mapped", "holders": ["/dev/vg-root"]}})
+    for disks, number in ((TWO, 0), (volume, 0), (lvm, 1)):
+        context = fake.machine(debconf("/dev/disk/by-id/a"), files, installed=PC, baseline=fake.disks(**disks), links=links)
+        assert fake.said("PF26", context) == [("PF26", "boot.loader.member", "blocker", "sdb")] * number
+
+
 def test_another_boot_loader_is_only_told():
     said = fake.said("PF26", fake.machine(installed=fake.packages(extlinux="6")))
     assert said == [("PF26", "boot.loader.other", "warning", "boot loader")]
@@ -126,6 +137,16 @@ def test_the_running_kernel_is_grubs():
 def test_a_kernel_from_elsewhere(cmdline):
     assert booted(cmdline) == [("PF27", "boot.unproven", "blocker", "boot chain")]
     assert booted(cmdline, bare=False) == [("PF27", "boot.unproven", "warning", "boot chain")]
+
+
+def test_entries_in_files_and_what_grub_decides_at_the_moment():
+    entry = "title x\nversion 6.1.0-40\nlinux /vmlinuz-6.1.0-40-amd64\noptions root=UUID=abc ro quiet\n"
+    entries = {"/boot/loader/entries/a.conf": entry, "/boot/loader/entries/b.conf": entry.replace("6.1.0-40", "6.1.0-9")}
+    assert [kernel for kernel, _a in bootchain.entry_lines(entries.values())] == ["vmlinuz-6.1.0-40-amd64", "vmlinuz-6.1.0-9-amd64"]
+    assert booted(LINE, None, **entries) == []
+    bls = {"/boot/loader/entries/a.conf": entry.replace("root=UUID=abc ro quiet", "$kernelopts"), "/boot/grub/grubenv": "kernelopts=root=UUID=abc ro quiet\n"}
+    assert booted(LINE, 'set default="0"\n', **bls) == []
+    assert booted(LINE + " vt.handoff=7", CONFIG.replace("quiet", "quiet $vt_handoff")) == []
 
 
 def test_no_grub_at_all():
@@ -288,6 +309,10 @@ def test_other_resolvers():
     assert fake.said("PF29", fake.context(files={"/etc/resolv.conf": "nameserver 192.0.2.53\n"}, release_path=SPLIT)) == []
     links = {"/etc/resolv.conf": "/run/resolvconf/resolv.conf"}
     assert fake.said("PF29", fake.context(files={"/run/resolvconf/resolv.conf": ""}, links=links, release_path=SPLIT)) == []
+    gone = fake.context(
+        files={"/run/resolvconf/resolv.conf": ""}, links=links, installed=fake.packages(resolvconf="1"), plan={"remove": ["resolvconf"]}, release_path=SPLIT
+    )
+    assert fake.said("PF29", gone) == [("PF29", "resolver.maker", "blocker", "/etc/resolv.conf")]
     assert fake.said("PF29", fake.context(links=links, release_path=SPLIT)) == [("PF29", "resolver.dangling", "blocker", "/etc/resolv.conf")]
 
 
@@ -314,6 +339,9 @@ def test_drivers_that_are_built_here():
     tainted = {"/sys/module/r8168/taint": "OE\n", "/sys/module/virtio_net/taint": "\n"}
     assert driven({"eth0": ("m", "r8168")}, {"dkms": old}, tainted) == [("PF47", "drivers.dkms", "blocker", "r8168")]
     assert driven({"eth0": ("m", "r8168")}, files=tainted) == [("PF47", "drivers.foreign", "blocker", "r8168")]
+    family = {"/sys/module/%s/taint" % name: "PO\n" for name in ("zfs", "spl", "icp")}
+    said = driven({"eth0": A}, {"dkms": new, "modinfo": "/lib/modules/6.1.0-40-amd64/updates/dkms/x.ko\n"}, family)
+    assert said == [("PF47", "drivers.dkms", "warning", "zfs")]
     assert driven({"eth0": A}, files={"/sys/module/vendor/taint": "O\n"}) == [("PF47", "drivers.foreign", "warning", "vendor")]
 
 
