@@ -23,7 +23,7 @@ LEVELS = (
 
 
 def spare(meminfo, limit="", used="", stat=""):
-    """Bytes of memory and swap that programs may still take. limit, used, stat: memory.max, .current and .stat of a control group. Pure."""
+    """Bytes of memory and swap that programs may still take. limit, used, stat: memory.max, .current and .stat of a control group, or version 1's. Pure."""
     held = {key: int(value) * 1024 for key, value in re.findall(r"^(\w+):\s+(\d+) kB", meminfo, re.M)}
     if "MemAvailable" not in held:
         return None
@@ -31,14 +31,17 @@ def spare(meminfo, limit="", used="", stat=""):
     if limit.strip().isdigit() and used.strip().isdigit():
         told = {key: int(value) for key, value in re.findall(r"^(\w+) (\d+)$", stat, re.M)}
         # the cache of files is given back when somebody needs it
-        free = min(free, int(limit) - int(used) + told.get("inactive_file", 0) + told.get("active_file", 0))
+        cache = sum(told.get("total_" + name, told.get(name, 0)) for name in ("inactive_file", "active_file"))
+        free = min(free, int(limit) - int(used) + cache)
     return max(free, 0)
 
 
 def memory(context):
     """PF17: enough memory and swap for the package manager's solver beside the services that run."""
-    host, group = context.host, "/sys/fs/cgroup/memory."
-    free = spare(host.text("/proc/meminfo"), host.text(group + "max"), host.text(group + "current"), host.text(group + "stat"))
+    host, group, names = context.host, "/sys/fs/cgroup/memory.", ("max", "current", "stat")
+    if not host.exists(group + "max"):
+        group, names = "/sys/fs/cgroup/memory/memory.", ("limit_in_bytes", "usage_in_bytes", "stat")
+    free = spare(host.text("/proc/meminfo"), *[host.text(group + name) for name in names])
     if free is None:
         return [Finding("memory.unread", "warning", "memory", "nobody could see how much memory is free", "/proc/meminfo does not say MemAvailable")]
     if free >= WARN:

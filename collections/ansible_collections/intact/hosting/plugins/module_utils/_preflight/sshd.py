@@ -132,7 +132,8 @@ def _there(context, now):
     chosen = targets.daemons(context)
     if not any(daemon.name == "sshd" for daemon, _versions in chosen):
         return [], {}
-    order = {"name": "sshd", "argv": ASK, "network": False, "seconds": targets.SECONDS}
+    # names in ListenAddress and Match need the resolver; -T binds nothing
+    order = {"name": "sshd", "argv": ASK, "network": True, "seconds": targets.SECONDS}
     try:
         (answer,), _fresh = _targetroot.ask(context, targets.root(context, chosen), [order], context.options.get("target_files") or "")
     except IntactError as exc:

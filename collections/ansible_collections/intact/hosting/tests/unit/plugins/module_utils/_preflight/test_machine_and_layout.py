@@ -29,6 +29,9 @@ def test_a_containers_limit_counts_and_the_cache_in_it_does_not():
     info = "MemAvailable: 9000000 kB\nSwapFree: 0 kB\n"
     assert machine.spare(info, "1073741824\n", "1000000000\n", "inactive_file 600000000\nactive_file 100000000\n") == 1073741824 - 300000000
     assert machine.spare(info, "max\n", "1000000000\n") == 9000000 * 1024 and machine.spare("") is None
+    older = {"limit_in_bytes": "536870912", "usage_in_bytes": "536870912", "stat": "inactive_file 9\ntotal_inactive_file 104857600\n"}
+    files = dict({"/proc/meminfo": info}, **{"/sys/fs/cgroup/memory/memory." + name: text for name, text in older.items()})
+    assert fake.said("PF17", fake.context(files=files)) == [("PF17", "memory.short", "blocker", "memory")]
     files = {"/proc/meminfo": info, "/sys/fs/cgroup/memory.max": "536870912", "/sys/fs/cgroup/memory.current": "500000000"}
     assert fake.said("PF17", fake.context(files=files)) == [("PF17", "memory.short", "blocker", "memory")]
 
