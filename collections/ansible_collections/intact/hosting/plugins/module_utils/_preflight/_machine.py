@@ -79,17 +79,28 @@ def drivers(context, path):
 
 
 def nics(context):
-    """{name: {"mac", "drivers"}} of the network interfaces that are hardware, or a hypervisor's imitation of it."""
+    """{name: {"mac", "drivers", "slot"}} of the network interfaces that are hardware, or a hypervisor's imitation of it. slot: the firmware's number, or ""."""
 
     def look():
         host, out = context.host, {}
         for name in host.listdir("/sys/class/net"):
             here = "/sys/class/net/" + name
             if host.exists(here + "/device"):
-                out[name] = {"mac": host.text(here + "/address").strip(), "drivers": drivers(context, here + "/device")}
+                out[name] = {"mac": host.text(here + "/address").strip(), "drivers": drivers(context, here + "/device"), "slot": _slot(host, here + "/device")}
         return out
 
     return context.once("nics", look)
+
+
+def _slot(host, path):
+    """The number that the firmware gives to the slot of a card (ACPI's _SUN), of the nearest device above that has one."""
+    place = host.realpath(path)
+    while place.startswith("/sys/devices/"):
+        number = host.text(place + "/firmware_node/sun").strip()
+        if number:
+            return number
+        place = os.path.dirname(place)
+    return ""
 
 
 def coming(context):

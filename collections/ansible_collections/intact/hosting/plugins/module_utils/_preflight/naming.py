@@ -189,15 +189,25 @@ def naming(context):
         found.append(Finding("network.name.kernel", "blocker" if several else "warning", name, title, evidence, link_remedy(name, cards[name]["mac"])))
     for entry in context.release_path.get("network_names") or []:
         for name in sorted(set(loose) - set(kernel)):
-            if kept or scheme or not any(fnmatch.fnmatchcase(driver, str(entry["driver"])) for driver in cards[name]["drivers"]):
+            if kept or scheme or not _renamed(entry, name, cards[name]):
                 continue
-            evidence = "driver %s, %s; %s" % (", ".join(cards[name]["drivers"][:2]), loose[name], entry["reason"])
-            title = "this card gets another name at the target release, and the configuration knows the old one"
-            found.append(Finding("network.name.changes", entry.get("severity") or "blocker", name, title, evidence, link_remedy(name, cards[name]["mac"])))
+            severity = entry.get("severity") or "blocker"
+            evidence = "driver %s, %s; %s" % (", ".join(cards[name]["drivers"][:2]) or "not told", loose[name], entry["reason"])
+            title = "this card %s another name at the target release, and the configuration knows the old one" % (
+                "gets" if severity == "blocker" else "may get"
+            )
+            found.append(Finding("network.name.changes", severity, name, title, evidence, link_remedy(name, cards[name]["mac"])))
     if cards:
         told = ", ".join("%s=%s" % (name, card["mac"]) for name, card in sorted(cards.items()))
         found.append(Finding("network.cards", "info", "network cards", "names and addresses as they are now", told, details={"cards": cards}))
     return found
+
+
+def _renamed(entry, name, card):
+    """Whether an entry of the release path means this card: by its driver, or by its name where the firmware numbers its slot."""
+    if entry.get("driver"):
+        return any(fnmatch.fnmatchcase(driver, str(entry["driver"])) for driver in card["drivers"])
+    return bool(card["slot"]) and fnmatch.fnmatchcase(name, str(entry.get("numbered_slot") or ""))
 
 
 def _stacks(context):

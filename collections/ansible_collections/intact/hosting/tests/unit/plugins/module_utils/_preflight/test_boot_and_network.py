@@ -214,7 +214,7 @@ def cards(**names):
 
 
 IFUPDOWN = fake.packages(ifupdown="0.8", isc_dhcp_client="4.4")
-PATH = dict(fake.PATH, network_names=[{"driver": "i40e", "reason": "np0"}])
+PATH = dict(fake.PATH, network_names=[{"driver": "i40e", "reason": "np0"}, {"numbered_slot": "enp*", "severity": "warning", "reason": "slots"}])
 
 
 def named(names, interfaces, files=None, bare=True, **more):
@@ -255,6 +255,12 @@ def test_names_that_change_with_the_release():
         "network.name.changes",
         "blocker",
     )
+
+
+def test_a_slot_that_the_firmware_numbers():
+    number = {"/sys/devices/pci0000:00/firmware_node/sun": "3\n"}
+    assert named({"enp1s0": A}, auto("enp1s0"), number) == [("PF28", "network.name.changes", "warning", "enp1s0")]
+    assert named({"enp1s0": A}, auto("enp1s0")) == [] and named({"ens3": A}, auto("ens3"), number) == []
 
 
 def test_a_name_that_is_not_there():
