@@ -16,6 +16,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight import _
 
 # A word on the kernel's command line that only our boot loader's configuration can have put there.
 TAG = "intact.boot="
+ESP = ("/boot/efi", "/efi", "/boot")
 ENTRIES = ("/boot/loader/entries", "/boot/efi/loader/entries", "/efi/loader/entries")
 PROOF = (
     "prove it once, in a window: echo 'GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX intact.boot=1\"' > /etc/default/grub.d/intact.cfg && update-grub && reboot; "
@@ -104,12 +105,15 @@ def _members(context, devices):
 
 def _efi(context):
     host, found = context.host, []
+    for place in [line.split()[1] for line in host.text("/proc/mounts").splitlines() if line.split()[2:3] == ["autofs"]]:
+        if place in ESP:
+            host.listdir(place)  # whoever looks into it has it mounted
     mounts = [line.split() for line in host.text("/proc/mounts").splitlines() if len(line.split()) > 3]
-    esp = next((words for place in ("/boot/efi", "/efi", "/boot") for words in mounts if words[1] == place and words[2] == "vfat"), None)
+    esp = next((words for place in ESP for words in mounts if words[1] == place and words[2] == "vfat"), None)
     if not esp:
         title = "the EFI system partition is not mounted: the boot loader's package can't write to it"
         remedy = "mount /boot/efi, and see that fstab has it; blkid -t TYPE=vfat lists what it may be"
-        return [Finding("boot.esp.unmounted", "blocker", "/boot/efi", title, "no vfat file system at /boot/efi, /efi or /boot", remedy)]
+        return [Finding("boot.esp.unmounted", "blocker", "/boot/efi", title, "no vfat file system at %s" % ", ".join(ESP), remedy)]
     if "rw" not in esp[3].split(","):
         remedy = "mount -o remount,rw %s; if it refuses, unmount it and run fsck.vfat %s" % (esp[1], esp[0])
         found.append(Finding("boot.esp.readonly", "blocker", esp[1], "the EFI system partition can't be written to", "%s: %s" % (esp[0], esp[3]), remedy))
@@ -149,7 +153,8 @@ def _entries(context, items):
 def kernel_lines(text):
     """[(kernel's file name, [arguments])] of the linux lines of a grub.cfg, in order. Pure."""
     out = []
-    for line in re.findall(r"^\s*linux(?:16|efi)?\s+(\S.*)$", text, re.M):
+    # under Xen the kernel is a module of the hypervisor
+    for line in re.findall(r"^\s*(?:linux(?:16|efi)?|module2?(?=\s+\S*vmlinuz))\s+(\S.*)$", text, re.M):
         words = line.split()
         out.append((os.path.basename(words[0]), _settled(words[1:])))
     return out
@@ -172,7 +177,7 @@ def entry_lines(texts, environment=""):
 
 def _settled(words):
     """Arguments without what the boot loader decides at the moment itself."""
-    return [word for word in words if not word.startswith(("$", "vt.handoff=", "BOOT_IMAGE=", "initrd="))]
+    return [word for word in words if word != "placeholder" and not word.startswith(("$", "vt.handoff=", "BOOT_IMAGE=", "initrd="))]
 
 
 def booted_by(cmdline, lines):
@@ -181,7 +186,7 @@ def booted_by(cmdline, lines):
     image = next((os.path.basename(word.split("=", 1)[1]) for word in words if word.startswith("BOOT_IMAGE=")), "")
     rest = sorted(_settled(words))
     root = [word for word in rest if word.startswith("root=")]
-    if any(image == name and rest == sorted(arguments) for name, arguments in lines):
+    if any(image in (name, "") and rest == sorted(arguments) and rest for name, arguments in lines):
         return "entry"
     return "kernel" if any(image == name and root and root[0] in arguments for name, arguments in lines) else ""
 

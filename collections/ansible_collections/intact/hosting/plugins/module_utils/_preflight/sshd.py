@@ -175,7 +175,11 @@ def _keys(context, now, today, later, smallest, rules):
     """Keys that work today and won't then, of root and of who may become root."""
     found = []
     reasons = {str(entry["type"]): str(entry["reason"]) for entry in rules.get("refused_keys") or []}
+    if now.get("pubkeyauthentication") == ["no"]:
+        return []
     for name, home in accounts(context):
+        if name == "root" and now.get("permitrootlogin") == ["no"]:
+            continue
         held = []
         for path in files_of(name, home, now):
             try:

@@ -89,6 +89,9 @@ def test_a_password_is_another_way_in_and_dsa_that_nobody_took_is_no_loss():
     open_ = (EFFECTIVE % (ALL + ",ssh-dss")).replace("passwordauthentication no", "passwordauthentication yes")
     assert fake.said("PF30", asked(files, open_)) == [("PF30", "access.sshd.keys", "warning", "jane")]
     assert fake.said("PF30", asked({"/root/.ssh/authorized_keys": DSA}, EFFECTIVE % ALL)) == []
+    closed = (EFFECTIVE % (ALL + ",ssh-dss")).replace("permitrootlogin without-password", "permitrootlogin no")
+    assert fake.said("PF30", asked({"/root/.ssh/authorized_keys": DSA}, closed)) == []
+    assert fake.said("PF30", asked(files, closed.replace("pubkeyauthentication yes", "pubkeyauthentication no"))) == []
     few = (EFFECTIVE % ALL).replace("maxauthtries 6", "maxauthtries 1")
     assert fake.said("PF30", asked(None, few)) == [("PF30", "access.sshd.tries", "info", "sshd")]
 

@@ -146,6 +146,8 @@ def test_entries_in_files_and_what_grub_decides_at_the_moment():
     assert booted(LINE, None, **entries) == []
     bls = {"/boot/loader/entries/a.conf": entry.replace("root=UUID=abc ro quiet", "$kernelopts"), "/boot/grub/grubenv": "kernelopts=root=UUID=abc ro quiet\n"}
     assert booted(LINE, 'set default="0"\n', **bls) == []
+    xen = "menuentry 'Xen' {\n\tmultiboot2 /boot/xen.gz placeholder\n\tmodule2 /boot/vmlinuz-6.1.0-40-amd64 placeholder root=UUID=abc ro quiet\n}\n"
+    assert booted("placeholder root=UUID=abc ro quiet", xen) == []
     assert booted(LINE + " vt.handoff=7", CONFIG.replace("quiet", "quiet $vt_handoff")) == []
 
 
