@@ -171,12 +171,9 @@ def naming(context):
     words = host.text("/proc/cmdline").split()
     kept = "net.ifnames=0" in words
     scheme = any(word.startswith("net.naming-scheme=") for word in words)
-    by_name = {
-        name: next(entry["where"] for entry in used if not entry["mac"] and fnmatch.fnmatchcase(name, entry["name"]))
-        for name in cards
-        if any(not entry["mac"] and fnmatch.fnmatchcase(name, entry["name"]) for entry in used)
-    }
-    loose = {name: where for name, where in by_name.items() if cards[name]["mac"].lower() not in fixed}
+    # a pattern (en* eth*) means whatever card there is, by any name
+    by_name = {entry["name"]: entry["where"] for entry in reversed(used) if not entry["mac"]}
+    loose = {name: by_name[name] for name in cards if name in by_name and cards[name]["mac"].lower() not in fixed}
     kernel = sorted(name for name in loose if KERNEL.match(name))
     for name in kernel:
         several = len(kernel) > 1

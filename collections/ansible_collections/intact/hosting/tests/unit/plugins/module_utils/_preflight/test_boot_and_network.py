@@ -272,11 +272,13 @@ def test_a_name_that_is_not_there():
 def test_networkmanager_and_networkd_are_read():
     files = {
         "/etc/NetworkManager/system-connections/a.nmconnection": "[connection]\ntype=ethernet\ninterface-name=eth0\n[ethernet]\n",
-        "/etc/systemd/network/20-lan.network": "[Match]\nName=eth*\n[Network]\nDHCP=yes\n",
+        "/etc/systemd/network/20-lan.network": "[Match]\nName=eth1\n[Network]\nDHCP=yes\n",
     }
     more = {"installed": fake.packages(network_manager="1", systemd="252"), "commands": {"systemctl is-enabled": "enabled\n"}}
     found = named({"eth0": A, "eth1": B}, "", files, **more)
     assert [row[1:3] for row in found] == [("network.name.kernel", "blocker")] * 2
+    every = {"/etc/systemd/network/20-lan.network": "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n"}
+    assert named({"eth0": A, "eth1": B}, "", every, **more) == []
 
 
 def test_what_sets_the_network_up_stays():
