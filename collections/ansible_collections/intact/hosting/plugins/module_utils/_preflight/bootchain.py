@@ -67,7 +67,7 @@ def _bios(context):
         title = "the package grub-pc would install to a disk that is not there, and stop in the middle"
         found.append(Finding("boot.loader.device", "blocker", ", ".join(gone), title, "grub-pc/install_devices: %s" % value, reset))
     unstable = [device for device in devices if device not in gone and re.match(r"/dev/(sd|vd|hd|xvd|nvme)\w+$", device)]
-    if unstable:
+    if unstable and sum(1 for item in context.items("disks").values() if item.get("kind") == "disk") > 1:
         title = "grub-pc knows its disk by a name that the next kernel may give to another one"
         found.append(Finding("boot.loader.name", "warning", ", ".join(unstable), title, "grub-pc/install_devices: %s" % value, reset))
     if not devices:

@@ -44,7 +44,8 @@ def test_debconfs_words():
     [
         (debconf("/dev/disk/by-id/a"), {"/dev/disk/by-id/a": "", "/dev/sda": GRUB}, ONE, []),
         (debconf("/dev/disk/by-id/gone"), {"/dev/sda": GRUB}, ONE, [("boot.loader.device", "blocker", "/dev/disk/by-id/gone")]),
-        (debconf("/dev/sda"), {"/dev/sda": GRUB}, ONE, [("boot.loader.name", "warning", "/dev/sda")]),
+        (debconf("/dev/sda"), {"/dev/sda": GRUB}, ONE, []),
+        (debconf("/dev/sda"), {"/dev/sda": GRUB}, dict(ONE, sdb={}), [("boot.loader.name", "warning", "/dev/sda")]),
         (debconf(""), {"/dev/sda": GRUB}, ONE, [("boot.loader.unanswered", "warning", "grub-pc")]),
         (debconf("", "true"), {"/dev/sda": GRUB}, ONE, [("boot.loader.unanswered", "info", "grub-pc")]),
         (debconf("/dev/disk/by-id/a"), {"/dev/disk/by-id/a": "", "/dev/sda": b"\0" * 512}, ONE, [("boot.loader.member", "warning", "sda")]),
