@@ -126,6 +126,25 @@ options:
     suboptions:
       unit: {type: str, required: true, description: Unit or shell pattern.}
       reason: {type: str, required: true, description: Why.}
+  accepted_panels:
+    description: Control panels that go along with the upgrade although nobody has said that they support the target release.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      panel: {type: str, required: true, description: 'Name of its driver, such as V(hestiacp), or shell pattern.'}
+      reason: {type: str, required: true, description: 'Who says so, and why.'}
+  out_of_band:
+    description: Who has tried a way in that does not need the host's network. Bare metal without one is a blocker, a virtual machine a warning.
+    type: dict
+    suboptions:
+      who: {type: str, required: true, description: Name of the person.}
+      how: {type: str, required: true, description: 'Which way, for example the provider''s console.'}
+      when: {type: str, required: true, description: 'Day, or moment in ISO 8601.'}
+  out_of_band_days:
+    description: For how many days O(out_of_band) counts.
+    type: float
+    default: 30
   protected_packages:
     description: More packages, as shell patterns, that must not be removed.
     type: list
@@ -316,6 +335,9 @@ def main():
             accepted_packages=_listed(("package", "reason")),
             accepted_removals=_listed(("package", "reason")),
             accepted_units=_listed(("unit", "reason")),
+            accepted_panels=_listed(("panel", "reason")),
+            out_of_band=dict(type="dict", options={name: dict(type="str", required=True) for name in ("who", "how", "when")}),
+            out_of_band_days=dict(type="float", default=30),
             protected_packages=dict(type="list", elements="str", default=[]),
             source_map=_listed(
                 ("match", "reason"), action=dict(type="str", required=True, choices=["rename", "disable", "keep"]), uri=dict(type="str"), suite=dict(type="str")

@@ -84,7 +84,7 @@ for order in orders:
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
     try:
         done = subprocess.run(order["argv"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, timeout=order["seconds"])
-        out, err = done.stdout[-4000:].decode("utf-8", "replace"), done.stderr[-8000:].decode("utf-8", "replace")
+        out, err = done.stdout[-16000:].decode("utf-8", "replace"), done.stderr[-8000:].decode("utf-8", "replace")
         told.append({"name": order["name"], "rc": done.returncode, "out": out, "err": err})
     except subprocess.TimeoutExpired:
         told.append({"name": order["name"], "rc": None, "out": "", "err": "no answer within %d s" % order["seconds"]})

@@ -52,10 +52,24 @@ def obsolete(policy):
     return out
 
 
+def unknown(context):
+    """Names of the installed packages that are in no configured source, [] while a source fails (PF07 tells)."""
+    return [name for name, _version in _obsolete(context)]
+
+
+def _obsolete(context):
+    def look():
+        path, result = _apt.refreshed(context)
+        if result.rc != 0:
+            return []
+        return obsolete(parse_policy(context.host.run(["apt-cache", "-c", path, "policy"] + context.installed(), timeout=180).text))
+
+    return context.once("obsolete", look)
+
+
 def foreign(context):
     """PF07: every installed package comes from a configured source, or is accepted by name."""
-    path, result = _apt.refreshed(context)
-    if result.rc != 0:
+    if _apt.refreshed(context)[1].rc != 0:
         return [
             Finding(
                 id="packages.foreign.unseen",
@@ -65,10 +79,8 @@ def foreign(context):
                 remedy="clear the findings on sources first",
             )
         ]
-    names = context.installed()
-    policy = parse_policy(context.host.run(["apt-cache", "-c", path, "policy"] + names, timeout=180).text)
     found = []
-    for name, version in obsolete(policy):
+    for name, version in _obsolete(context):
         entry = accepted(context.options.get("accepted_packages"), "package", name)
         if entry:
             found.append(

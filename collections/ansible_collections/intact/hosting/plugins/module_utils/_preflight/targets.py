@@ -73,19 +73,34 @@ def telling(text):
     return " | ".join((wrong or lines)[-4:])[:700]
 
 
+def root(context, chosen):
+    """Directory with the target's daemons, made once for all checks that ask them. chosen: daemons(context). IntactError at each call when it can't be made."""
+
+    def make():
+        apt = context.plan.get("apt") or {}
+        packages = sorted({"%s=%s" % pair for _daemon, found in chosen for pair in found.items()})
+        try:
+            known = apt.get("config") and context.host.exists(apt["config"])
+            config, archives = (apt["config"], apt["archives"]) if known else _targetroot.own_state(context)
+            return _targetroot.unpacked(context, config, archives, packages), None
+        except IntactError as exc:
+            return "", exc
+
+    place, error = context.once("target root", make)
+    if error:
+        raise error
+    return place
+
+
 def valid_there(context):
     """PF41: each daemon of the target release accepts the configuration that it would find."""
     chosen = daemons(context)
     if not chosen:
         return []
-    apt = context.plan.get("apt") or {}
-    packages = sorted({"%s=%s" % pair for _daemon, found in chosen for pair in found.items()})
     files = context.options.get("target_files") or ""
     orders = [{"name": daemon.name, "argv": list(daemon.argv), "network": daemon.network, "seconds": SECONDS} for daemon, _found in chosen]
     try:
-        config, archives = (apt["config"], apt["archives"]) if apt.get("config") and context.host.exists(apt["config"]) else _targetroot.own_state(context)
-        base = _targetroot.unpacked(context, config, archives, packages)
-        told, _fresh = _targetroot.ask(context, base, orders, files)
+        told, _fresh = _targetroot.ask(context, root(context, chosen), orders, files)
     except IntactError as exc:
         return [
             Finding(
@@ -106,6 +121,7 @@ def valid_there(context):
             continue
         if daemon.name in context.once("broken now", dict):
             continue  # told already: it is broken today
+        context.once("broken there", dict)[daemon.name] = True  # so that PF30 does not tell sshd's again
         hint = context.once("hints", dict).get(daemon.name, "")
         message = telling(said) or "%s ended with status %s" % (daemon.argv[0], answer["rc"])
         path = place(said, daemon.where)

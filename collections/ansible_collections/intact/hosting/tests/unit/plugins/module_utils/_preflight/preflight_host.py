@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Context
+from ansible_collections.intact.hosting.plugins.module_utils._preflight._context import Context, perform
+from ansible_collections.intact.hosting.plugins.module_utils._preflight._registry import chosen
 from ansible_collections.intact.hosting.plugins.module_utils._preflight._system import Space
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 
@@ -95,3 +96,30 @@ def context(commands=None, files=None, installed="", plan=None, baseline=None, o
 def ids(findings):
     """[(id, severity, subject)] for short assertions."""
     return [(f.id, f.severity, f.subject) for f in findings]
+
+
+# What a machine of its own has besides: no container, a hypervisor unless bare.
+MACHINE = {"/run/systemd/container": None}
+VIRTUAL = {"systemd-detect-virt --container": (1, "none\n"), "systemd-detect-virt --vm": "kvm\n"}
+BARE = {"systemd-detect-virt": (1, "none\n")}
+
+
+def machine(commands=None, files=None, bare=True, **more):
+    """A Context over a host that is a machine of its own, bare metal or virtual."""
+    known = dict(BARE if bare else VIRTUAL)
+    known.update(commands or {})
+    return context(known, dict(MACHINE, **(files or {})), **more)
+
+
+def disks(**items):
+    """A baseline whose disks section has these items: disks(sda=dict(kind="disk", mounts=["/"]))."""
+    base = {"kind": "disk", "type": "", "mounts": [], "holders": [], "parent": "", "uuid": "", "partuuid": ""}
+    return {"sections": {"disks": {"status": "ok", "data": {"items": {name: dict(base, path="/dev/" + name, **item) for name, item in items.items()}}}}}
+
+
+def said(number, given):
+    """[(number, id, severity, subject)] of one check of the registry, run as the module runs it; a defect is an error here."""
+    findings, _told = perform(chosen([number]), given)
+    assert not [f.evidence for f in findings if f.id == "preflight.unchecked"]
+    assert all(f.remedy for f in findings if f.severity != "info")
+    return [(f.check, f.id, f.severity, f.subject) for f in findings]
