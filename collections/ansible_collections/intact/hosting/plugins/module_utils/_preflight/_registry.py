@@ -26,6 +26,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
     sources,
     space,
     targets,
+    window,
 )
 
 CHECKS = (
@@ -60,11 +61,12 @@ CHECKS = (
     Check("PF45", "configuration files are decided", conffiles.questions),
     Check("PF48", "no failed units", services.failed),
     Check("PF49", "nothing starts package work by itself", services.quiet),
+    Check("PF53", "the window holds the upgrade and the way back", window.fits),
 )
 
 
 # What these ask is about the way to the target: without a release path nobody can answer.
-NEED_PATH = frozenset("PF02 PF09 PF10 PF13 PF14 PF16 PF31 PF39 PF41 PF44 PF45 PF49".split())
+NEED_PATH = frozenset("PF02 PF09 PF10 PF13 PF14 PF16 PF31 PF39 PF41 PF44 PF45 PF49 PF53".split())
 
 
 def chosen(only=(), skip=(), path=True):

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._report import _migration
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import count, listing
 
 INTACT, LOSS, FAILED, RUNNING, REFUSED = "INTACT", "LOSS", "FAILED", "STILL RUNNING", "REFUSED"
@@ -118,6 +118,9 @@ def decide(sources, opening, closed, stages):
         )
     if closed and closed.get("verdict") == "rolled-back":
         return _verdict(FAILED, "The work on %s was rolled back." % host, proof)
+    watching = _watch.build(sources["events"], "")
+    if not closed and watching and watching["open"]:
+        return _verdict(RUNNING, _watch.sentence(host, watching), proof)
     if not closed and not failed:
         running = [s["stage"] for s in stages if s["end"] is None]
         return _verdict(
