@@ -23,14 +23,20 @@ SURVEY_TYPES = {"str": {"text", "textarea", "multiplechoice"}, "path": {"text"},
 WIDE = {"intact_hosts": "str", "intact_release_path": "str", "intact_serial": "str", "intact_budget_seconds": "int"}
 
 
+def text_of(playbook):
+    """A playbook's text, with that of the files of tasks and variables that it takes in."""
+    text = (ROOT / playbook).read_text()
+    return text + "".join((ROOT / "playbooks" / name).read_text() for name in sorted(set(re.findall(r"\b(?:tasks|vars)/[\w-]+\.yml", text))))
+
+
 def roles_of(playbook):
     """Names of the roles that a playbook uses."""
-    return set(re.findall(r"intact\.hosting\.(\w+)", (ROOT / playbook).read_text())) & {p.name for p in (ROOT / "roles").iterdir()}
+    return set(re.findall(r"intact\.hosting\.(\w+)", text_of(playbook))) & {p.name for p in (ROOT / "roles").iterdir()}
 
 
 def inputs(playbook):
     """{variable: its entry in an argument spec} of a playbook, with the collection-wide ones that are really read."""
-    text, found = (ROOT / playbook).read_text(), {}
+    text, found = text_of(playbook), {}
     for role in roles_of(playbook):
         spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())
         found.update(spec["argument_specs"]["main"]["options"])
