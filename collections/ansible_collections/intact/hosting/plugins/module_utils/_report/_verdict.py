@@ -128,6 +128,9 @@ def decide(sources, opening, closed, stages):
         )
     if failed:
         return _verdict(FAILED, "The work on %s failed in stage %s." % (host, failed[-1]), proof)
+    if closed.get("verdict") == "loss" and watching and _watch.standing(watching):
+        left = [alarm["subject"] for alarm in _watch.standing(watching)]
+        return _verdict(LOSS, "%s of the watch on %s: %s." % (count(len(left), "alarm stands", "alarms stand"), host, listing(left)), proof)
     if closed.get("verdict") == "loss":
         return _verdict(LOSS, "The flight of %s was closed as loss, though no finding names what is lost." % host, proof)
     if closed.get("verdict") == "failed":
