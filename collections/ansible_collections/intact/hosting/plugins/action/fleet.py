@@ -26,6 +26,7 @@ SPEC = {
     "state": {"type": "str", "choices": ["opened", "wave", "begun", "ended", "closed"], "required": True},
     "root": {"type": "path", "required": True},
     "fleet_id": {"type": "str", "default": ""},
+    "fresh": {"type": "bool", "default": False},
     "looked": {"type": "list", "elements": "dict", "options": LOOKED, "default": []},
     "waves": {"type": "list", "elements": "str", "default": list(map(str, _fleet.WAVES))},
     "canary": {"type": "list", "elements": "str", "default": []},
@@ -70,14 +71,15 @@ class ActionModule(ActionBase):
 
     def _opened(self, args):
         """Open a fleet or go on with the one of these hosts that is open; make its waves."""
-        looked = {entry["name"]: entry for entry in args["looked"]}
-        hosts = list(looked)
+        known, hosts = {entry["name"]: entry for entry in args["looked"]}, list(dict.fromkeys(args["hosts"]))
         if not hosts:
-            raise IntactError("the fleet has no hosts: name them in intact_hosts")
+            raise IntactError("the fleet has no hosts: name some of the inventory in intact_hosts")
+        unheard = {"state": "lost", "reason": "it could not be looked at: it does not answer", "flight": ""}
+        looked = {host: known.get(host, dict(unheard, name=host)) for host in hosts}
         strange = [host for host in args["canary"] if host not in looked]
         if strange:
             raise IntactError("intact_canary names %s, which is none of the fleet's hosts" % ", ".join(strange))
-        fleet, events = _fleet.unfinished(args["root"], hosts)
+        fleet, events = ("", []) if args["fresh"] else _fleet.unfinished(args["root"], hosts)
         resumed = bool(fleet)
         gone = set(_fleet.finished(events))
         flying = [host for host in hosts if looked[host]["state"] in ("ready", "open") or host in gone]
@@ -108,7 +110,11 @@ class ActionModule(ActionBase):
         for host in hosts:
             if looked[host]["state"] in ("refused", "lost"):
                 display.display("left out: %s: %s%s" % (host, looked[host]["state"], _fleet.said(looked[host])), color="yellow")
-        return {"changed": True, "fleet_id": fleet, "directory": self.directory, "resumed": resumed, "waves": numbered, "stop": stop}
+        queue = [{"name": host, "wave": entry["wave"], "keeper": host == ""} for entry in numbered for host in [*entry["hosts"], ""]]
+        queue = [dict(item, name=item["name"] or "intact-wave-%d" % item["wave"]) for item in queue]
+        sizes = [len(entry["hosts"]) + 1 for entry in numbered]
+        told = {"fleet_id": fleet, "directory": self.directory, "resumed": resumed, "waves": numbered, "queue": queue, "sizes": sizes, "stop": stop}
+        return dict(told, changed=True)
 
     def _settled(self, args):
         """Events, after hosts that began and never ended were written down as lost."""

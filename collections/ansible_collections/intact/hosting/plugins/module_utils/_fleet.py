@@ -126,7 +126,7 @@ def new_id(taken=(), moment=None):
 
 
 def outcomes(events):
-    """{host: {state, reason, flight, wave, begun, ended}} of every host. One that began and never ended is running, or lost, which only its wave's end tells."""
+    """{host: {state, reason, flight, wave, begun, ended}} of every host. One that began and never ended is running, or lost: its wave's end tells."""
     begun = opening(events) or {}
     out = {host: {"state": "untouched", "reason": "", "flight": "", "wave": 0, "begun": "", "ended": ""} for host in begun.get("hosts") or []}
     for entry in events:
@@ -134,8 +134,8 @@ def outcomes(events):
         if known is None:
             continue
         if entry["event"] == "host.left":
-            # What an earlier run of this fleet made of it stays known when it is merely found done.
-            if not (entry.get("state") == "done" and known["state"] in GOOD):
+            # What an earlier run of this fleet made of it stays known when it is merely found on the target: that heals no loss.
+            if not (entry.get("state") == "done" and known["wave"]):
                 known.update(state=entry.get("state") or "refused", reason=entry.get("reason") or "", flight=entry.get("flight") or known["flight"])
         elif entry["event"] == "host.begin":
             known.update(state="running", reason="", wave=entry.get("wave") or 0, begun=entry["time"], ended="")
@@ -179,7 +179,7 @@ def stop(events, on_refusal="continue", wave_budget=0):
     if red:
         host = red[0][1]
         more = " and %d more" % (len(red) - 1) if len(red) > 1 else ""
-        return "%s%s of wave %d %s: %s" % (host, more, wave["wave"], "is" if len(red) == 1 else "are", own[host]["state"] + said(own[host]))
+        return "%s%s of wave %d %s %s%s" % (host, more, wave["wave"], "is" if len(red) == 1 else "are not whole:", own[host]["state"], said(own[host]))
     refused = [host for host, known in own.items() if known["state"] == "refused"]
     if refused and on_refusal == "stop":
         return "%s of wave %d was refused%s" % (refused[0], wave["wave"], said(own[refused[0]]))

@@ -35,8 +35,12 @@ options:
     description: The fleet. Not for O(state=opened).
     type: str
     default: ''
+  fresh:
+    description: With O(state=opened), begin a new fleet also where one of the same hosts is open.
+    type: bool
+    default: false
   looked:
-    description: With O(state=opened), what was found of each host, in their order.
+    description: With O(state=opened), what was found of each host. A host of O(hosts) that is not in it could not be reached.
     type: list
     elements: dict
     default: []
@@ -69,7 +73,7 @@ options:
     type: int
     default: 0
   hosts:
-    description: With O(state=wave), its hosts.
+    description: With O(state=opened) all hosts in their order, with O(state=wave) those of the wave.
     type: list
     elements: str
     default: []
@@ -108,6 +112,7 @@ EXAMPLES = r"""
   intact.hosting.fleet:
     state: opened
     root: fleets
+    hosts: [web1, web2, web3]
     looked:
       - {name: web1, state: ready}
       - {name: web2, state: ready}
@@ -137,6 +142,18 @@ waves:
   type: list
   elements: dict
   sample: [{wave: 1, hosts: [web1]}, {wave: 2, hosts: [web2]}]
+queue:
+  description: The hosts of all waves in their order, after each wave one that stands for the wave itself (C(keeper)).
+  returned: with O(state=opened)
+  type: list
+  elements: dict
+  sample: [{name: web1, wave: 1, keeper: false}, {name: intact-wave-1, wave: 1, keeper: true}]
+sizes:
+  description: How many of the queue belong to each wave.
+  returned: with O(state=opened)
+  type: list
+  elements: int
+  sample: [2]
 stop:
   description: Why no further wave begins. Empty when one may.
   returned: with O(state=opened), O(state=wave) and O(state=closed)

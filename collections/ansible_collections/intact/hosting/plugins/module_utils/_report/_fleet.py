@@ -169,9 +169,7 @@ def page(model):
     body = [
         tag("header", tag("div", tag("strong", "Intact"), " fleet report"), tag("div", "%s · %s" % (model["fleet"], day(model["opened"])))),
         tag("main", top(model, first), wave_part(model), table_part(model), people(model)),
-        tag(
-            "footer", "Drawn %s from the fleet's journal and its flights' reports. As data: fleet.json; as text: fleet.txt. Times are UTC." % day(model["made"])
-        ),
+        tag("footer", "Drawn %s from the fleet's journal and its flights' reports. As data: fleet.json; as text: fleet.txt. UTC." % day(model["made"])),
     ]
     head = [
         tag("meta", charset="utf-8"),
