@@ -46,6 +46,7 @@ ACTIONS = {
 class ActionModule(Stand):
     def act(self, args):
         events = [{"event": "watch", "state": "begin", "until": "2026-11-23T00:00:00Z"}] if self.state.get("watched") else []
+        events += self.state.get("journal", [])
         return {"changed": False, "flight_id": self.state["open"], "open": bool(self.state["open"]), "events": events, "files": {}, "directory": ""}
 """,
     "upgrade_state_info": """
@@ -87,6 +88,9 @@ class ActionModule(Stand):
             go = self.fate != "red"
             said = {} if go else {"failed": True, "msg": "%s: post-flight says NO GO: a site is gone" % self.host}
             return dict(said, changed=False, verdict={"go": go, "findings": []})
+        if what == "watch":
+            self.state["watched"] = True
+            return {"changed": True}
         if what == "report":
             place = os.path.join(args["flights"], args["flight"])
             os.makedirs(place, exist_ok=True)
@@ -99,6 +103,23 @@ class ActionModule(Stand):
         raise ValueError(what)
 """,
 }
+# What actions run on the host as a module: the host is told from the flight's id.
+MODULE = """#!/usr/bin/python
+import json, os
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule(argument_spec={"flight_id": {}, "event": {}, "fields": {"type": "dict"}}, supports_check_mode=True)
+flight = module.params["flight_id"]
+place = os.path.join(os.environ["STAND_IN"], flight.split("-upgrade-")[0] + ".json")
+with open(place) as handle:
+    state = json.load(handle)
+if module.params["event"]:
+    state.setdefault("journal", []).append(dict(module.params["fields"], event=module.params["event"]))
+    with open(place, "w") as handle:
+        json.dump(state, handle)
+module.exit_json(changed=False, flight_id=flight, open=True, events=state.get("journal", []))
+"""
+MODULES = ("flight_event", "flight_info")
 ROLES = {
     "preflight": {
         "main": """
@@ -122,7 +143,7 @@ ROLES = {
 """
     },
     "outage_probe": {"main": "[]\n", "collect": "[]\n"},
-    "flight_watch": {"main": "[]\n"},
+    "flight_watch": {"main": "- name: Watch\n  intact.hosting.stand_in: {what: watch}\n"},
 }
 
 
@@ -133,7 +154,13 @@ def build(place: Path) -> Path:
     (home / "meta").mkdir()
     (home / "meta" / "runtime.yml").write_text((REAL / "meta" / "runtime.yml").read_text())
     (home / "galaxy.yml").write_text((REAL / "galaxy.yml").read_text())
-    for name in ("modules", "module_utils", "plugin_utils", "lookup", "filter", "doc_fragments"):
+    (home / "plugins" / "modules").mkdir()
+    for path in (REAL / "plugins" / "modules").glob("*.py"):
+        if path.stem in MODULES:
+            (home / "plugins" / "modules" / path.name).write_text(MODULE)
+        else:
+            (home / "plugins" / "modules" / path.name).symlink_to(path)
+    for name in ("module_utils", "plugin_utils", "lookup", "filter", "doc_fragments"):
         (home / "plugins" / name).symlink_to(REAL / "plugins" / name)
     for path in (REAL / "plugins" / "action").glob("*.py"):
         if path.stem not in ACTIONS:

@@ -28,7 +28,7 @@ class Fleet:
         lines = ["%s fate=%s ansible_connection=local" % pair for pair in fates.items()]
         (place / "hosts").write_text("[hosting_servers]\n" + "\n".join(lines) + "\n[canaries]\n%s\n" % list(fates)[-1])
 
-    def run(self, *more, mended=False, **variables):
+    def run(self, *more, mended=False, playbook="upgrade-fleet.yml", **variables):
         """(exit status, output) of the playbook."""
         given = {"intact_flights_dir": str(self.place / "flights"), "intact_fleets_dir": str(self.place / "fleets"), "intact_become": False, **variables}
         environment = {
@@ -41,7 +41,7 @@ class Fleet:
             "STAND_IN": str(self.place / "state"),
             **({"MENDED": "1"} if mended else {}),
         }
-        argv = ["ansible-playbook", "-i", str(self.place / "hosts"), str(ROOT / "playbooks" / "upgrade-fleet.yml"), "-e", json.dumps(given), *more]
+        argv = ["ansible-playbook", "-i", str(self.place / "hosts"), str(ROOT / "playbooks" / playbook), "-e", json.dumps(given), *more]
         done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=self.place)
         return done.returncode, done.stdout + done.stderr
 
@@ -52,6 +52,10 @@ class Fleet:
 
     def states(self):
         return {row["host"]: row["state"] for row in self.report()[0]["hosts"]}
+
+    def host(self, name):
+        """What became of a stand-in: its release, its open flight, the verdict that its flight was closed with."""
+        return json.loads((self.place / "state" / (name + ".json")).read_text())
 
     def touched(self):
         """Hosts whose upgrade was begun, in order."""
@@ -115,3 +119,29 @@ def test_check_mode_changes_nothing_and_wrong_settings_end_it_before_anything_fl
     status, output = lab.run(intact_waves=["0"])
     assert status != 0 and "is no size of a wave" in output, output
     assert "closed" not in (lab.place / "state" / "calls").read_text()
+
+
+def test_one_host_by_upgrade_host_with_a_yes_before_take_off_and_a_watch_afterwards(fleet):
+    """The tasks that both playbooks share, around stand-ins for what they do to a host."""
+    lab = fleet(a="ok")
+    asked = {"distro_upgrade_confirm": [{"before": "gate", "who": "the customer", "how": "approval"}], "intact_watch_hours": 1, "playbook": "upgrade-host.yml"}
+    status, output = lab.run(**asked)
+    words = " ".join(output.split())
+    assert status != 0 and "a: the customer has not approved yet" in words and "nothing was changed on the host" in words, output
+    assert lab.touched() == [] and lab.host("a")["verdict"] == "failed" and lab.host("a")["open"] == ""
+    status, output = lab.run(**asked, intact_approved_before="gate", intact_approved_by="Ada")
+    assert status == 0 and "Ada said yes before gate (for the customer)" in output, output
+    told = lab.host("a")
+    assert told["release"] == "trixie" and told["open"] and told["journal"][0]["by"] == "Ada"
+    status, output = lab.run(**asked)
+    assert status == 0 and "watched until 2026-11-23T00:00:00Z; playbooks/close-flight.yml closes its flight" in " ".join(output.split()), output
+    status, output = lab.run()
+    assert status == 0 and lab.states() == {"a": "watched"} and lab.touched() == ["a"], output
+
+
+def test_one_host_by_upgrade_host_ends_as_it_always_did(fleet):
+    lab = fleet(a="red", b="ok")
+    status, output = lab.run(playbook="upgrade-host.yml")
+    assert status != 0 and "a: post-flight says NO GO: a site is gone" in output and lab.host("a")["verdict"] == "loss" and lab.touched() == ["a"], output
+    status, output = lab.run(playbook="upgrade-host.yml")
+    assert status == 0 and "a runs Debian 13 (trixie) already; nothing to do" in " ".join(output.split()) and lab.host("b")["verdict"] == "intact", output

@@ -183,8 +183,8 @@ options:
     type: dict
     default: {}
     suboptions:
-      start: {type: str, default: '', description: When it opens, ISO 8601 with its offset from UTC.}
-      end: {type: str, default: '', description: When it closes, ISO 8601 with its offset from UTC.}
+      start: {type: str, default: '', description: 'When it opens, ISO 8601 with its offset from UTC.'}
+      end: {type: str, default: '', description: 'When it closes, ISO 8601 with its offset from UTC.'}
       budget_seconds: {type: int, default: 0, description: How long the work may take. V(0) sets no budget.}
       takeoff: {type: bool, default: false, description: 'The work begins now, so a window that is not open yet is a blocker.'}
   rollback:
