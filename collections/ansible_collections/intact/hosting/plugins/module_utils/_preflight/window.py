@@ -74,13 +74,14 @@ def fits(context, now=None):
     if seconds is None:
         return [_finding("estimate", "info", "no window is set; the upgrade would take %s" % _estimate.words(found), "; ".join(found["basis"]))]
     needed = found["high"] + found["rollback"]
+    span = "up to %s%s, %s are left" % (_budget.words(needed), " with the way back" if found["rollback"] else "", _budget.words(seconds))
     if needed > seconds:
         return [
             _finding(
                 "short",
                 "blocker",
                 "the work does not fit into %s" % bound,
-                "up to %s with the way back, %s are left; %s" % (_budget.words(needed), _budget.words(seconds), evidence),
+                "%s; %s" % (span, evidence),
                 "start earlier or agree on a longer window (intact_window_end, intact_budget_seconds); a nearer mirror, and fewer packages, make it shorter",
                 needed=needed,
                 left=seconds,
@@ -91,7 +92,7 @@ def fits(context, now=None):
             "enough",
             "info",
             "the work fits into %s" % bound,
-            "up to %s with the way back, %s are left; %s" % (_budget.words(needed), _budget.words(seconds), evidence),
+            "%s; %s" % (span, evidence),
             needed=needed,
             left=seconds,
         )

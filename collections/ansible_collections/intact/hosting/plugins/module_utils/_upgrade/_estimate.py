@@ -175,9 +175,9 @@ def estimate(plan, measures, history, settings=None, order=_stages.ORDER):
     basis.append(_history_told(flights, own, told))
     stages = {name: max(0, int(round(seconds))) for name, seconds in stages.items()}
     total = sum(stages.values())
-    low, high = (0.75, 1.35) if flights >= 3 else (0.65, 1.6) if flights else (0.5, 2.0)
+    low, high = (0.75, 1.35) if flights >= 3 else (0.65, 1.6) if flights else (0.5, 1.8)
     if not sure or _measured(measures, "cpu_seconds") is None or _measured(measures, "write_bytes_per_second") is None:
-        low, high = min(low, 0.4), max(high, 2.5)
+        low, high = min(low, 0.4), max(high, 2.2)
     back, sentence = rollback(settings.get("rollback"), measures, stages.get("reboot") or FIXED["reboot"], moved)
     return {
         "stages": stages,
