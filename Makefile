@@ -51,6 +51,11 @@ bench: venv ## measure backups against plain restic and borg (as root, B="--scal
 bench-trees: venv ## measure copies and manifests of trees against cp, rsync, fpsync, hashdeep, b3sum, xxhsum (as root, B= as for bench)
 	@python benchmarks/trees.py $(B)
 
+.PHONY: bench-fleet
+bench-fleet: venv engine ## measure what each host of a fleet costs the controller at 10, 25 and 50 light containers (B="--stand-ins" without containers)
+	@scripts/lab-images trixie
+	@python benchmarks/fleet.py $(B)
+
 .PHONY: build
 build: venv ## build the collection's tarball in build/ and prove that it is complete
 	@scripts/build

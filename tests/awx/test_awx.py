@@ -16,21 +16,41 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = yaml.safe_load((ROOT / "awx" / "controller.yml").read_text())
 TEMPLATES = {t["name"]: t for t in CONFIGURATION["controller_templates"]}
 WORKFLOWS = CONFIGURATION["controller_workflows"]
+STAGES = ROOT / "collections" / "ansible_collections" / "intact" / "hosting" / "plugins" / "module_utils" / "_upgrade" / "_stages.py"
 # Playbooks that change hosts; each needs a template that runs it in check mode.
-CHANGING = {"playbooks/upgrade-host.yml"}
+CHANGING = {"playbooks/upgrade-host.yml", "playbooks/upgrade-fleet.yml"}
 SURVEY_TYPES = {"str": {"text", "textarea", "multiplechoice"}, "path": {"text"}, "int": {"integer"}, "float": {"float", "integer"}, "list": {"multiselect"}}
 # Collection-wide inputs and where their choices come from.
-WIDE = {"intact_hosts": "str", "intact_release_path": "str", "intact_serial": "str", "intact_budget_seconds": "int"}
+WIDE = {
+    "intact_hosts": "str",
+    "intact_release_path": "str",
+    "intact_serial": "str",
+    "intact_budget_seconds": "int",
+    "intact_window_start": "str",
+    "intact_window_end": "str",
+    "intact_watch_hours": "float",
+    "intact_approved_before": "str",
+    "intact_approved_by": "str",
+    "intact_waves": "str",
+    "intact_canary": "str",
+    "intact_wave_budget_seconds": "int",
+}
+
+
+def text_of(playbook):
+    """A playbook's text, with that of the files of tasks and variables that it takes in."""
+    text = (ROOT / playbook).read_text()
+    return text + "".join((ROOT / "playbooks" / name).read_text() for name in sorted(set(re.findall(r"\b(?:tasks|vars)/[\w-]+\.yml", text))))
 
 
 def roles_of(playbook):
     """Names of the roles that a playbook uses."""
-    return set(re.findall(r"intact\.hosting\.(\w+)", (ROOT / playbook).read_text())) & {p.name for p in (ROOT / "roles").iterdir()}
+    return set(re.findall(r"intact\.hosting\.(\w+)", text_of(playbook))) & {p.name for p in (ROOT / "roles").iterdir()}
 
 
 def inputs(playbook):
     """{variable: its entry in an argument spec} of a playbook, with the collection-wide ones that are really read."""
-    text, found = (ROOT / playbook).read_text(), {}
+    text, found = text_of(playbook), {}
     for role in roles_of(playbook):
         spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())
         found.update(spec["argument_specs"]["main"]["options"])
@@ -122,4 +142,22 @@ def test_a_workflow_is_whole_and_asks_before_it_changes(workflow):
 def test_a_schedule_runs_only_what_reads(schedule):
     template = TEMPLATES[schedule["unified_job_template"]]
     assert template["playbook"] not in CHANGING
-    assert re.fullmatch(r"DTSTART:\d{8}T\d{6}Z RRULE:FREQ=(DAILY|WEEKLY);INTERVAL=\d+(;BYDAY=[A-Z]{2})?", schedule["rrule"])
+    assert re.fullmatch(r"DTSTART:\d{8}T\d{6}Z RRULE:FREQ=(HOURLY|DAILY|WEEKLY);INTERVAL=\d+(;BYDAY=[A-Z]{2})?", schedule["rrule"])
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda w: w["name"])
+def test_what_a_workflow_answers_is_a_question_of_the_template(workflow):
+    """AWX drops an answer that the template's survey does not ask for, without a word."""
+    for node in workflow["workflow_nodes"]:
+        asked = {q["variable"] for q in (TEMPLATES.get(node["unified_job_template"]["name"]) or {"survey_spec": {"spec": []}})["survey_spec"]["spec"]}
+        assert set(node.get("extra_data") or {}) <= asked
+
+
+def test_the_approval_of_a_workflow_is_the_answer_that_the_confirmation_waits_for():
+    answers = [n["extra_data"]["intact_approved_before"] for w in WORKFLOWS for n in w["workflow_nodes"] if "extra_data" in n]
+    stages = {"gate", *re.findall(r'^    "([a-z-]+)":', (STAGES).read_text(), re.MULTILINE)}
+    assert answers and all({step.strip() for step in answer.split(",")} <= stages for answer in answers)
+
+
+def test_the_fleet_takes_no_limit():
+    assert not any(t["ask_limit_on_launch"] for t in TEMPLATES.values() if t["playbook"] == "playbooks/upgrade-fleet.yml")

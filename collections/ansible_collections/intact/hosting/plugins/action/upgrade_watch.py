@@ -24,6 +24,7 @@ SPEC = {
     "progress_directory": {"type": "path"},
     "poll": {"type": "float", "default": 3.0},
     "lost_limit": {"type": "int", "default": 1800},
+    "held_stages": {"type": "list", "elements": "str", "default": []},
     "opened": {"type": "str", "default": ""},
     "budget_seconds": {"type": "int", "default": 0},
     "budgets": {"type": "dict", "default": {}},
@@ -47,8 +48,8 @@ class ActionModule(ActionBase):
         args, host = checked.validated_parameters, (task_vars or {}).get("inventory_hostname", "?")
         _flight.check_id(args["flight_id"])
         if self._task.check_mode:
-            return dict(result, skipped=True, msg="nothing runs in check mode", state={}, stages=[])
-        watch = _watch.Watch(host, args["lost_limit"])
+            return dict(result, skipped=True, msg="nothing runs in check mode", state={}, stages=[], held="")
+        watch = _watch.Watch(host, args["lost_limit"], args["held_stages"])
         while True:
             text, error = self._look(args["flight_id"])
             verdict = watch.heard(text, time.monotonic()) if error is None else watch.lost(error, time.monotonic())

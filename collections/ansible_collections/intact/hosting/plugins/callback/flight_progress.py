@@ -14,6 +14,7 @@ author:
 description:
   - While M(intact.hosting.upgrade_watch) waits for a host, shows stage, time against budget, packages done of total, and the time left.
   - On a terminal one line for each host, redrawn in place. Elsewhere (AWX, CI) a plain line when the stage changes, and at most every 30 seconds.
+  - Says when 50, 75, 90 and 100 percent of the time for a host are used up.
   - At the end of the playbook says the verdict and the path of each report that was drawn.
 requirements:
   - enabled in ansible.cfg (C(callbacks_enabled))
@@ -136,7 +137,7 @@ class CallbackModule(CallbackBase):
             if action in DRAWING and entry.get("verdict"):
                 self._reports[(host, entry.get("html", ""))] = entry
             elif action in OPENING and entry.get("opened"):
-                self._flights[host] = {key: entry.get(key) for key in ("opened", "budget_seconds", "budgets")}
+                self._flights[host] = {key: entry.get(key) for key in ("opened", "budget_seconds", "budget", "budgets")}
 
     def v2_playbook_on_stats(self, stats):
         """Say how it ended."""
@@ -228,6 +229,9 @@ class CallbackModule(CallbackBase):
     def _draw(self, found, teller, live, ending):
         """Draw one look."""
         now, steady = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+        for warning in [teller.warning(state, now) for state, _pace in found]:
+            if warning:
+                self._display.display("[time] %s" % warning, color="red" if " is over" in warning else "yellow")
         if not live:
             for state, pace in found:
                 if teller.due(state, steady):

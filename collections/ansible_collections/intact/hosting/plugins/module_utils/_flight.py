@@ -39,9 +39,14 @@ EVENTS = (
     "proof",  # name, digest, taken, note
     "note",  # text
     "flight.hop",  # number (from 2 on), source, target: the next of several releases in one flight; its stages and documents begin anew
+    "estimate",  # stages {stage: seconds}, total, low, high, rollback, basis [sentences], work, measures, release_path
+    "confirmation",  # before, who (asked), by (who said so), how, what
+    "watch",  # state: begin | end, until, hours, sections, looks
+    "alarm",  # state: raised | cleared, id, subject, title
     # What the upgrade's runner is told by when its state is lost:
     "runner.memory",  # key, value: a fact for a later stage, null when it holds no more
     "runner.undone",  # everything before the point of no return was taken back, or is being
+    "runner.budget",  # percent, spent, budget, text: so much of the flight's time is used up
     "runner.rest",  # status: failed | stopped, stage, message, next
 )
 

@@ -54,6 +54,24 @@ options:
     description: How long each stage may take, as a mapping of stage to seconds.
     type: dict
     default: {}
+  window_start:
+    description: When the maintenance window opens, in ISO 8601 with its offset from UTC. Empty sets none.
+    type: str
+    default: ''
+  window_end:
+    description: When the maintenance window closes, in ISO 8601 with its offset from UTC. Empty sets none.
+    type: str
+    default: ''
+  contacts:
+    description: Who is to be called for this work, for the report. Never told to customers.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name: {type: str, required: true, description: The person or the desk.}
+      role: {type: str, default: '', description: What for.}
+      phone: {type: str, default: '', description: Phone number.}
+      mail: {type: str, default: '', description: Mail address.}
   verdict:
     description: How the flight ended. Required with O(state=closed).
     type: str
@@ -117,6 +135,11 @@ budget_seconds:
   returned: success
   type: int
   sample: 7200
+budget:
+  description: How many seconds the flight has, by its budget or until its window closes, whichever is less. V(0) when nothing bounds it.
+  returned: success
+  type: int
+  sample: 7200
 budgets:
   description: How long each stage may take, as it was said when the flight was opened.
   returned: success
@@ -130,7 +153,7 @@ import socket
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils import _budget, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 KIND = re.compile(r"^[a-z][a-z0-9]{1,30}$")
@@ -162,8 +185,19 @@ def told(changed, name, root, resumed, opening):
         resumed=resumed,
         opened=opening.get("time", ""),
         budget_seconds=(opening.get("window") or {}).get("budget_seconds") or 0,
+        budget=int(_budget.seconds(opening)),
         budgets=opening.get("budgets") or {},
     )
+
+
+def window(params):
+    """The window of the opening event; IntactError names a moment that is none."""
+    out = {"start": _flight.now(), "budget_seconds": params["budget_seconds"]}
+    for key, name in (("opens", "window_start"), ("end", "window_end")):
+        when = _budget.moment(params[name], "intact_" + name)
+        if when:
+            out[key] = when.isoformat().replace("+00:00", "Z")
+    return out
 
 
 def taken(root):
@@ -189,7 +223,8 @@ def open_flight(params, check):
             kind=params["kind"],
             source=params["source"],
             target=params["target"],
-            window={"start": _flight.now(), "budget_seconds": params["budget_seconds"]},
+            window=window(params),
+            contacts=params["contacts"],
             budgets=params["budgets"],
             note=params["note"],
         )
@@ -220,6 +255,19 @@ def main():
             target=dict(type="str", default=""),
             budget_seconds=dict(type="int", default=0),
             budgets=dict(type="dict", default={}),
+            window_start=dict(type="str", default=""),
+            window_end=dict(type="str", default=""),
+            contacts=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(
+                    name=dict(type="str", required=True),
+                    role=dict(type="str", default=""),
+                    phone=dict(type="str", default=""),
+                    mail=dict(type="str", default=""),
+                ),
+            ),
             verdict=dict(type="str", choices=["intact", "loss", "failed", "rolled-back"]),
             note=dict(type="str", default=""),
             root=dict(type="path", default=_flight.FLIGHTS),

@@ -25,13 +25,14 @@ options:
   event:
     description: The event's name.
     type: str
-    choices: [stage.start, stage.progress, stage.end, gate, decision, proof, note]
+    choices: [stage.start, stage.progress, stage.end, gate, decision, proof, note, estimate, confirmation, watch, alarm]
     required: true
   fields:
     description:
       - The event's fields. V(stage.start), V(stage.progress) and V(stage.end) need C(stage), V(stage.end) also C(result), which is one of
         V(ok), V(failed) or V(skipped). V(gate) needs C(name) and C(go), V(decision) needs C(what), C(who) and C(why), V(proof) needs C(name)
-        and C(taken), V(note) needs C(text).
+        and C(taken), V(note) needs C(text), V(estimate) needs C(total), C(high) and C(stages), V(confirmation) needs C(before), C(who), C(by) and C(how),
+        V(watch) needs C(state), V(alarm) needs C(state), C(id), C(subject) and C(title).
       - No secrets; the journal is copied to the controller and printed in the report.
     type: dict
     default: {}
@@ -88,6 +89,10 @@ NEEDED = {
     "decision": ("what", "who", "why"),
     "proof": ("name", "taken"),
     "note": ("text",),
+    "estimate": ("total", "high", "stages"),
+    "confirmation": ("before", "who", "by", "how"),
+    "watch": ("state",),
+    "alarm": ("state", "id", "subject", "title"),
 }
 RESERVED = ("time", "monotonic", "boot", "event", "root")
 

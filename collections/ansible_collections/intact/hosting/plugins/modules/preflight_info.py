@@ -197,6 +197,27 @@ options:
     description: Private directory on the host for lists, downloads and the target root.
     type: path
     default: /var/lib/intact/cache
+  window:
+    description: The maintenance window, for PF53.
+    type: dict
+    default: {}
+    suboptions:
+      start: {type: str, default: '', description: 'When it opens, ISO 8601 with its offset from UTC.'}
+      end: {type: str, default: '', description: 'When it closes, ISO 8601 with its offset from UTC.'}
+      budget_seconds: {type: int, default: 0, description: How long the work may take. V(0) sets no budget.}
+      takeoff: {type: bool, default: false, description: 'The work begins now, so a window that is not open yet is a blocker.'}
+  rollback:
+    description: How the host would go back, as far as its time depends on it.
+    type: dict
+    default: {}
+    suboptions:
+      driver: {type: str, default: none, description: 'V(none), V(lvm), V(btrfs), V(hook) or V(restore).'}
+      seconds: {type: int, default: 0, description: How long it takes where that is known. V(0) works it out.}
+  history:
+    description: What earlier flights of other hosts took, from the lookup P(intact.hosting.flight_history#lookup). Those of this host are read here.
+    type: list
+    elements: dict
+    default: []
   inventory_name:
     description: The host's name in the inventory, which a proof may use.
     type: str
@@ -253,6 +274,20 @@ binding:
     disks: fd61a0
     made: "2026-11-30T01:00:00Z"
     expires: "2026-11-30T05:00:00Z"
+estimate:
+  description: How long the upgrade would take. Empty when PF53 was not asked or there is no plan.
+  returned: success
+  type: dict
+  contains:
+    stages: {description: Seconds of each stage., type: dict}
+    total: {description: Seconds of all of it., type: int}
+    low: {description: 'Seconds of all of it, at least.', type: int}
+    high: {description: 'Seconds of all of it, at most.', type: int}
+    rollback: {description: Seconds of the way back., type: int}
+    basis: {description: What it was told from., type: list, elements: str}
+    work: {description: 'Packages and bytes of each stage, for later estimates.', type: dict}
+    measures: {description: What was measured on the host., type: dict}
+    release_path: {description: The release path., type: str}
 disks:
   description: The disks as they are, for the inventory that the next look compares with.
   returned: success
@@ -350,6 +385,18 @@ def main():
             database_seconds=dict(type="float", default=600),
             disks_options=dict(type="dict", default={}),
             cache_dir=dict(type="path", default="/var/lib/intact/cache"),
+            window=dict(
+                type="dict",
+                default={},
+                options=dict(
+                    start=dict(type="str", default=""),
+                    end=dict(type="str", default=""),
+                    budget_seconds=dict(type="int", default=0),
+                    takeoff=dict(type="bool", default=False),
+                ),
+            ),
+            rollback=dict(type="dict", default={}, options=dict(driver=dict(type="str", default="none"), seconds=dict(type="int", default=0))),
+            history=dict(type="list", elements="dict", default=[]),
             inventory_name=dict(type="str", default=""),
         ),
         supports_check_mode=True,
@@ -374,6 +421,7 @@ def main():
         )
         host.make_private(params["cache_dir"])
         findings, told = perform(checks, context)
+        estimate = context.once("estimate", dict)
         binding = _binding.bind(_binding.current(host, now), params["expiry_hours"])
     except IntactError as exc:
         module.fail_json(msg=str(exc), **exc.details)
@@ -385,7 +433,7 @@ def main():
         )
         for number in params["skip"]
     ]
-    module.exit_json(changed=False, findings=[f.as_dict() for f in findings], checks=told, binding=binding, disks=now)
+    module.exit_json(changed=False, findings=[f.as_dict() for f in findings], checks=told, binding=binding, estimate=estimate, disks=now)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ options:
     description: Seconds without an answer after which watching ends with what to do next.
     type: int
     default: 1800
+  held_stages:
+    description: Ends when the runner waits before one of these stages, which somebody has to confirm first.
+    type: list
+    elements: str
+    default: []
   opened:
     description: When the flight was opened, in ISO 8601, for the callback.
     type: str
@@ -66,6 +71,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+held:
+  description: The stage before which the runner waits, when that is why watching ended; else empty.
+  returned: always
+  type: str
+  sample: reboot
 state:
   description: The runner's last state.
   returned: always

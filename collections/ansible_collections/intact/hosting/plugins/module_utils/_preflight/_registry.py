@@ -39,6 +39,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._preflight import (
     sshd,
     storage,
     targets,
+    window,
 )
 
 CHECKS = (
@@ -93,12 +94,13 @@ CHECKS = (
     Check("PF48", "no failed units", services.failed),
     Check("PF49", "nothing starts package work by itself", services.quiet),
     Check("PF50", "name, time and certificates are in order", floor.floor),
+    Check("PF53", "the window holds the upgrade and the way back", window.fits),
 )
 
 
 # What these ask is about the way to the target: without a release path nobody can answer.
 NEED_PATH = frozenset(
-    "PF02 PF09 PF10 PF11 PF13 PF14 PF16 PF17 PF18 PF19 PF20 PF22 PF27 PF29 PF30 PF31 PF32 PF37 PF39 PF41 PF42 PF43 PF44 PF45 PF46 PF47 PF49".split()
+    "PF02 PF09 PF10 PF11 PF13 PF14 PF16 PF17 PF18 PF19 PF20 PF22 PF27 PF29 PF30 PF31 PF32 PF37 PF39 PF41 PF42 PF43 PF44 PF45 PF46 PF47 PF49 PF53".split()
 )
 
 

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _parts, _style, _svg
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _parts, _style, _svg, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._report._markup import Markup, join, tag
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import STAGES, count, day, duration, listing
 
@@ -32,6 +32,7 @@ def page(model):
             contents(chart),
             _parts.timeline(model, chart),
             _migration.section(model),
+            _watch.section(model["watch"]),
             _parts.findings(model),
             _parts.sections(model),
             _parts.proofs(model),
@@ -81,12 +82,19 @@ def tiles(model):
         tile(
             "Took",
             duration(flight["seconds"]) if flight["seconds"] is not None else "unknown",
-            "of a budget of %s" % duration(flight["budget_seconds"]) if flight["budget_seconds"] else "no budget was set",
+            took(model),
             "bad" if flight["over_budget"] else "",
         ),
         compared_tile(model),
         cls="tiles",
     )
+
+
+def took(model):
+    """What the time is held against."""
+    budget, expected = model["flight"]["budget_seconds"], model["estimate"]
+    words = "of a budget of %s" % duration(budget) if budget else "no budget was set"
+    return words + ("; %s expected" % duration(expected["total"]) if expected else "")
 
 
 def lost_tile(model):
@@ -201,8 +209,18 @@ def stages(model):
         if len(rows) > MOST_BARS
         else None,
         tag("p", "A full bar is the stage's whole budget.", cls="muted small") if any(s["budget"] for s in model["stages"]) else None,
+        expected(model),
         cls="panel",
     )
+
+
+def expected(model):
+    """What was expected before the work, and from what."""
+    found = model["estimate"]
+    if not found:
+        return None
+    words = "Expected before the work: %s (%s to %s)." % (duration(found["total"]), duration(found["low"]), duration(found["high"]))
+    return tag("details", tag("summary", words), tag("ul", [tag("li", text) for text in found["basis"] or []], cls="plain small"))
 
 
 def stage_bar(stage):
@@ -210,6 +228,8 @@ def stage_bar(stage):
     words = duration(stage["spent"])
     if stage["budget"]:
         words += " of %s" % duration(stage["budget"])
+    elif stage["expected"] is not None:
+        words += " (%s expected)" % duration(stage["expected"])
     if stage["result"] == "failed" or stage["running"]:
         words += ", failed" if stage["result"] == "failed" else ", running"
     tone = "over" if stage["over"] or stage["result"] == "failed" else ""

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _verdict
+from ansible_collections.intact.hosting.plugins.module_utils import _budget, _flight
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _verdict, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import moment
 
 SCHEMA = 1
@@ -17,14 +17,15 @@ SCHEMA = 1
 def build(sources, flight, made):
     """The model. flight: id; made: stamp of the drawing.
 
-    Keys: schema, made, flight, verdict, lost, caveats, outages, stages, gates, decisions, proofs, notes, findings {preflight,
+    Keys: schema, made, flight, estimate, confirmations, contacts, watch, verdict, lost, caveats, outages, stages,
+    gates, decisions, proofs, notes, findings {preflight,
     postflight}, waivers, sections, unread, residue, environment, migration (None when there was none), files, journal, torn_lines.
     """
     events = sources["events"]
     opening, closed, stages = _flight.opening(events), _flight.closing(events), _flight.stages(events)
     begun, ended = _span(events, opening, closed)
     window, budgets = (opening or {}).get("window") or {}, (opening or {}).get("budgets") or {}
-    budget = _seconds(window.get("budget_seconds"))
+    budget = _budget.seconds(opening)
     seconds = max(0.0, _flight.seconds_between(begun, ended)) if begun and ended else None
     model = {
         "schema": SCHEMA,
@@ -41,12 +42,17 @@ def build(sources, flight, made):
             "seconds": seconds,
             "budget_seconds": budget,
             "over_budget": bool(budget and seconds and seconds > budget),
+            "window_end": window.get("end", ""),
         },
+        "estimate": estimate(events),
+        "confirmations": _named(events, "confirmation", ("before", "who", "by", "how", "what")),
+        "contacts": (opening or {}).get("contacts") or [],
+        "watch": _watch.build(events, ended),
         "verdict": _verdict.decide(sources, opening, closed, stages),
         "lost": _verdict.lost(sources.get("postflight"), sources.get("comparison")),
         "compared": bool(sources.get("comparison")),
         "outages": outages(sources.get("outages")),
-        "stages": [stage(entry, budgets, events, ended) for entry in stages],
+        "stages": [stage(entry, budgets, events, ended, (estimate(events) or {}).get("stages") or {}) for entry in stages],
         "gates": _named(events, "gate", ("name", "go", "counts")),
         "decisions": _named(events, "decision", ("what", "who", "why")),
         "proofs": proofs(sources),
@@ -93,8 +99,14 @@ def _named(events, name, keys):
     return [dict({key: e.get(key) for key in keys}, time=e.get("time", "")) for e in events if e["event"] == name]
 
 
-def stage(entry, budgets, events, now):
-    """A stage with its budget and how far it came: over tells that it took, or is taking, longer than planned."""
+def estimate(events):
+    """What was expected before the work: {stages, total, low, high, rollback, basis, time}, None when nobody did. The last one counts."""
+    found = next((e for e in reversed(events) if e["event"] == "estimate"), None)
+    return {key: found.get(key) for key in ("stages", "total", "low", "high", "rollback", "basis", "time")} if found else None
+
+
+def stage(entry, budgets, events, now, expected=None):
+    """A stage with its budget, the seconds that were expected, and how far it came: over tells that it took, or is taking, longer than planned."""
     budget = _seconds(budgets.get(entry["stage"]))
     spent = entry["seconds"] if entry["seconds"] is not None else (_flight.seconds_between(entry["start"], now) if now else None)
     mine = [e for e in events if e["event"] == "stage.progress" and e.get("stage") == entry["stage"]]
@@ -103,6 +115,7 @@ def stage(entry, budgets, events, now):
         entry,
         stage=entry["stage"] if entry["hop"] == 1 else "%s (hop %d)" % (entry["stage"], entry["hop"]),
         budget=budget,
+        expected=(expected or {}).get(entry["stage"]),
         spent=spent,
         over=bool(budget and spent is not None and spent > budget),
         running=entry["end"] is None,
@@ -218,4 +231,5 @@ def caveats(model, sources):
         out.append("Interrupted and continued in: %s." % ", ".join(again))
     if model["flight"]["over_budget"]:
         out.append("The flight took longer than its budget.")
+    out += _watch.caveats(model["watch"])
     return out

@@ -260,10 +260,12 @@ def environment(model):
         ("Closed" if flight["closed"] else "Last heard of", day(flight["ended"])),
     ]
     table_ = tag("div", table(["Package", "before", "after"], rows), cls="scroll") if rows else None
+    people = [tag("tr", [tag("td", str(c.get(key) or "")) for key in ("name", "role", "phone", "mail")]) for c in model["contacts"]]
     return tag(
         "section",
         tag("h2", "Environment"),
         tag("div", tag("p", " · ".join("%s: %s" % f for f in facts if f[1]), cls="muted"), table_, cls="panel"),
+        tag("div", tag("h3", "Contacts"), tag("div", table(["Who", "For", "Phone", "Mail"], people), cls="scroll"), cls="panel") if people else None,
         id="environment",
     )
 

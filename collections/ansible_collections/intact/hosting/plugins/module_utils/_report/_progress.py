@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.intact.hosting.plugins.module_utils import _budget
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import STAGES, duration, moment, visible
 
 QUIET = 30.0  # seconds between two plain lines of the same stage
@@ -67,7 +68,7 @@ def facts(state, pace, now, steady):
         out = ["held before " + out[0]]
     elif status != "running":
         out = ["%s%s" % (status, " in " + stage if status == "failed" and stage else "")]
-    out.append(against(seconds_since(state.get("opened") or state.get("started"), now), _number(state.get("budget_seconds"))))
+    out.append(against(seconds_since(state.get("opened") or state.get("started"), now), allowed(state)))
     budget = _number((state.get("budgets") or {}).get(stage))
     if status == "running" and not held and budget and pace.began:
         out.append("stage " + against(steady - pace.began[1], budget))
@@ -82,6 +83,11 @@ def facts(state, pace, now, steady):
     elif status == "running" and state.get("message"):
         out.append(str(state["message"]))
     return [visible(" ".join(part.split())) for part in out if part]
+
+
+def allowed(state):
+    """Seconds that the flight has: until its window closes when that is known, else its budget; None when nothing bounds it."""
+    return _number(state.get("budget")) or _number(state.get("budget_seconds"))
 
 
 def against(spent, budget):
@@ -122,6 +128,16 @@ class Teller:
 
     def __init__(self):
         self.told = {}
+        self.warned = {}
+
+    def warning(self, state, now):
+        """The sentence about a part of the time that is used up since the last look, "" when there is none. now: UTC datetime."""
+        host, spent, budget = state.get("host"), seconds_since(state.get("opened") or state.get("started"), now), allowed(state)
+        percent = _budget.due(spent, budget, self.warned.get(host, 0)) if spent is not None and budget else 0
+        if not percent:
+            return ""
+        self.warned[host] = percent
+        return "%s: %s" % (visible(host or "?"), visible(_budget.sentence(percent, spent, budget, state.get("stage") or "")))
 
     def due(self, state, steady):
         """Whether to tell this state now."""

@@ -54,6 +54,10 @@ def marks(model):
     for entry in model["proofs"]:
         if entry["kind"] == "proof":
             found.append((entry["time"], "", "Proof: %s" % entry["name"]))
+    for entry in model["confirmations"]:
+        found.append((entry["time"], "", "Confirmed before %s: %s, by %s (%s)" % (entry["before"], entry["who"], entry["by"], entry["how"])))
+    for alarm in (model["watch"] or {}).get("alarms", []):
+        found.append((alarm["raised"], "no", "Alarm: %s: %s" % (alarm["subject"], alarm["title"])))
     found = sorted((f for f in found if moment(f[0])), key=lambda f: f[0])
     return [{"number": index + 1, "time": when, "cls": cls, "text": text} for index, (when, cls, text) in enumerate(found)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 
-from ansible_collections.intact.hosting.plugins.module_utils._report import _migration
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._report._html import intervals, outage_words
 from ansible_collections.intact.hosting.plugins.module_utils._report._parts import figures
 from ansible_collections.intact.hosting.plugins.module_utils._report._svg import marks
@@ -59,6 +59,9 @@ def report(model):
     lines += away(model["outages"])
     lines += heading("Stages against budget")
     lines += stages(model)
+    if model["watch"]:
+        lines += heading("Watch after the work")
+        lines += _watch.lines(model["watch"])
     lines += heading("Gates, decisions, proofs")
     for mark in marks(model):
         lines += wrap(mark["text"], clock(mark["time"]) + "  ")
@@ -71,6 +74,9 @@ def report(model):
     if model["migration"]:
         lines += heading("Migration")
         lines += _migration.lines(model)
+    if model["contacts"]:
+        lines += heading("Contacts")
+        lines += contacts(model)
     lines += heading("Before and after")
     lines += sections(model)
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -110,6 +116,8 @@ def stages(model):
         words = duration(stage["spent"])
         if stage["budget"]:
             words += " of %s%s" % (duration(stage["budget"]), ", over" if stage["over"] else "")
+        elif stage["expected"] is not None:
+            words += ", %s expected" % duration(stage["expected"])
         if stage["result"] != "ok":
             words += ", %s" % ("running" if stage["running"] else stage["result"])
         out.append(columns(stage["stage"], gauge(stage["spent"], stage["budget"]), words))
@@ -122,7 +130,25 @@ def stages(model):
                 duration(flight["seconds"]) + (" of %s" % duration(flight["budget_seconds"]) if flight["budget_seconds"] else ""),
             )
         )
+    if model["estimate"]:
+        out += wrap(expected(model))
     return out or ["no stage was started"]
+
+
+def expected(model):
+    """What was expected before the work, in a sentence."""
+    found = model["estimate"]
+    return "expected before the work: %s (%s to %s)%s" % (
+        duration(found["total"]),
+        duration(found["low"]),
+        duration(found["high"]),
+        ", and %s for the way back" % duration(found["rollback"]) if found["rollback"] else "",
+    )
+
+
+def contacts(model):
+    """One line per person."""
+    return [line for c in model["contacts"] for line in wrap(", ".join(str(c[k]) for k in ("name", "role", "phone", "mail") if c.get(k)), "  ", "    ")]
 
 
 def findings(entries):

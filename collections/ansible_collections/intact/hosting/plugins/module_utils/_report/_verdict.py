@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._report import _migration
+from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import count, listing
 
 INTACT, LOSS, FAILED, RUNNING, REFUSED = "INTACT", "LOSS", "FAILED", "STILL RUNNING", "REFUSED"
@@ -118,6 +118,9 @@ def decide(sources, opening, closed, stages):
         )
     if closed and closed.get("verdict") == "rolled-back":
         return _verdict(FAILED, "The work on %s was rolled back." % host, proof)
+    watching = _watch.build(sources["events"], "")
+    if not closed and watching and watching["open"]:
+        return _verdict(RUNNING, _watch.sentence(host, watching), proof)
     if not closed and not failed:
         running = [s["stage"] for s in stages if s["end"] is None]
         return _verdict(
@@ -125,6 +128,9 @@ def decide(sources, opening, closed, stages):
         )
     if failed:
         return _verdict(FAILED, "The work on %s failed in stage %s." % (host, failed[-1]), proof)
+    if closed.get("verdict") == "loss" and watching and _watch.standing(watching):
+        left = [alarm["subject"] for alarm in _watch.standing(watching)]
+        return _verdict(LOSS, "%s of the watch on %s: %s." % (count(len(left), "alarm stands", "alarms stand"), host, listing(left)), proof)
     if closed.get("verdict") == "loss":
         return _verdict(LOSS, "The flight of %s was closed as loss, though no finding names what is lost." % host, proof)
     if closed.get("verdict") == "failed":

@@ -23,6 +23,7 @@ PARTS = (
     "_files",
     "_command",
     "_flight",
+    "_budget",
     "_system",
     "_binding",
     "_apt_sources",

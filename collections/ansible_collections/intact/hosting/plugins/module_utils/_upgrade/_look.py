@@ -242,4 +242,5 @@ def _simulated(path, source, target, changes, protected, decide, download):
         packages_hash=_binding.packages_digest(System()),
         made=_flight.now(),
         apt={"config": target.config, "archives": target.archives},
+        lists=max(source.fetched, target.fetched, key=lambda told: told.get("bytes", 0)),
     )

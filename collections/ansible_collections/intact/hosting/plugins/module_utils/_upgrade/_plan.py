@@ -114,7 +114,7 @@ def build(path, sources, patch, minimal, full, autoremove, **facts):
     """The plan as plain data (its fields: docs/architecture.md and the module's RETURN).
 
     patch minimal full: transactions (see _simulate.transaction). autoremove: [{name, arch, from}].
-    facts: conffiles held kept download_bytes disk packages_hash made apt replacements protected.
+    facts: conffiles held kept download_bytes disk packages_hash made apt replacements protected, and lists (see _simulate.fetched).
     """
     first = {(e["name"], e["arch"], e["to"]) for e in minimal["upgrade"]}
     upgrade = [dict(_short(e), stage="minimal" if (e["name"], e["arch"], e["to"]) in first else "full") for e in full["upgrade"]]
@@ -135,6 +135,7 @@ def build(path, sources, patch, minimal, full, autoremove, **facts):
         "held": facts["held"],
         "kept": facts["kept"],
         "download_bytes": facts["download_bytes"],
+        "lists": facts.get("lists") or {},
         "disk": facts["disk"],
         "disk_bytes": {mount: numbers["needed"] for mount, numbers in facts["disk"].items()},
         "conffiles": facts["conffiles"],

@@ -91,6 +91,7 @@ class PrivateApt:
         self.root = root
         self.archives = archives or root + "/archives"
         self.config = root + "/apt.conf"
+        self.fetched = {}
 
     def prepare(self, sources):
         """Write the configuration and the sources [(live path, text)] below the root; what an earlier look left of sources goes."""
@@ -116,6 +117,7 @@ class PrivateApt:
     def update(self):
         """Refresh the private lists; returns apt's complaints (empty: every source answered and is signed)."""
         result = self.call(["apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Retries=2"], timeout=900, check=False)
+        self.fetched = _simulate.fetched(result.text) or self.fetched
         said = _simulate.problems(result.err.decode("utf-8", "replace"))
         if result.rc != 0 and not said:
             said = ["apt-get update ended with status %d" % result.rc]

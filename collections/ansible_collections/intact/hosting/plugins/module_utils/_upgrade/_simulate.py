@@ -13,6 +13,8 @@ import re
 _INST = re.compile(r"^Inst (\S+)(?: \[([^\]\s]+)\])? \((\S+) (.*?)\[(\w+)\]\)")
 _REMV = re.compile(r"^(?:Remv|Purg) (\S+) \[([^\]\s]+)\]")
 _URI = re.compile(r"^'([^']+)' (\S+) (\d+)(?: (\S+))?$")
+_FETCHED = re.compile(r"^Fetched ([\d.,]+) ([kMG]?)B in .*\(([\d.,]+) ([kMG]?)B/s\)", re.M)
+_UNIT = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 def _name(word, arch=""):
@@ -154,3 +156,12 @@ def problems(text):
         if wrong or (line.startswith(" ") and ("Depends:" in line or "Breaks:" in line)):
             out.append(re.sub(r"^[EW]: *(Error: *)?", "", line).strip())
     return out
+
+
+def fetched(text):
+    """{bytes, bytes_per_second} of what apt-get update says that it fetched, {} when it fetched nothing."""
+    found = _FETCHED.search(text)
+    if not found:
+        return {}
+    count, unit, pace, per = found.groups()
+    return {"bytes": float(count.replace(",", "")) * _UNIT[unit], "bytes_per_second": float(pace.replace(",", "")) * _UNIT[per]}

@@ -12,7 +12,7 @@ import json
 import os
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils import _budget, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
 
@@ -34,6 +34,7 @@ FIELDS = {
     "last_lines": [],
     "waiting_boot": "",
     "held": False,
+    "budget_told": 0,
 }
 HOLD = "hold"
 
@@ -79,6 +80,8 @@ def from_journal(flight, events):
             begun = number
             memory.clear()
             state.update(status="running", stage="", message="", next="", waiting_boot="")
+        elif entry["event"] == "runner.budget":
+            state["budget_told"] = max(state["budget_told"], int(entry.get("percent") or 0))
         elif entry["event"] == "runner.rest":
             state.update({key: entry.get(key) or "" for key in ("status", "stage", "message", "next")})
         elif entry["event"] == "stage.start":
@@ -124,6 +127,7 @@ class Memory:
         self.flights = flights
         self._saved = 0.0
         self._noted = 0.0
+        self._opening = _flight.opening(_flight.read(state["flight"], flights)[0])
 
     def save(self, **fields):
         """Change fields and write the state durably."""
@@ -152,9 +156,22 @@ class Memory:
             self.state.update(changed)
             return
         self.save(**changed)
+        self.spend()
         if now - self._noted >= 30:
             self._noted = now
             self.journal("stage.progress", stage=self.state["stage"], done=done, total=total, unit=unit, note=message)
+
+    def spend(self):
+        """Tell in the journal when another part of the flight's time is used up; each once."""
+        budget = _budget.seconds(self._opening)
+        if not budget:
+            return
+        spent = _flight.seconds_between(self._opening["time"], _flight.now())
+        percent = _budget.due(spent, budget, self.state.get("budget_told") or 0)
+        if percent:
+            told = _budget.sentence(percent, spent, budget, self.state["stage"])
+            self.journal("runner.budget", percent=percent, spent=round(spent), budget=round(budget), text=told)
+            self.save(budget_told=percent)
 
     def begin(self, stage):
         """Write down that a stage starts."""
@@ -165,6 +182,7 @@ class Memory:
         entry = self.state["stages"][stage]
         entry.update(status="running", note="", began=entry.get("began") or _flight.now())
         self.save(status="running", stage=stage, done=0, total=0, unit="", message=_stages.STAGES[stage][2], next="", last_lines=[], held=False)
+        self.spend()
 
     def end(self, stage, result, note=""):
         """Write down how a stage ended: ok, skipped or failed. The state first: the journal is only evidence."""

@@ -22,8 +22,9 @@ GONE = 10
 class Watch:
     """One watcher. heard() and lost() return None to go on, or the task's result."""
 
-    def __init__(self, host, lost_limit):
+    def __init__(self, host, lost_limit, held_stages=()):
         self.host = host
+        self.held_stages = tuple(held_stages)
         self.lost_limit = lost_limit
         self.state = {}
         self.reachable = True
@@ -48,6 +49,8 @@ class Watch:
         self._gone = 0 if {"active", "activating", "deactivating", "reloading"} & set(words[:2]) else self._gone + 1
         if self.state.get("status") in FINAL:
             return self._final()
+        if self.state.get("held") and self.state.get("stage") in self.held_stages:
+            return self._waits()
         if self._gone >= GONE:
             message = self.state.get("message") or "nothing was heard of it"
             return self._failed(
@@ -70,10 +73,14 @@ class Watch:
             % (self.host, away, error, "held before" if held else "in", stage, "waits as asked" if held else "goes on by itself")
         )
 
+    def _waits(self):
+        held = self.state["stage"]
+        return {"changed": True, "held": held, "state": self.state, "stages": self._stages(), "gaps": self.gaps, "msg": "the host waits before %s" % held}
+
     def _final(self):
         state = self.state
         if state["status"] == "done":
-            return {"changed": True, "state": state, "stages": self._stages(), "gaps": self.gaps, "msg": "the upgrade is done"}
+            return {"changed": True, "state": state, "held": "", "stages": self._stages(), "gaps": self.gaps, "msg": "the upgrade is done"}
         lines = "".join("\n    " + line for line in state.get("last_lines", [])[-6:])
         word = "stopped before" if state["status"] == "stopped" else "failed in"
         return self._failed(
@@ -82,7 +89,7 @@ class Watch:
         )
 
     def _failed(self, message):
-        return {"failed": True, "changed": bool(self.state), "msg": message, "state": self.state, "stages": self._stages(), "gaps": self.gaps}
+        return {"failed": True, "changed": bool(self.state), "msg": message, "held": "", "state": self.state, "stages": self._stages(), "gaps": self.gaps}
 
     def _stages(self):
         known = self.state.get("stages") or {}

@@ -83,3 +83,11 @@ def test_check_mode_asks_nothing(watch):
 def test_a_wrong_argument_is_named(watch):
     with pytest.raises(AnsibleError, match="poll"):
         watch([], poll="often")
+
+
+def test_it_ends_when_the_host_waits_for_somebody_who_must_say_yes_and_only_there(watch):
+    waits = [answer("running", stage="full", held=True), answer("running", stage="reboot", held=False), answer("running", stage="reboot", held=True)]
+    result, _asked, _progress = watch(waits, held_stages=["reboot"])
+    assert result["held"] == "reboot" and not result.get("failed")
+    result, _asked, _progress = watch([answer("running", stage="reboot", held=True), answer("done")])
+    assert result["held"] == "" and result["state"]["status"] == "done"

@@ -98,3 +98,20 @@ def test_wrong_input_is_one_sentence(look, params, word):
 def test_a_check_that_is_left_out_is_a_finding(look):
     result = look(only=[], skip=[c.number for c in preflight_info.chosen() if c.number != "PF06"])
     assert {f["id"] for f in result["findings"]} == {"packages.held", "preflight.skipped"}
+
+
+def test_the_estimate_comes_with_the_result_and_uses_what_others_took(look, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        preflight_info.Context, "once", lambda self, name, make, real=preflight_info.Context.once: {} if name == "measures" else real(self, name, make)
+    )
+    plan = {"release_path": "debian-12-13", "upgrade": [{"name": "p", "stage": "full"}] * 100, "download_bytes": 10}
+    history = [{"flight": "f", "release_path": "debian-12-13", "stages": {"full": 5000}, "work": {"full": 100}, "measures": {}}]
+    result = look(only=["PF53"], plan=plan, history=history, window={"budget_seconds": 60}, rollback={"driver": "hook", "seconds": 33})
+    assert [f["id"] for f in result["findings"]] == ["window.short"] and result["findings"][0]["check"] == "PF53"
+    assert result["estimate"]["stages"]["full"] == 5000 and result["estimate"]["rollback"] == 33
+    assert look(only=["PF06"])["estimate"] == {}
+
+
+def test_a_window_that_is_none_is_a_blocker_that_names_the_setting(look):
+    result = look(only=["PF53"], plan={"upgrade": []}, window={"end": "tonight"})
+    assert [f["severity"] for f in result["findings"]] == ["blocker"] and "intact_window_end" in result["findings"][0]["evidence"]

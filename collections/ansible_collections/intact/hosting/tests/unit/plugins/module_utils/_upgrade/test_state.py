@@ -162,3 +162,33 @@ def test_a_reboot_is_waited_for_until_its_stage_ended_well(places):
     assert first.state["waiting_boot"] == "old"
     first.end("reboot", "ok")
     assert first.state["waiting_boot"] == ""
+
+
+def test_each_part_of_the_time_is_told_once_also_after_the_state_is_lost(places, monkeypatch):
+    _flight.append("f-1", "flight.open", places.flights, host="h", kind="upgrade", window={"budget_seconds": 100})
+    spent = [10]
+    monkeypatch.setattr(_state._flight, "seconds_between", lambda begin, end: spent[0])
+    first = places.memory()
+
+    def told():
+        return [e["percent"] for e in _flight.read("f-1", places.flights)[0] if e["event"] == "runner.budget"]
+
+    first.begin("bind")
+    assert told() == []
+    for spent[0] in (55, 60, 92):
+        first.spend()
+    assert told() == [50, 90]
+    again = places.memory(lost(places))
+    again.spend()
+    assert told() == [50, 90]
+    spent[0] = 130
+    again.begin("full")
+    assert told() == [50, 90, 100]
+    event = [e for e in _flight.read("f-1", places.flights)[0] if e["event"] == "runner.budget"][-1]
+    assert event["text"].startswith("the time for this work is over") and "full" in event["text"]
+
+
+def test_without_a_budget_nothing_is_told(places):
+    first = places.memory()
+    first.begin("bind")
+    assert not [e for e in _flight.read("f-1", places.flights)[0] if e["event"] == "runner.budget"]
