@@ -38,6 +38,7 @@ EVENTS = (
     "decision",  # what, who, why
     "proof",  # name, digest, taken, note
     "note",  # text
+    "alarm",  # text, source (dead man ...), and what belongs to it: somebody must look now
     # What the upgrade's runner is told by when its state is lost:
     "runner.memory",  # key, value: a fact for a later stage, null when it holds no more
     "runner.undone",  # everything before the point of no return was taken back, or is being

@@ -156,7 +156,9 @@ def test_it_lets_in_while_the_system_is_torn_apart(lab):
     lab.do("open", WANTED)
     ruin = """
         : > {top}/garbage
-        for file in $(ldd /usr/sbin/sshd | sed -n 's/.*=> \\(\\/[^ ]*\\) .*/\\1/p' | grep -v -E 'libc.so|libselinux|libpcre'); do mount --bind {top}/garbage $file; done
+        for file in $(ldd /usr/sbin/sshd | sed -n 's/.*=> \\(\\/[^ ]*\\) .*/\\1/p' | grep -v -E 'libc.so|libselinux|libpcre'); do
+            mount --bind {top}/garbage $file
+        done
         mount --bind {top}/garbage /usr/sbin/sshd
         mount --bind {top}/garbage /etc/ssh/sshd_config
         rm -rf /run/sshd /etc/pam.d /root/.ssh

@@ -16,7 +16,7 @@ def finished(*names):
 
 def test_stages_are_done_in_order_and_a_failed_one_is_next():
     assert _stages.following(finished()) == "bind"
-    assert _stages.following(finished("bind", "quiesce")) == "patch-source"
+    assert _stages.following(finished("bind", "snapshot", "rescue-ssh", "quiesce")) == "patch-source"
     stages = finished(*_stages.ORDER)
     assert _stages.following(stages) is None
     stages["full"]["status"] = "failed"
