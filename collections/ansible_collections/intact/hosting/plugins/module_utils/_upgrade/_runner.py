@@ -146,8 +146,8 @@ class Runner:
                 # Written between the stage's own work: begin, end, hold.
                 self._fail(stage, _full(exc), ROOM)
                 return state["status"]
-        self.memory.save(status="done", stage="", message="the upgrade is done", done=0, total=0, next="")
         self.memory.release()
+        self.memory.save(status="done", stage="", message="the upgrade is done", done=0, total=0, next="")
         self._remove_units()
         return "done"
 
@@ -265,6 +265,7 @@ def give_up(directory, root, flights, message):
     host = _host.Host(directory, directory, None)
     try:
         memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
+        memory.release()
         stages = memory.state["stages"]
         following = "start the upgrade again: it writes the job anew"
         if _stages.passed(stages):

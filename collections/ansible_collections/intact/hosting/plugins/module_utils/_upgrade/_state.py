@@ -148,7 +148,7 @@ class Memory:
         """Change fields and write the state durably."""
         self.state.update(fields)
         self._refresh()
-        self._spending(self._write)
+        self._write()
 
     def _refresh(self):
         stages = self.state["stages"]
@@ -167,7 +167,7 @@ class Memory:
 
     def journal(self, event, **fields):
         """Append an event to the flight's journal."""
-        self._spending(lambda: _flight.append(self.state["flight"], event, root=self.flights, **fields))
+        _flight.append(self.state["flight"], event, root=self.flights, **fields)
 
     def _reserves(self):
         return [os.path.join(path, RESERVE) for path in (os.path.dirname(self.path), _flight.directory(self.state["flight"], self.flights))]
@@ -186,20 +186,10 @@ class Memory:
                     raise
 
     def release(self):
-        """Give the room back; whether there was any."""
-        there = [path for path in self._reserves() if os.path.exists(path)]
-        for path in there:
-            os.unlink(path)
-        return bool(there)
-
-    def _spending(self, write):
-        """Write, on a full disk with the room that was kept for it."""
-        try:
-            write()
-        except OSError as exc:
-            if not no_room(exc) or not self.release():
-                raise
-            write()
+        """Give the room back: what is written next is the last for now."""
+        for path in self._reserves():
+            if os.path.exists(path):
+                os.unlink(path)
 
     def progress(self, done, total, unit, message="", lines=()):
         """Tell how far the running stage is: in the state at most every 2 s, in the journal every 30 s."""
@@ -214,11 +204,9 @@ class Memory:
             self._write()
             if now - self._noted >= 30:
                 self._noted = now
-                _flight.append(
-                    self.state["flight"], "stage.progress", root=self.flights, stage=self.state["stage"], done=done, total=total, unit=unit, note=message
-                )
+                self.journal("stage.progress", stage=self.state["stage"], done=done, total=total, unit=unit, note=message)
         except OSError as exc:
-            # It is only told: a package command that works must not lose its watcher over it. What is kept for an end is left alone.
+            # It is only told: a package command that works must not lose its watcher over it.
             if not no_room(exc):
                 raise
             self._saved = now
