@@ -296,7 +296,6 @@ def begin(module, result):
     params = module.params
     if not params["release_path"]:
         raise IntactError("release_path is needed to start the upgrade")
-    see_to_settings(params["settings"])
     action, state = _install.intent(params["flight_id"], params["release_path"]["target"])
     result.update(action=action, state=state or {})
     if action == "nothing":
@@ -312,6 +311,7 @@ def begin(module, result):
         if not module.check_mode:
             _state.write_hold(result["directory"], hold)
         return
+    see_to_settings(params["settings"])
     job = job_of(params, state, action)
     # A runner that a cut keeps away may have changed packages already: then its own checks decide, not the pre-flight's.
     if action != "attach" and not (state and state["point_of_no_return"]):

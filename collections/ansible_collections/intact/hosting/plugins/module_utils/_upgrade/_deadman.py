@@ -137,6 +137,8 @@ def arm(host, settings, minutes=None):
     if not wanted:
         return ""
     minutes = minutes or wanted["minutes"]
+    if not os.path.isdir(host.directory):
+        raise IntactError("there is no upgrade of flight %s on this host" % os.path.basename(host.directory))
     flight = os.path.basename(host.directory)
     journal = os.path.join(os.path.dirname(host.log), _flight.JOURNAL)
     program = os.path.join(host.directory, PROGRAM)
@@ -184,8 +186,6 @@ def state(directory):
 
 
 def host_of(flight, root, flights=_flight.FLIGHTS):
-    """A host for arm() and disarm() from outside the runner; IntactError when the flight has no runner here."""
+    """A host for arm() and disarm() from outside the runner."""
     directory = os.path.join(root, _flight.check_id(flight))
-    if not os.path.isdir(directory):
-        raise IntactError("there is no upgrade of flight %s on this host" % flight)
     return _host.Host(directory, _flight.directory(flight, flights), None)
