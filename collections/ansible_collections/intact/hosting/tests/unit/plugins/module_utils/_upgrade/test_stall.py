@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -42,7 +41,7 @@ def test_a_stall_is_told_once_and_its_end_too():
         # A slow mirror.
         [(m, 5, 100, 20000 * m) for m in range(90)],
         # Silent for 19 minutes at a time.
-        [(m, 5, 100 + 300 * (m // 19), 10) for m in range(90)],
+        [(m, 5, 100 + 800 * (m // 19), 10) for m in range(90)],
     ],
 )
 def test_work_of_any_kind_is_no_stall(rows):
@@ -50,8 +49,8 @@ def test_work_of_any_kind_is_no_stall(rows):
 
 
 def test_waiting_costs_a_little_and_is_no_work():
-    """apt wakes up each second to look at a child that waits for an answer: measured at less than 10 ticks in 20 minutes."""
-    assert [bool(s) for s in shown([(m, 5, 100 + m // 2, 10 + m * 100) for m in range(30)])].count(True) == 1
+    """apt wakes up each second to look at a child that waits for an answer: measured with apt 2.2 and 3.0 at 4 to 6 ticks a minute, and no byte."""
+    assert [bool(s) for s in shown([(m, 5, 100 + 6 * m, 10 + m * 100) for m in range(30)])].count(True) == 1
 
 
 def test_none_is_wanted():
@@ -78,21 +77,20 @@ def test_a_name_with_brackets_and_spaces_is_read():
 
 def test_real_processes_are_counted_also_when_they_end():
     work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; cat /bin/sh > /dev/null"
-    process = subprocess.Popen(["sh", "-c", "read line; (%s) ; (%s); read line" % (work, work)], stdin=subprocess.PIPE, start_new_session=True)
+    script = "read line; (%s); echo; read line; (%s); echo; read line" % (work, work)
+    process = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     try:
-        reader = _stall.Reader()
-        before = reader.read(process.pid)
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-        deadline, last = time.monotonic() + 60, before
-        while time.monotonic() < deadline and last[1] - before[1] < 2 * os.path.getsize("/bin/sh"):
-            now = reader.read(process.pid)
-            assert now[0] >= last[0] and now[1] >= last[1]
-            last = now
-        assert last[1] - before[1] >= 2 * os.path.getsize("/bin/sh") and last[0] > before[0]
+        reader, sums = _stall.Reader(), []
+        sums.append(reader.read(process.pid))
+        for _part in range(2):
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            reader.read(process.pid)
+            process.stdout.readline()
+            sums.append(reader.read(process.pid))
+        size = os.path.getsize("/bin/sh")
+        assert all(after[1] - before[1] >= size and after[0] > before[0] for before, after in zip(sums, sums[1:]))
         assert reader.youngest == "sh, process %d" % process.pid
-        settled = reader.read(process.pid)
-        assert reader.read(process.pid) == settled
     finally:
         process.kill()
         process.communicate()
