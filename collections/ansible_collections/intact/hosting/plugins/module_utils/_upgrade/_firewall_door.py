@@ -109,7 +109,7 @@ class Nft:
 
     def wanted(self, port, addresses):
         """{chain: [expressions]}: what must be at the top of each chain that could drop."""
-        out, plain = {}, {name: [r["expr"] for r in rules if r.get("comment") != self.comment] for name, rules in self.rules.items()}
+        out, plain = {}, {name: [r.get("expr", []) for r in rules if r.get("comment") != self.comment] for name, rules in self.rules.items()}
         for name, chain in self.chains.items():
             if name in self.handled or chain.get("type") != "filter" or chain["hook"] not in HOOKS or name[0] not in FAMILIES:
                 continue
@@ -124,7 +124,7 @@ class Nft:
         for name, rules in self.wanted(port, addresses).items():
             top = self.rules.get(name, [])[: len(rules)]
             sound = len(self.ours(name)) == len(rules) == len(top) and all(r.get("comment") == self.comment for r in top)
-            if not sound or not all(_same(want, rule["expr"]) for want, rule in zip(rules, top)):
+            if not sound or not all(_same(want, rule.get("expr")) for want, rule in zip(rules, top)):
                 out.append((name, rules))
         return out
 

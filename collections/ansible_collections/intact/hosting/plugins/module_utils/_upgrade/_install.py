@@ -64,7 +64,7 @@ sys.exit(_runner.main(sys.argv[1]))
     % PACKAGE
 )
 
-# At each start of the second sshd: rules are loaded anew at boot.
+# For the second way in: firewalls are loaded anew at boot.
 DOOR = MAIN.replace("_runner", "_rescue").replace("main(", "door_main(")
 
 SERVICE = """[Unit]

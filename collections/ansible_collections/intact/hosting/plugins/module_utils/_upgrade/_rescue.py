@@ -21,6 +21,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _firewall_door, _host, _private_copy, _rescue_config, _rescue_try
 
 UNIT = "intact-rescue-ssh.service"
+DOOR = "intact-rescue-door.service"
 UNITS = "/etc/systemd/system"
 MEMORY = "rescue"
 # Compiled into sshd, and gone whenever the host's own sshd is stopped. As long, and with the same end: a linker keeps the user's name in it.
@@ -31,19 +32,30 @@ WITHOUT = "; set distro_upgrade_rescue_ssh_port to 0 to go without a second way 
 
 SERVICE = """[Unit]
 Description=Second way in during the upgrade of flight {flight}
-# After what loads firewalls at boot: the door is set again then.
-After=network.target nftables.service netfilter-persistent.service ufw.service firewalld.service iptables.service
+After=network.target
 StartLimitIntervalSec=0
 
 [Service]
 {environment}
 ExecStart={place}/sshd -D -f {place}/config
-ExecStartPost=-/usr/bin/python3 -I -B {directory}/runner/door.py {place}
 # Who is in stays in when it ends.
 KillMode=process
 OOMScoreAdjust=-1000
 Restart=always
 RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+# A unit of its own: the copy's libraries are nothing for the host's Python, which is another one by then.
+DOOR_SERVICE = """[Unit]
+Description=Door in the firewall for the second way in during the upgrade of flight {flight}
+After=network.target nftables.service netfilter-persistent.service ufw.service firewalld.service iptables.service ip6tables.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/python3 -I -B {directory}/runner/door.py {place}
 
 [Install]
 WantedBy=multi-user.target
@@ -96,10 +108,15 @@ def open_way(host, settings):
     lines = "\n".join("Environment=%s=%s" % item for item in sorted(_private_copy.environment(place).items()))
     unit = SERVICE.format(flight=flight, directory=host.directory, place=place, environment=lines)
     write_atomic(os.path.join(UNITS, UNIT), unit.encode(), 0o644)
+    write_atomic(os.path.join(UNITS, DOOR), DOOR_SERVICE.format(flight=flight, directory=host.directory, place=place).encode(), 0o644)
     host.systemctl("daemon-reload", check=False)
-    host.systemctl("enable", UNIT)
+    # The door's own unit works at the next boot only: here it is set, and looked at, by the stage.
+    host.systemctl("enable", UNIT, DOOR)
     host.systemctl("restart", UNIT)
-    doors = _firewall_door.open_door(host.run, comment(flight), port, _bare(allowed))
+    try:
+        doors = _firewall_door.open_door(host.run, comment(flight), port, _bare(allowed))
+    except IntactError as exc:
+        raise _host.StageFailure("the door for the second way in cannot be set: %s" % exc, "let the firewall take the rule%s" % WITHOUT) from exc
     told = _rescue_try.answers(port)
     if not told:
         said = host.systemctl("status", "--no-pager", "--lines=5", UNIT, check=False).text.strip().splitlines()[-1:]
@@ -189,10 +206,11 @@ def close_way(host):
     known = host.memory.recall(MEMORY)
     if not known:
         return ""
-    path = os.path.join(UNITS, UNIT)
-    if os.path.lexists(path):
-        host.systemctl("disable", "--now", UNIT, check=False)
-        os.unlink(path)
+    units = [name for name in (UNIT, DOOR) if os.path.lexists(os.path.join(UNITS, name))]
+    if units:
+        host.systemctl("disable", "--now", *units, check=False)
+        for name in units:
+            os.unlink(os.path.join(UNITS, name))
         fsync_directory(UNITS)
         host.systemctl("daemon-reload", check=False)
     doors = _firewall_door.close_door(host.run, comment(known["flight"]))
@@ -224,14 +242,14 @@ def watch(host):
             host.systemctl("reset-failed", UNIT, check=False)
             host.systemctl("start", UNIT)
             said.append("the second sshd was away and is started again")
-    except (IntactError, OSError, ValueError) as exc:
+    except (IntactError, OSError, ValueError, KeyError, TypeError) as exc:
         # It is a way in besides the host's own: the upgrade goes on without it.
         said.append("the second way in may be closed: %s" % exc)
     return "; ".join(said)
 
 
 def door_main(place):
-    """Entry of the installed door.py, at each start of the unit: firewalls are loaded anew at boot."""
+    """Entry of the installed door.py, at each boot: firewalls are loaded anew then."""
     known = read_document(os.path.join(place, "door.json"))
     for _attempt in range(5):
         try:

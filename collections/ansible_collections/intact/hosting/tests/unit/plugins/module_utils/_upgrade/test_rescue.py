@@ -263,3 +263,25 @@ def test_what_systemd_is_given_is_sound(lab):
     assert "/run/" not in unit.read_text()
     said = lab.host.run("systemd-analyze", "verify", "--man=no", str(unit), check=False)
     assert not [line for line in said.stderr.splitlines() if "intact-rescue-ssh" in line]
+    # What has the copy's libraries in its environment must start nothing of the host's.
+    assert [line.split("=")[0] for line in unit.read_text().splitlines() if line.startswith("Exec")] == ["ExecStart"]
+    door = (lab.top / "units" / "intact-rescue-door.service").read_text()
+    assert "Environment" not in door and "/runner/door.py %s/rescue" % DIRECTORY in door
+    lab.do("close")
+    assert list((lab.top / "units").iterdir()) == []
+
+
+def test_a_firewall_that_takes_no_rule_is_a_refusal_and_leaves_nothing(lab):
+    lab.host.run("nft", "-f", "-", stdin=RULES)
+    lab.host.run(
+        "sh",
+        "-ec",
+        'printf \'#!/bin/sh\\n[ "$2" = list ] || { echo Operation not permitted >&2; exit 1; }\\nexec %s "$@"\\n\' > /root/nft' % shutil.which("nft"),
+    )
+    lab.host.run("sh", "-ec", "cp %s /root/nft.real; sed -i 's#^exec [^ ]*#exec /root/nft.real#' /root/nft; chmod 755 /root/nft" % shutil.which("nft"))
+    lab.host.run("mount", "--bind", "/root/nft", shutil.which("nft"))
+    said = lab.do("open", WANTED)[0]
+    assert said.startswith("REFUSED: the door for the second way in cannot be set: nft refused a rule: Operation not permitted; let the firewall")
+    lab.host.run("umount", shutil.which("nft"))
+    lab.do("close")
+    assert "rescue" not in tree(lab)
