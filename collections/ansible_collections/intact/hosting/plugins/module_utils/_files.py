@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import json
 import os
@@ -54,6 +55,11 @@ def unescape(text):
     return bytes(out)
 
 
+def no_room(error):
+    """Whether an exception says that a filesystem, or somebody's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def fsync_directory(path):
     """Make a rename or a new name in a directory durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -82,16 +88,25 @@ def write_atomic(path, data, mode=0o600):
 
 
 def append_durable(path, line, mode=0o600):
-    """Append one line (bytes without newline) in a single write, and fsync it.
+    """Append one line (bytes without newline) in a single write, and fsync it. Either the whole line is there at the end, or nothing of it and OSError.
 
     A torn line left by an earlier power cut is ended first, so that it can't swallow this one.
     """
     fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
     try:
+        # Two may write at the same time, and what is taken back must be nobody else's.
+        fcntl.flock(fd, fcntl.LOCK_EX)
         size = os.fstat(fd).st_size
         torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-        os.write(fd, (b"\n" if torn else b"") + line + b"\n")
-        os.fsync(fd)
+        data = (b"\n" if torn else b"") + line + b"\n"
+        try:
+            if os.write(fd, data) != len(data):
+                # A disk that becomes full takes a part and says nothing.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            os.fsync(fd)
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
     finally:
         os.close(fd)
 

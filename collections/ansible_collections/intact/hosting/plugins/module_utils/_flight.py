@@ -42,7 +42,7 @@ EVENTS = (
     "estimate",  # stages {stage: seconds}, total, low, high, rollback, basis [sentences], work, measures, release_path
     "confirmation",  # before, who (asked), by (who said so), how, what
     "watch",  # state: begin | end, until, hours, sections, looks
-    "alarm",  # state: raised | cleared, id, subject, title
+    "alarm",  # of the watch: state (raised | cleared), id, subject, title; of the dead man: text, source and what belongs to it
     # What the upgrade's runner is told by when its state is lost:
     "runner.memory",  # key, value: a fact for a later stage, null when it holds no more
     "runner.undone",  # everything before the point of no return was taken back, or is being

@@ -14,6 +14,7 @@ version_added: 0.1.0
 description:
   - Writes the runner, its job and a systemd unit and timer, checks that the pre-flight result still holds, and starts the unit without waiting.
   - From then on the host does the work. A lost connection, a reboot or a killed process does not end it, the timer starts the runner again and it goes on.
+  - Of two controllers that start at the same moment one starts and the other attaches, or says which flight works on the host.
   - An upgrade that runs is attached to, one that failed or was stopped is continued, one that is done is left alone.
 options:
   flight_id:
@@ -105,6 +106,42 @@ options:
         description: Reboot at the end.
         type: bool
         default: true
+      rescue_ssh:
+        description: A second way in while the host changes, by a copy of its own sshd.
+        type: dict
+        default: {}
+        suboptions:
+          port:
+            description: The port. V(0) is no second way in.
+            type: int
+            default: 0
+          from:
+            description: Addresses and networks that get in. When empty, the address from which this module is called over SSH.
+            type: list
+            elements: str
+            default: []
+          keys_of:
+            description: The user whose authorized keys let in as root.
+            type: str
+            default: root
+      dead_man:
+        description: An alarm by the host itself when no verdict came in time after its reboot.
+        type: dict
+        default: {}
+        suboptions:
+          minutes:
+            description: Minutes until the alarm. V(0) is none.
+            type: int
+            default: 0
+          command:
+            description: What is called then, a program on the host with its whole path and its arguments. No shell reads them.
+            type: list
+            elements: str
+            default: []
+      stall_minutes:
+        description: Minutes without a sign of work after which a package command is called stalled. It is left alone. V(0) is never.
+        type: int
+        default: 0
 attributes:
   check_mode:
     description: Can run in check mode and tell whether it would start, without writing anything.
@@ -160,7 +197,7 @@ directory:
   type: str
   sample: /var/lib/intact/upgrade/web1-20261122-1900
 reason:
-  description: Why there is nothing to do, else empty.
+  description: Why nothing was started, else empty.
   returned: always
   type: str
 findings:
@@ -176,8 +213,15 @@ from ansible_collections.intact.hosting.plugins.module_utils import _binding
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import disks
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _plan, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _caller, _deadman, _host, _install, _plan, _rescue_config, _stages, _state
 
+RESCUE = {
+    "port": {"type": "int", "default": 0},
+    "from": {"type": "list", "elements": "str", "default": []},
+    # The name of a user, no secret.
+    "keys_of": {"type": "str", "default": "root", "no_log": False},
+}
+DEAD_MAN = {"minutes": {"type": "int", "default": 0}, "command": {"type": "list", "elements": "str", "default": []}}
 SETTINGS = {
     "protected": {"type": "list", "elements": "str", "default": []},
     "accepted_removals": {"type": "list", "elements": "str", "default": []},
@@ -190,6 +234,9 @@ SETTINGS = {
     "postgresql_reindex": {"type": "bool", "default": True},
     "autoremove": {"type": "bool", "default": True},
     "reboot": {"type": "bool", "default": True},
+    "rescue_ssh": {"type": "dict", "default": {}, "options": RESCUE, "apply_defaults": True},
+    "dead_man": {"type": "dict", "default": {}, "options": DEAD_MAN, "apply_defaults": True},
+    "stall_minutes": {"type": "int", "default": 0},
 }
 SPEC = {
     "flight_id": {"type": "str", "required": True},
@@ -225,6 +272,20 @@ def job_of(params, state, action):
     return job
 
 
+def see_to_settings(settings):
+    """Fill in and check what could only fail later on the host."""
+    way = settings["rescue_ssh"]
+    if way["port"]:
+        if not 0 < way["port"] < 65536:
+            raise IntactError("distro_upgrade_rescue_ssh_port is %d, which is no port" % way["port"])
+        caller = _caller.connection()
+        way["from"] = _rescue_config.addresses(way["from"] or ([caller] if caller else []))
+    try:
+        _deadman.check(settings)
+    except _host.StageFailure as exc:
+        raise IntactError("%s; %s" % (exc, exc.following)) from exc
+
+
 def lines(texts):
     """Text of one line each."""
     return "".join(text + "\n" for text in texts)
@@ -241,13 +302,16 @@ def begin(module, result):
         result["reason"] = "the upgrade is done" if state else "this host is already on %s" % params["release_path"]["target"]["codename"]
         return
     hold, before = params["hold_before"], _state.read_hold(result["directory"])
-    if action == "attach" and _install.active():
+    if action == "attach" and (not state or _install.active()):
+        flight, process = _install.working() or (params["flight_id"], 0)
+        result["reason"] = "the runner of flight %s works already%s: attached to it" % (flight, " (process %d)" % process if process else "")
         result["changed"] = hold != before
         if module._diff:
             result["diff"] = {"before_header": "held before", "after_header": "held before", "before": lines(before), "after": lines(hold)}
         if not module.check_mode:
             _state.write_hold(result["directory"], hold)
         return
+    see_to_settings(params["settings"])
     job = job_of(params, state, action)
     # A runner that a cut keeps away may have changed packages already: then its own checks decide, not the pre-flight's.
     if action != "attach" and not (state and state["point_of_no_return"]):
@@ -279,7 +343,10 @@ def main():
         params["hold_before"] = _stages.check(params["hold_before"])
         result["directory"] = _state.directory(params["flight_id"])
         if params["state"] == "started":
+            lock = None if module.check_mode else _install.exclusive(params["flight_id"])
             begin(module, result)
+            if lock:
+                lock.close()
         else:
             state = _state.load(params["flight_id"])
             result.update(action="nothing", state=state or {}, reason="it does not run")

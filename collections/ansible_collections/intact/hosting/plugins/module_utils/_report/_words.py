@@ -11,6 +11,8 @@ import datetime
 
 STAGES = {
     "bind": "check the pre-flight result",
+    "snapshot": "take a snapshot",
+    "rescue-ssh": "open a second way in",
     "quiesce": "quieten the host",
     "patch-source": "finish the old release",
     "stage-sources": "prepare the new sources",

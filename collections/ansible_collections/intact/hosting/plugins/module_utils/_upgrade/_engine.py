@@ -14,7 +14,17 @@ from ansible_collections.intact.hosting.plugins.module_utils import _binding, _f
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _carry, _configuration, _databases, _host, _plan, _quiet, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
+    _carry,
+    _configuration,
+    _databases,
+    _deadman,
+    _host,
+    _plan,
+    _quiet,
+    _rescue,
+    _state,
+)
 
 # What the looks before the upgrade left for the next look; the next one is about another release.
 CACHES = ("/var/lib/intact/plan", "/var/lib/intact/cache")
@@ -41,7 +51,10 @@ class Engine:
 
     def back_out(self):
         """Give back what was taken before the point of no return. May raise; what it could not give back stays in the memory's "quiet"."""
-        _quiet.loud(self.host)
+        try:
+            _rescue.close_way(self.host)
+        finally:
+            _quiet.loud(self.host)
 
     def bind(self):
         """Host, plan and pre-flight result belong together, or nothing starts."""
@@ -54,6 +67,19 @@ class Engine:
         if self.binding and self.binding.get("sources") != _binding.sources_digest(system):
             raise _host.StageFailure("apt's sources or preferences changed since the pre-flight", "run the pre-flight again")
         return "plan %s" % self.plan["hash"][:12]
+
+    def snapshot(self):
+        """The system as it is, to go back to, before anything of the flight changed it."""
+        driver = (self.settings.get("rollback") or {}).get("driver") or "none"
+        if driver == "none":
+            return ""
+        raise _host.StageFailure("there is no rollback by %s" % driver, "set the driver to none, then start the upgrade again")
+
+    def rescue_ssh(self):
+        """A way in that does not hang on what is replaced."""
+        # Asked now: when it is armed there is no way back.
+        _deadman.check(self.settings)
+        return _rescue.open_way(self.host, self.settings)
 
     def point_of_no_return(self):
         """From here on there is only forward, or the restore that was decided before."""
@@ -121,6 +147,9 @@ class Engine:
             failed = self.host.systemctl("--failed", "--plain", "--no-legend", check=False).text.split("\n")
             names = [line.split()[0] for line in failed if line.strip()]
             return "system is %s%s" % (running, (": " + ", ".join(names)) if names else "")
+        armed = _deadman.arm(self.host, self.settings)
+        if armed:
+            self.host.memory.journal("note", text=armed)
         self.host.memory.save(status="waiting-reboot", waiting_boot=_flight.boot_id(), message="rebooting")
         self.host.run(["sync"], check=False)
         self.host.systemctl("reboot")
@@ -139,6 +168,7 @@ class Engine:
 
     def cleanup(self):
         """Room that the runner took; evidence and backups stay."""
+        closed = _rescue.close_way(self.host)
         gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files", _state.HOLD)] + list(CACHES)
         self.host.run(["rm", "-rf", "--"] + gone, check=False)
-        return "staged files and lists removed"
+        return "staged files and lists removed%s" % ("; " + closed if closed else "")

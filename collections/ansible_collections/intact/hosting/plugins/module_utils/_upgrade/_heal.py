@@ -98,8 +98,13 @@ def look(host):
 
 def judge(host, log, sentence):
     """Count the failures of each package that the log names; raises StageFailure on the third of the same one, or on a full disk."""
-    if disk_full(log):
-        raise _host.StageFailure("a filesystem is full: %s" % sentence, "make room (df -h), then start the upgrade again: it goes on where it stopped")
+    full = host.full()
+    if disk_full(log) or full:
+        # The log itself may be on it, and then says nothing of it.
+        raise _host.StageFailure(
+            "a filesystem is full%s: %s" % (" (%s)" % ", ".join(full) if full else "", sentence),
+            "make room (df -h), then start the upgrade again: it goes on where it stopped",
+        )
     names = failed_packages(log) or ["apt"]
     attempts, given_up = _stages.after_failures(host.memory.state["attempts"], names)
     host.memory.save(attempts=attempts)

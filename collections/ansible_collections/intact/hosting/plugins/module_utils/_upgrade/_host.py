@@ -17,6 +17,7 @@ import time
 from ansible_collections.intact.hosting.plugins.module_utils import _command
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stall
 
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -33,6 +34,11 @@ ENVIRONMENT = {
 CONFFILES = ["--force-confdef", "--force-confold"]
 OPTIONS = ["Dpkg::Use-Pty=0", "DPkg::Lock::Timeout=600", "Acquire::Retries=3"] + ["Dpkg::Options::=" + word for word in CONFFILES]
 LOCK = "/var/lib/dpkg/lock-frontend"
+# Seconds between two looks whether what was set up for the upgrade still stands, while a package command works.
+GUARD = 30
+# Filesystems that packages write to, and bytes below which one of them is called full.
+WRITTEN = ("/", "/usr", "/var", "/boot", "/boot/efi", "/tmp", "/var/cache/apt/archives")
+FULL = 1 << 20
 
 
 class StageFailure(IntactError):
@@ -55,6 +61,11 @@ class Host:
         self.sources = list
         # transaction -> sentences on what it would take away against the plan; the engine knows the plan.
         self.against_plan = _nothing
+        # Minutes without a sign of work until a package command is called stalled; 0: never.
+        self.stall_minutes = 0
+        # Called while package commands work; the runner knows what for.
+        self.guard = _idle
+        self._guarded = 0.0
 
     def run(self, argv, timeout=600, check=True, stdin=b"", env=None):
         """Run a short command (see _command.run) in the runner's environment."""
@@ -106,7 +117,11 @@ class Host:
             # A cut must not leave half a copy under the name of a whole one.
             half = target + ".intact-new"
             self.run(["rm", "-rf", "--", half])
-            self.run(["cp", "-a", "--", path, half], timeout=3600)
+            try:
+                self.run(["cp", "-a", "--", path, half], timeout=3600)
+            except IntactError:
+                self.run(["rm", "-rf", "--", half], check=False)
+                raise
             os.rename(half, target)
         return target
 
@@ -122,6 +137,28 @@ class Host:
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 
+    def full(self):
+        """Filesystems that have no room left for root, of those that packages and the runner write to."""
+        out, seen = [], set()
+        for path in WRITTEN + (self.directory, os.path.dirname(self.log)):
+            try:
+                status, device = os.statvfs(path), os.stat(path).st_dev
+            except OSError:
+                continue
+            if device not in seen and not status.f_flag & os.ST_RDONLY and (status.f_bfree * status.f_frsize < FULL or (status.f_files and status.f_ffree < 8)):
+                out.append(path)
+            seen.add(device)
+        return out
+
+    def _look_after(self):
+        if time.monotonic() - self._guarded >= GUARD:
+            self._guarded = time.monotonic()
+            self.guard()
+
+    def _watcher(self):
+        """Tells a stall in the journal; not in the log, which is one of the signs of work."""
+        return _stall.Watcher(self.stall_minutes, self.log_size, lambda text: self.memory.journal("note", text=text))
+
     def lock_holder(self):
         """Process id that holds dpkg's front-end lock, 0 when nobody does."""
         try:
@@ -134,17 +171,22 @@ class Host:
 
     def wait_for_dpkg(self):
         """Wait until no package manager works: one that outlived a killed runner is left to end its work. Never kills it."""
-        reader, offset = Progress(0), 0
+        reader, offset, watcher, watched = Progress(0), 0, None, 0
         while True:
             holder = self.lock_holder()
             if not holder:
                 return
+            if holder != watched:
+                watcher, watched = self._watcher(), holder
             # When it is one that a killed runner started, its progress is still being written.
             progress = read_if_exists(os.path.join(self.directory, "status-fd")) or b""
             reader.feed(progress[offset:].decode("utf-8", "replace"))
             offset = len(progress)
             message = "waiting for %s (process %d), which has dpkg's lock" % (_name_of(holder), holder)
-            self.memory.progress(reader.done, 0, "packages", message + (": " + reader.message if reader.message else ""), self.tail())
+            message += ": " + reader.message if reader.message else ""
+            stalled = watcher.look(_session_of(holder)) if holder > 0 else ""
+            self.memory.progress(reader.done, 0, "packages", "%s. %s" % (stalled, message) if stalled else message, self.tail())
+            self._look_after()
             time.sleep(2)
 
     def log_size(self):
@@ -192,15 +234,17 @@ class Host:
                 start_new_session=True,
                 cwd="/",
             )
-        reader = Progress(total)
+        reader, watcher = Progress(total), self._watcher()
         with open(progress, "rb") as handle:
             while True:
                 rc = process.poll()
                 reader.feed(handle.read().decode("utf-8", "replace"))
+                message = watcher.look(process.pid) or reader.message
+                self._look_after()
                 if reader.percent and not reader.finished and not total:
-                    self.memory.progress(int(reader.percent), 100, "%", reader.message, self.tail(4))
+                    self.memory.progress(int(reader.percent), 100, "%", message, self.tail(4))
                 else:
-                    self.memory.progress(reader.done, max(total, reader.done), "packages", reader.message, self.tail(4))
+                    self.memory.progress(reader.done, max(total, reader.done), "packages", message, self.tail(4))
                 if rc is not None:
                     return rc
                 time.sleep(0.5)
@@ -208,6 +252,17 @@ class Host:
 
 def _nothing(_transaction):
     return []
+
+
+def _idle():
+    return None
+
+
+def _session_of(process):
+    try:
+        return os.getsid(process)
+    except OSError:
+        return process
 
 
 def _name_of(process):

@@ -8,11 +8,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
-from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_document, read_if_exists, write_atomic, write_document
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists, write_atomic, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _runner, _stages, _state
 
@@ -30,7 +32,14 @@ PARTS = (
     "_upgrade",
     "_upgrade._stages",
     "_upgrade._state",
+    "_upgrade._stall",
     "_upgrade._host",
+    "_upgrade._firewall_door",
+    "_upgrade._private_copy",
+    "_upgrade._rescue_config",
+    "_upgrade._rescue_try",
+    "_upgrade._rescue",
+    "_upgrade._deadman",
     "_upgrade._heal",
     "_upgrade._quiet",
     "_upgrade._databases",
@@ -55,6 +64,9 @@ sys.exit(_runner.main(sys.argv[1]))
 """
     % PACKAGE
 )
+
+# For the second way in: firewalls are loaded anew at boot.
+DOOR = MAIN.replace("_runner", "_rescue").replace("main(", "door_main(")
 
 SERVICE = """[Unit]
 Description=Upgrade of flight {flight}
@@ -106,7 +118,7 @@ def source(name):
 
 def files():
     """{relative path: text} of the runner's program."""
-    out = {"__main__.py": MAIN}
+    out = {"__main__.py": MAIN, "door.py": DOOR}
     parts = PACKAGE.split(".")
     for depth in range(1, len(parts) + 1):
         out["/".join(parts[:depth]) + "/__init__.py"] = ""
@@ -116,18 +128,42 @@ def files():
     return out
 
 
-def unfinished(flight, root=_state.ROOT):
+def unfinished(flight, root=_state.ROOT, flights=_flight.FLIGHTS):
     """The id of another flight whose upgrade is under way on this host, or None."""
     for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
-        path = os.path.join(root, name, "state.json")
-        if name != flight and os.path.exists(path):
-            try:
-                state = read_document(path)
-            except ValueError:
-                continue
-            if state["status"] in ("running", "waiting-reboot") or (state["point_of_no_return"] and state["status"] != "done"):
-                return name
+        if name == flight or not os.path.exists(os.path.join(root, name, "state.json")):
+            continue
+        # A torn one is told from the journal: it must not let a second upgrade begin.
+        state = _state.load(name, root, flights)
+        if state and (state["status"] in ("running", "waiting-reboot") or (state["point_of_no_return"] and state["status"] != "done")):
+            return name
     return None
+
+
+def working(root=_state.ROOT):
+    """(flight, process or 0) of the runner that works or is about to, None when there is none. Told by the lock, else by the unit."""
+    held = _state.holder(root)
+    if held:
+        return held
+    unit = (read_if_exists(os.path.join(_runner.UNITS, _runner.UNIT + ".service")) or b"").decode("utf-8", "replace")
+    found = re.search(r"^ExecStart=.* (\S+)$", unit, re.M)
+    return (os.path.basename(found.group(1)), 0) if found and active() else None
+
+
+def exclusive(flight, root=_state.ROOT, patience=60):
+    """The lock of who decides about a start, as an open file: two controllers at once would both find that nothing runs."""
+    deadline = time.monotonic() + patience
+    while True:
+        lock = _state.lock(root, flight, "start.lock")
+        if lock:
+            return lock
+        if time.monotonic() > deadline:
+            other, process = _state.holder(root, "start.lock") or ("", 0)
+            raise IntactError(
+                "another controller is starting the upgrade of flight %s on this host (process %d there): start again when it has"
+                % (other or "unknown", process)
+            )
+        time.sleep(0.2)
 
 
 def release():
@@ -141,10 +177,16 @@ def release():
 
 def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):
     """What starting would mean now: (attach | continue | nothing | start, state or None). Reads only."""
-    other = unfinished(flight, root)
+    now = working(root)
+    if now and now[0] != flight:
+        raise IntactError("the upgrade of flight %s works on this host (process %d): watch that one, this one changed nothing" % (now[0] or "unknown", now[1]))
+    other = unfinished(flight, root, flights)
     if other:
         raise IntactError("the upgrade of flight %s is not finished on this host: continue that one" % other)
     state = _state.load(flight, root, flights)
+    if now and not state:
+        # Started a moment ago, from somewhere else: it has written nothing yet.
+        return "attach", None
     if state:
         if state["status"] == "done":
             return "nothing", state

@@ -14,13 +14,14 @@ import time
 import traceback
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._files import no_room, read_document, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _host, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _host, _rescue, _stages, _state
 
 ENGINES = {"debian": _debian.Debian}
 UNIT = "intact-upgrade"
 UNITS = "/etc/systemd/system"
+ROOM = "make room (df -h, df -i), then start the upgrade again: it goes on where it stopped"
 # Seconds between two looks whether a hold still holds.
 POLL = 0.5
 # Modules that the standard library imports only when it needs them; by then their files may be another version's.
@@ -101,7 +102,17 @@ class Runner:
         flight = self.job["flight"]
         self.memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
         self.host = _host.Host(directory, _flight.ensure(flight, flights), self.memory)
+        self.host.stall_minutes = int(self.job["settings"].get("stall_minutes") or 0)
+        self.host.guard = self._guard
+        self._said = ""
         self.engine = ENGINES[self.job["release_path"]["target"]["id"]](self.host, self.job)
+
+    def _guard(self):
+        """Set right what somebody else's work took from the second way in; told once while it stays the same."""
+        said = _rescue.watch(self.host)
+        if said and said != self._said:
+            self.memory.journal("note", text=said)
+        self._said = said
 
     def asked_to_stop(self):
         """Whether somebody asked for a stop before the next stage."""
@@ -116,17 +127,26 @@ class Runner:
         if state["status"] in ("failed", "stopped"):
             self._rest()
             return state["status"]
+        self.memory.reserve()
         while True:
             stage = _stages.following(state["stages"])
             if stage is None:
                 break
-            if self.asked_to_stop():
-                return self._stop(stage)
-            self.memory.begin(stage)
-            if not self._hold(stage):
-                return self._stop(stage)
-            if not self._stage(stage):
+            try:
+                if self.asked_to_stop():
+                    return self._stop(stage)
+                self.memory.begin(stage)
+                if not self._hold(stage):
+                    return self._stop(stage)
+                if not self._stage(stage):
+                    return state["status"]
+            except OSError as exc:
+                if not no_room(exc):
+                    raise
+                # Written between the stage's own work: begin, end, hold.
+                self._fail(stage, _full(exc), ROOM)
                 return state["status"]
+        self.memory.release()
         self.memory.save(status="done", stage="", message="the upgrade is done", done=0, total=0, next="")
         self._remove_units()
         return "done"
@@ -157,12 +177,17 @@ class Runner:
     def _stage(self, stage):
         """Do one stage that has begun; False when the flight failed in it."""
         try:
+            self._guard()
             healed = self.engine.heal() if _stages.changes_packages(stage) else []
             note = getattr(self.engine, stage.replace("-", "_"))()
         except IntactError as exc:
-            self._fail(stage, str(exc), getattr(exc, "following", "") or "see to it, then start the upgrade again: it goes on where it stopped")
+            room = ROOM if "No space left on device" in str(exc) or "Disk quota exceeded" in str(exc) else ""
+            self._fail(stage, str(exc), getattr(exc, "following", "") or room or "see to it, then start the upgrade again: it goes on where it stopped")
             return False
         except Exception as exc:  # pylint: disable=broad-except  # an end without a word in the state file would hide the stage
+            if no_room(exc):
+                self._fail(stage, _full(exc), ROOM)
+                return False
             sys.stderr.write(traceback.format_exc())
             sys.stderr.flush()
             self._fail(
@@ -180,6 +205,8 @@ class Runner:
     def _fail(self, stage, message, following):
         """Stop for a person. Before the point of no return the host gets everything back."""
         lines = self.host.tail()
+        if following == ROOM:
+            self.memory.release()
         self.memory.end(stage, "failed", message)
         if not _stages.passed(self.memory.state["stages"]):
             self._back_out()
@@ -199,7 +226,7 @@ class Runner:
         except (IntactError, OSError) as exc:
             # How it was stays known: the next attempt would otherwise take our masks for the operator's.
             self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
-            self.memory.forget(but=("quiet",))
+            self.memory.forget(but=("quiet", _rescue.MEMORY))
             return
         self.memory.forget()
 
@@ -227,12 +254,19 @@ class Runner:
         self.host.systemctl("daemon-reload", check=False)
 
 
+def _full(error):
+    """What a full disk means for the operator."""
+    path = error.filename2 or error.filename or ""
+    return "no room left on a filesystem (%s)" % (error.strerror + (": %s" % path if path else ""))
+
+
 def give_up(directory, root, flights, message):
     """Rest without a job: the state tells why, and the timer, which could only repeat it, ends."""
     flight = os.path.basename(os.path.normpath(directory))
     host = _host.Host(directory, directory, None)
     try:
         memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
+        memory.release()
         stages = memory.state["stages"]
         following = "start the upgrade again: it writes the job anew"
         if _stages.passed(stages):
@@ -246,9 +280,14 @@ def give_up(directory, root, flights, message):
 def main(directory, root=_state.ROOT, flights=_flight.FLIGHTS):
     """Entry of the installed runner: exit status 0 also for a failed flight, whose state tells; 75 when another runner works."""
     preload()
-    lock = _state.lock(root)
+    flight = os.path.basename(os.path.normpath(directory))
+    lock = _state.lock(root, flight)
     if lock is None:
-        sys.stderr.write("another runner works on this host\n")
+        other, process = _state.holder(root) or ("", 0)
+        sys.stderr.write(
+            "the upgrade of flight %s works on this host (process %d); this start, of flight %s, ends here and changed nothing\n"
+            % (other or "unknown", process, flight)
+        )
         return 75
     try:
         os.umask(0o022)

@@ -12,6 +12,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 # name: (share of the time in percent, does it change packages, what an operator reads)
 STAGES = {
     "bind": (1, False, "check that host, plan and pre-flight result belong together"),
+    "snapshot": (2, False, "keep the system as it is, to go back to"),
+    "rescue-ssh": (1, False, "open a second way in"),
     "quiesce": (1, False, "keep other package managers and fragile services still"),
     "patch-source": (6, True, "bring today's release up to date"),
     "stage-sources": (2, False, "read the target release's package lists"),

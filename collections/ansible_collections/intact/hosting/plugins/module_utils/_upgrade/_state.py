@@ -13,7 +13,7 @@ import os
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _budget, _flight
-from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, no_room, read_if_exists, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
 
 ROOT = "/var/lib/intact/upgrade"
@@ -37,6 +37,8 @@ FIELDS = {
     "budget_told": 0,
 }
 HOLD = "hold"
+# Room that is given back when a disk is full, so that this can still be written down.
+RESERVE, RESERVE_BYTES = ".reserve", 256 << 10
 
 
 def directory(flight, root=ROOT):
@@ -67,6 +69,27 @@ def fresh(flight):
     return dict(json.loads(json.dumps(FIELDS)), flight=flight, order=list(_stages.ORDER), stages=stages, started=now, updated=now)
 
 
+def complete(state):
+    """A state with all fields and stages of this version; one before a finished stage, which the runner that began did not know, is skipped. Pure."""
+    whole = fresh(state["flight"])
+    stages = dict(whole["stages"], **{name: entry for name, entry in state["stages"].items() if name in whole["stages"]})
+    finished = [index for index, name in enumerate(_stages.ORDER) if _stages.passed(stages, name)]
+    for name in _stages.ORDER[: max(finished, default=0)]:
+        if not stages[name].get("status"):
+            stages[name] = {"status": "skipped", "seconds": None, "note": "not known when this flight began"}
+    return dict(whole, **dict(state, order=list(_stages.ORDER), stages=stages))
+
+
+def sound(state, flight):
+    """Whether what was read is a state: what a cut or another program left may be any JSON. Pure."""
+    if not isinstance(state, dict) or state.get("flight") != flight or state.get("status") not in _stages.STATUSES:
+        return False
+    stages, kinds = state.get("stages"), {key: type(value) for key, value in FIELDS.items()}
+    if not isinstance(stages, dict) or not all(isinstance(entry, dict) and isinstance(entry.get("status"), str) for entry in stages.values()):
+        return False
+    return all(isinstance(state[key], (int, float) if kind in (int, float) else kind) for key, kind in kinds.items() if key in state)
+
+
 def from_journal(flight, events):
     """A state told from the journal, for when state.json is lost: what ended well and was not undone is finished. Pure."""
     state = fresh(flight)
@@ -93,6 +116,7 @@ def from_journal(flight, events):
     for entry in _flight.stages(events[begun:]):
         if entry["stage"] in state["stages"] and entry["result"] in _stages.RESULTS:
             state["stages"][entry["stage"]].update(status=entry["result"], seconds=entry["seconds"], note=entry["note"])
+    state = complete(state)
     if _stages.passed(state["stages"], "reboot"):
         state["waiting_boot"] = ""
     if _stages.following(state["stages"]) is None:
@@ -107,9 +131,9 @@ def load(flight, root=ROOT, flights=_flight.FLIGHTS):
     if data:
         try:
             state = json.loads(data)
-            if state.get("flight") == flight and isinstance(state.get("stages"), dict):
-                return state
-        except ValueError:
+            if sound(state, flight):
+                return complete(state)
+        except (ValueError, RecursionError):
             pass
     events, _torn = _flight.read(flight, flights)
     number = max([0] + [n for n, e in enumerate(events) if e["event"] == "flight.hop"])
@@ -132,6 +156,10 @@ class Memory:
     def save(self, **fields):
         """Change fields and write the state durably."""
         self.state.update(fields)
+        self._refresh()
+        self._write()
+
+    def _refresh(self):
         stages = self.state["stages"]
         fraction = self.state["done"] / float(self.state["total"]) if self.state["total"] else 0.0
         self.state.update(
@@ -141,12 +169,36 @@ class Memory:
             percent=_stages.percent(stages, fraction),
             point_of_no_return=_stages.passed(stages),
         )
+
+    def _write(self):
         write_atomic(self.path, json.dumps(self.state, sort_keys=True, indent=1).encode("utf-8", "backslashreplace"))
         self._saved = time.monotonic()
 
     def journal(self, event, **fields):
         """Append an event to the flight's journal."""
         _flight.append(self.state["flight"], event, root=self.flights, **fields)
+
+    def _reserves(self):
+        return [os.path.join(path, RESERVE) for path in (os.path.dirname(self.path), _flight.directory(self.state["flight"], self.flights))]
+
+    def reserve(self):
+        """Keep some room on the filesystems of state and journal."""
+        _flight.ensure(self.state["flight"], self.flights)
+        for path in self._reserves():
+            if os.path.exists(path):
+                continue
+            try:
+                # Not zeros: a filesystem that compresses would keep none.
+                write_atomic(path, os.urandom(RESERVE_BYTES))
+            except OSError as exc:
+                if not no_room(exc):
+                    raise
+
+    def release(self):
+        """Give the room back: what is written next is the last for now."""
+        for path in self._reserves():
+            if os.path.exists(path):
+                os.unlink(path)
 
     def progress(self, done, total, unit, message="", lines=()):
         """Tell how far the running stage is: in the state at most every 2 s, in the journal every 30 s."""
@@ -155,11 +207,19 @@ class Memory:
         if now - self._saved < 2:
             self.state.update(changed)
             return
-        self.save(**changed)
-        self.spend()
-        if now - self._noted >= 30:
-            self._noted = now
-            self.journal("stage.progress", stage=self.state["stage"], done=done, total=total, unit=unit, note=message)
+        self.state.update(changed)
+        try:
+            self._refresh()
+            self._write()
+            self.spend()
+            if now - self._noted >= 30:
+                self._noted = now
+                self.journal("stage.progress", stage=self.state["stage"], done=done, total=total, unit=unit, note=message)
+        except OSError as exc:
+            # It is only told: a package command that works must not lose its watcher over it.
+            if not no_room(exc):
+                raise
+            self._saved = now
 
     def spend(self):
         """Tell in the journal when another part of the flight's time is used up; each once."""
@@ -219,13 +279,37 @@ class Memory:
         return self.state["memory"].get(key, default)
 
 
-def lock(root=ROOT):
-    """The host's one lock as an open file, or None when another runner has it."""
+def lock(root=ROOT, flight="", name="lock"):
+    """The host's one lock as an open file that tells flight and process, or None when another runner has it."""
     os.makedirs(root, mode=0o700, exist_ok=True)
-    handle = open(os.path.join(root, "lock"), "a", encoding="ascii")  # noqa: SIM115 (stays open: it is the lock)  # pylint: disable=consider-using-with
+    handle = open(os.path.join(root, name), "a+", encoding="ascii")  # noqa: SIM115 (stays open: it is the lock)  # pylint: disable=consider-using-with
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         handle.close()
         return None
+    try:
+        handle.truncate(0)
+        handle.write("%s %d\n" % (flight, os.getpid()))
+        handle.flush()
+    except OSError as exc:
+        # It is the lock all the same.
+        if not no_room(exc):
+            handle.close()
+            raise
     return handle
+
+
+def holder(root=ROOT, name="lock"):
+    """(flight, process) of who holds the lock now, ("", 0) for what it does not tell, None when nobody does. Takes nothing away."""
+    try:
+        with open(os.path.join(root, name), encoding="ascii", errors="replace") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+            except OSError:
+                words = handle.read().split()
+    except FileNotFoundError:
+        return None
+    known = len(words) == 2 and words[1].isdigit()
+    return (words[0], int(words[1])) if known else ("", 0)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _binding
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _look, _plan, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _caller, _install, _look, _plan, _state
 from ansible_collections.intact.hosting.plugins.modules import upgrade_plan_info, upgrade_runner, upgrade_state_info
 
 PATH = {
@@ -51,6 +52,9 @@ def host(tmp_path, monkeypatch):
     root, flights = str(tmp_path / "upgrade"), str(tmp_path / "flights")
     monkeypatch.setattr(_state, "load", lambda flight, *a, load=_state.load: load(flight, root, flights))
     monkeypatch.setattr(_install, "unfinished", lambda flight, *a, f=_install.unfinished: f(flight, root))
+    monkeypatch.setattr(_install, "exclusive", lambda flight, *a, f=_install.exclusive: f(flight, root, patience=0))
+    monkeypatch.setattr(_install, "working", lambda *a, f=_install.working: f(root))
+    monkeypatch.setattr(_install._runner, "UNITS", str(tmp_path))
     monkeypatch.setattr(_install, "release", lambda: {"id": "debian", "version": "12", "codename": "bookworm"})
     monkeypatch.setattr(_install, "active", lambda: True)
     monkeypatch.setattr(_install, "read_job", lambda flight, f=_install.read_job: f(flight, root))
@@ -144,6 +148,44 @@ def test_a_runner_that_works_is_attached_to(host, call_module):
     assert (result["changed"], result["action"], host.done) == (False, "attach", [("hold", [])])
 
 
+def test_a_runner_that_has_written_nothing_yet_is_attached_to(host, call_module):
+    """Started a moment ago by another controller: its units are there, its state is not."""
+    unit = _install.SERVICE.format(flight="f-1", directory=host.root + "/f-1")
+    Path(host.root).parent.joinpath("intact-upgrade.service").write_text(unit)
+    result = start(call_module)
+    assert (result["changed"], result["action"], host.done) == (False, "attach", [("hold", [])])
+    assert result["reason"] == "the runner of flight f-1 works already: attached to it"
+    refused = start(call_module, flight_id="f-2")
+    assert "the upgrade of flight f-1 works on this host" in refused["msg"] and len(host.done) == 1
+
+
+def test_two_starts_at_once_are_one_start(host, call_module):
+    """The other one decides at this moment: both would find that nothing runs."""
+    other = _state.lock(host.root, "f-9", "start.lock")
+    result = start(call_module)
+    assert "another controller is starting the upgrade of flight f-9 on this host (process %d there)" % os.getpid() in result["msg"]
+    assert host.done == []
+    other.close()
+    assert start(call_module)["action"] == "start"
+
+
+def test_an_upgrade_whose_state_is_torn_keeps_another_from_starting(host, call_module):
+    host.state("f-2", status="running")
+    Path(host.root, "f-2", "state.json").write_text('{"flight": "f-2", "sta')
+    assert "the upgrade of flight f-2 is not finished" in start(call_module)["msg"]
+    assert host.done == []
+
+
+def test_the_controllers_address_is_filled_in_and_what_would_fail_later_is_refused_now(host, call_module, monkeypatch):
+    monkeypatch.setattr(_caller, "connection", lambda: "::ffff:192.0.2.7")
+    start(call_module, settings={"rescue_ssh": {"port": 4222}})
+    assert host.done[0]["settings"]["rescue_ssh"] == {"port": 4222, "from": ["192.0.2.7"], "keys_of": "root"}
+    assert "'web1' is no IP address" in start(call_module, settings={"rescue_ssh": {"port": 4222, "from": ["web1"]}})["msg"]
+    assert "which is no port" in start(call_module, settings={"rescue_ssh": {"port": 70000}})["msg"]
+    assert "No such file" in start(call_module, settings={"dead_man": {"minutes": 5, "command": ["/nowhere"]}})["msg"]
+    assert len(host.done) == 3
+
+
 def test_a_hold_is_written_before_the_start_and_is_no_part_of_the_job(host, call_module):
     assert start(call_module, hold_before=["reboot", "full"])["changed"]
     job, *rest = host.done
@@ -185,7 +227,7 @@ def test_a_hold_goes_with_a_continuation_and_not_with_a_flight_that_is_done(host
 def test_an_unknown_stage_is_refused_with_the_stages_that_there_are(host, call_module, state):
     host.state(status="running")
     result = start(call_module, hold_before=["rebot"], state=state)
-    assert result["failed"] and "no such stage: rebot. The stages are: bind, quiesce" in result["msg"]
+    assert result["failed"] and "no such stage: rebot. The stages are: bind, snapshot" in result["msg"]
     assert host.done == []
 
 

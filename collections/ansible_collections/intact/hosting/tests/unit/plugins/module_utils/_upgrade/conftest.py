@@ -68,7 +68,7 @@ def bench(tmp_path):
 
     memory = SimpleNamespace(state={"attempts": {}}, journal=lambda *a, **f: None)
     memory.save = memory.state.update
-    host = SimpleNamespace(log="/log", backups=str(tmp_path / "backup"), notes=[], memory=memory, run=run)
+    host = SimpleNamespace(log="/log", backups=str(tmp_path / "backup"), notes=[], memory=memory, run=run, full=list)
     host.keep = lambda path, group: host.notes.append(("keep", path))
     return host
 

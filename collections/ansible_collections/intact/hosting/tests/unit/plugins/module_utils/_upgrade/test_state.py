@@ -26,7 +26,7 @@ def test_state_survives_and_is_told_from_the_journal_when_it_is_torn(places):
     assert state["stages"]["bind"] == {"status": "ok", "seconds": pytest.approx(0, abs=5), "note": "plan x"}
     assert state["stages"]["quiesce"]["status"] == ""
     os.unlink(first.path)
-    assert _stages.following(_state.load("f-1", places.root, places.flights)["stages"]) == "quiesce"
+    assert _stages.following(_state.load("f-1", places.root, places.flights)["stages"]) == "snapshot"
 
 
 def test_a_flight_that_never_started_has_no_state(places):
