@@ -26,6 +26,8 @@ class Context:
 
     options: the role's settings for checks. plan: what was accepted before take-off, or {}.
     opened: when the flight was opened, UTC ISO 8601, or "". clock: seconds, for waiting.
+    before: what was seen before the flight besides the baseline: {"mail": {marks}, "panels": {name: inventory}}, keys only where it was looked.
+    seen: what one check leaves for the next.
     """
 
     host: object
@@ -34,6 +36,8 @@ class Context:
     plan: dict = field(default_factory=dict)
     opened: str = ""
     clock: object = time
+    before: dict = field(default_factory=dict)
+    seen: dict = field(default_factory=dict)
 
 
 def perform(checks, context, clock=time.monotonic):
