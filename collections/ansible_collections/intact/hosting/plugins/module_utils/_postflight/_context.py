@@ -12,11 +12,17 @@ does a message really arrive).
 
 from __future__ import annotations
 
+import os
 import time
+import zlib
 from dataclasses import dataclass, field
 
 from ansible_collections.intact.hosting.plugins.module_utils import _checks
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
+# Of the document that postflight_reference writes before a flight.
+SCHEMA = 1
 UNDONE = {"id": "postflight.unchecked", "subject": "%(title)s", "remedy": "repair what is named and run verify-host again"}
 
 
@@ -38,6 +44,19 @@ class Context:
     clock: object = time
     before: dict = field(default_factory=dict)
     seen: dict = field(default_factory=dict)
+
+
+def reference(path):
+    """What postflight_reference wrote, for Context.before; {} where nobody looked. Raises IntactError when it can't be read."""
+    if not path or not os.path.exists(path):
+        return {}
+    try:
+        document = read_document(path)
+    except (OSError, EOFError, ValueError, zlib.error) as exc:
+        raise IntactError("the document of the look before the flight, %s, cannot be read (%s)" % (path, exc)) from exc
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise IntactError("%s is no document of a look before a flight that this release reads (schema %d)" % (path, SCHEMA))
+    return document
 
 
 def perform(checks, context, clock=time.monotonic):
