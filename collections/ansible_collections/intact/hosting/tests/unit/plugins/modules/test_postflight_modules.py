@@ -24,7 +24,8 @@ def delivered(monkeypatch):
     def delivery(context):
         sent.append(context.options["mail_recipient"])
         context.seen["headers"] = "DKIM-Signature: v=1; d=example.com; b=x\nFrom: <a@b>\n\n"
-        return [] if context.options["mail_recipient"] != "nobody@x" else [Finding(id="mail.delivery.failed", severity="blocker", subject="nobody@x", title="t")]
+        lost = Finding(id="mail.delivery.failed", severity="blocker", subject="nobody@x", title="t")
+        return [lost] if context.options["mail_recipient"] == "nobody@x" else []
 
     inventory = {"schema": 1, "panel": "small", "objects": {"domain": {"a.test": {}}}}
     monkeypatch.setattr(mail, "delivery", delivery)
