@@ -60,7 +60,7 @@ def compare(before, after):
     for subject in sorted(set(new) - set(old)):
         if subject.startswith("error "):
             text = subject[len("error ") :]
-            paths = sorted(set(re.findall(r"/etc/[^\s:'\"]+", text)))
+            paths = sorted(set(re.findall(r"/[^\s:'\"]+", text)))
             out.append(
                 Finding(
                     id="rotation.error",

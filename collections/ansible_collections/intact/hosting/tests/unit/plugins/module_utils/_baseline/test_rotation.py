@@ -57,6 +57,8 @@ def test_a_log_that_is_not_there_and_may_not_miss(configured):
     good = configured()
     found = rotation.compare(good, configured(gone="%s/gone.log {\n daily\n}\n" % configured.logs))
     assert len(found) == 1 and "gone.log" in found[0].subject
+    # so that a mount that is not there explains it
+    assert "%s/gone.log" % configured.logs in found[0].details["paths"]
 
 
 def test_new_packages_rotate_other_logs():
