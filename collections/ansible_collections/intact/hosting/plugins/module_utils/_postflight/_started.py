@@ -18,7 +18,12 @@ def blocks(text):
     """Units from `systemctl show`: list of {property: value}. Pure."""
     out = []
     for block in text.split("\n\n"):
-        unit = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        unit = {}
+        for line in block.splitlines():
+            key, equals, value = line.partition("=")
+            if equals:
+                # a service may have several commands
+                unit[key] = "%s ; %s" % (unit[key], value) if key in unit else value
         if unit.get("Id"):
             out.append(unit)
     return out
@@ -78,3 +83,15 @@ def started_by(host, word, held=None):
         if re.search(r"\b%s\b" % re.escape(word), timer["runs"]):
             (will if timer["next"] and timer["loads"] else idle).append(timer["timer"])
     return sorted(set(will)), sorted(set(idle))
+
+
+def programs(host, word, held=None):
+    """Absolute paths by which jobs and timers name a program, sorted."""
+    texts = [line for _path, line in cron_lines(host, word)] + [timer["runs"] for timer in (timers(host) if held is None else held)]
+    return sorted({path for text in texts for path in re.findall(r"(?<![\w.])(/[\w./-]*/%s)(?![\w.-])" % re.escape(word), text)})
+
+
+def only_roots(host, program):
+    """Whether nobody but root can change a program: others' are not started from here."""
+    st = host.lstat(host.realpath(program))
+    return st is not None and st.st_uid == 0 and not st.st_mode & 0o022

@@ -59,8 +59,7 @@ def runnable(host, command):
 
 def _starts(host, client, program, argv):
     """Findings about a client that does not start. Only a program that nobody but root can change is started."""
-    st = host.lstat(host.realpath(program))
-    if st is None or st.st_uid != 0 or st.st_mode & 0o022:
+    if not _started.only_roots(host, program):
         return [
             _finding(
                 "client.untried",

@@ -18,7 +18,7 @@ OWN = (
     ("panel_export", "/usr/local/lib/intact/panel/__main__.py", ["--help"], (64,), re.compile(r"^intact-panel-export\.timer$")),
 )
 # Those of others: what is started without doing anything.
-TOOLS = ("borgmatic", "borg", "restic", "duplicity", "rsnapshot", "rdiff-backup", "kopia", "duply", "backupninja", "bup", "attic", "zfs-auto-snapshot")
+TOOLS = ("borgmatic", "borg", "restic", "duplicity", "rsnapshot", "rdiff-backup", "kopia", "duply", "backupninja", "zfs-auto-snapshot")
 VERSION = {
     "rsnapshot": ["version"],
     "kopia": ["--version"],
@@ -69,24 +69,30 @@ def backups(context):
     for tool in TOOLS:
         will, _idle = _started.started_by(host, tool, timers)
         if will:
-            out += _tool_starts(host, tool, will)
+            out += _tool_starts(host, tool, _started.programs(host, tool, timers) or [host.which(tool) or ""], will)
     return out
 
 
-def _tool_starts(host, tool, will):
-    title = "the backup that is started by itself can't run"
-    if not host.which(tool):
-        return [_finding("backup.tool", "blocker", tool, title, "%s is not there; named by %s" % (tool, ", ".join(will)), "apt-get install " + tool)]
-    try:
-        said = host.run([tool] + VERSION.get(tool, ["--version"]), timeout=60, check=False)
-        why = "" if said.rc == 0 else (said.error.splitlines() or [said.text.strip()[-200:] or "status %d" % said.rc])[-1]
-    except (IntactError, OSError) as exc:
-        why = str(exc)
-    return (
-        [_finding("backup.tool", "blocker", tool, title, "%s; named by %s" % (why, ", ".join(will)), "install it again, or make its Python environment anew")]
-        if why
-        else []
-    )
+def _tool_starts(host, tool, programs, will):
+    """Findings about the programs by which jobs name a tool. One that others than root can change is not started from here."""
+    title, out = "the backup that is started by itself can't run", []
+    for program in programs:
+        if not program or not host.exists(host.realpath(program)):
+            why = "%s is not there" % (program or tool)
+        elif not _started.only_roots(host, program):
+            continue
+        else:
+            why = ""
+            try:
+                said = host.run([program] + VERSION.get(tool, ["--version"]), timeout=60, check=False)
+                if said.rc != 0:
+                    why = (said.error.splitlines() or [said.text.strip()[-200:] or "status %d" % said.rc])[-1]
+            except (IntactError, OSError) as exc:
+                why = str(exc)
+        if why:
+            remedy = "install it again, or make its Python environment anew"
+            out.append(_finding("backup.tool", "blocker", tool, title, "%s; named by %s" % (why, ", ".join(will)), remedy))
+    return out
 
 
 def monitoring(context):

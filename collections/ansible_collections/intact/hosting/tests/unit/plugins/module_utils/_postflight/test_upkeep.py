@@ -78,18 +78,42 @@ def test_the_real_programs_start_and_a_broken_one_is_told(tmp_path, monkeypatch)
     assert [f.subject for f in found] == ["host_backup", "panel_export"] and "no_such_module_here" in found[0].evidence
 
 
+BROKEN = (1, "", "Traceback\nModuleNotFoundError: No module named 'borgmatic'")
+TOLD = [("backup.tool", "blocker", "borgmatic")]
+
+
 @pytest.mark.parametrize(
-    "commands, expected",
+    "named, there, answer, expected",
     [
-        ({("borgmatic",): "1.7.7\n"}, []),
-        ({("borgmatic",): (1, "", "Traceback\nModuleNotFoundError: No module named 'borgmatic'")}, [("backup.tool", "blocker", "borgmatic")]),
-        ({}, [("backup.tool", "blocker", "borgmatic")]),
+        ("borgmatic", "/usr/bin/borgmatic", "1.7.7\n", []),
+        ("borgmatic", "/usr/bin/borgmatic", BROKEN, TOLD),
+        ("borgmatic", None, None, TOLD),
+        ("/opt/b/bin/borgmatic", "/opt/b/bin/borgmatic", "1.7.7\n", []),
+        ("/opt/b/bin/borgmatic", "/opt/b/bin/borgmatic", BROKEN, TOLD),
+        ("/opt/b/bin/borgmatic", None, None, TOLD),
+        ("/opt/b/bin/borgmatic-wrapper", None, None, []),
     ],
 )
-def test_somebody_elses_backup(commands, expected):
-    cron = {"/etc/cron.d/borgmatic": "0 3 * * * root PATH=$PATH:/usr/local/bin borgmatic --verbosity -1\n"}
-    assert told(upkeep.backups, timers="", drop=(PROGRAM,), commands=commands, **cron) == expected
-    assert told(upkeep.backups, timers="", drop=(PROGRAM,), commands=commands) == [], "what nothing starts is not this host's backup"
+def test_somebody_elses_backup(named, there, answer, expected):
+    def look(**cron):
+        more = {} if answer is None else {(there,): answer}
+        return told(upkeep.backups, timers="", drop=(PROGRAM,), commands=more, **dict(cron, **({there: "x"} if there else {})))
+
+    assert look(**{"/etc/cron.d/b": "# borgmatic\n0 3 * * * root PATH=$PATH:/usr/local/bin %s --verbosity -1\n" % named}) == expected
+    assert look() == [], "what nothing starts is not this host's backup"
+
+
+def test_what_others_than_root_can_change_is_not_started():
+    cron = {"/etc/cron.d/b": "0 3 * * * carol /home/carol/bin/restic backup\n", "/home/carol/bin/restic": "x"}
+    given = host(timers="", drop=(PROGRAM,), **cron)
+    given.stats["/home/carol/bin/restic"] = {"uid": 1000}
+    assert upkeep.backups(Context(given)) == [] and [call for call in given.calls if "restic" in call[0]] == []
+
+
+def test_a_service_with_several_commands():
+    text = "Id=x.service\nExecStart={ path=/bin/a }\nExecStart={ path=/usr/bin/restic }\n\nId=y.service\n"
+    assert [unit["Id"] for unit in _started.blocks(text)] == ["x.service", "y.service"]
+    assert "/bin/a" in _started.blocks(text)[0]["ExecStart"] and "restic" in _started.blocks(text)[0]["ExecStart"]
 
 
 AGENT = "Id=%s.service\nLoadState=loaded\nActiveState=%s\nSubState=x\nUnitFileState=%s\nType=simple\nConditionResult=%s\n"
