@@ -65,7 +65,10 @@ def delivery(context, hand_over=send):
             return [_undelivered(recipient, seen.error or "not in the mailbox after %s s" % context.options.get("mail_seconds", 60))]
         context.clock.sleep(1)
     headers = host.run(["doveadm", "fetch", "-u", user or recipient, "hdr"] + query, check=False)
-    context.seen["headers"] = headers.text.partition("hdr:")[2].lstrip().partition("\f")[0] if headers.rc == 0 else None
+    if headers.rc == 0 and "hdr:" in headers.text:
+        context.seen["headers"] = headers.text.partition("hdr:")[2].lstrip().partition("\f")[0]
+    else:
+        context.seen["unread"] = headers.error or "doveadm fetch ended with status %d" % headers.rc
     # with what a look that was cut had left there
     gone = host.run(["doveadm", "expunge", "-u", user or recipient] + PROBES, check=False)
     if gone.rc != 0:

@@ -60,6 +60,8 @@ def test_a_mark_that_messages_no_longer_carry():
     assert judged(before, HEADERS % ("2", "fail", "b")) == [("mail.mark.changed", "warning", "authentication-results")]
     assert judged(before, None) == [], "no message arrived: that is told by itself"
     assert judged(None, HEADERS % ("2", "pass", "b")) == [("mail.mark.unproven", "info", "mail filters")]
+    unread = Context(None, before={"mail": {"marks": before}}, seen={"unread": "doveadm: no"})
+    assert [(f.id, f.severity) for f in filters.same_marks(unread)] == [("mail.mark.unread", "warning")]
     assert judged({}, HEADERS % ("2", "pass", "b")) == [], "a new filter is no loss"
 
 
