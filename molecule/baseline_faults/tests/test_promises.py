@@ -36,9 +36,22 @@ def test_the_clean_look_saw_everything(host):
         ' print(json.dumps({n: [s["status"], len(s["unlooked"]), len(s["data"].get("items", {}))] for n, s in d["sections"].items()}))\''
     )
     sections = json.loads(document)
-    assert len(sections) == 20
+    assert len(sections) == 24
     assert {name: state for name, (state, unlooked, _items) in sections.items() if state != "ok" or unlooked} == {}
-    floors = {"files": 3000, "accounts": 40, "packages": 300, "databases": 20, "mail": 20, "dns": 30, "sites": 4, "cron": 15, "firewall": 12, "tls": 4}
+    floors = {
+        "files": 3000,
+        "accounts": 40,
+        "packages": 300,
+        "databases": 20,
+        "mail": 20,
+        "dns": 30,
+        "sites": 4,
+        "cron": 15,
+        "firewall": 12,
+        "tls": 4,
+        "runtimes": 2,
+        "rotation": 5,
+    }
     assert {name: sections[name][2] for name, floor in floors.items() if sections[name][2] < floor} == {}
 
 

@@ -122,8 +122,8 @@ def test_report_and_verdict(flight):
 def test_every_section_was_compared(flight):
     comparison = json.loads((flight / "comparison.json").read_text())
     wanted = {
-        "disks", "mounts", "network", "resolver", "accounts", "packages", "services", "sockets", "sites", "tls", "mail", "queue", "lists",
-        "dns", "databases", "cron", "firewall", "sysctl", "files", "resources",
+        "disks", "mounts", "network", "resolver", "accounts", "packages", "integrity", "services", "runtimes", "sockets", "sites", "tls", "mail", "queue",
+        "lists", "dns", "databases", "cron", "rotation", "firewall", "confinement", "sysctl", "files", "resources",
     }  # fmt: skip
     assert {entry["section"] for entry in comparison["sections"]} == wanted
     assert all(entry["status"] in ("ok", "partial") for entry in comparison["sections"]), comparison["sections"]

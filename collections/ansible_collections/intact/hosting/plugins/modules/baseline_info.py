@@ -12,8 +12,8 @@ module: baseline_info
 short_description: Capture what a host is at this moment
 version_added: 0.1.0
 description:
-  - Looks at disks, mounts, network, resolver, accounts, packages, services, sockets, sites, TLS, mail, queue, lists, DNS, databases, cron, firewall, sysctl,
-    files and resources of a host, and returns or writes one document with one section for each.
+  - Looks at disks, mounts, network, resolver, accounts, packages, integrity of their files, services, runtimes, sockets, sites, TLS, mail, queue, lists, DNS,
+    databases, cron, log rotation, firewall, confinement, sysctl, files and resources of a host, and returns or writes one document with one section for each.
   - Reads only. The two things that may be written are the document itself (O(dest)) and, on the first run, the random key C(/var/lib/intact/baseline.key)
     with which password hashes are digested, so that the document holds no password hash. In check mode neither is written.
   - What could not be read, or was left out because of a limit, is in the document with its reason and is returned as a finding.

@@ -11,7 +11,8 @@ short_description: Check a host after its upgrade, beyond what a comparison of b
 version_added: 0.1.0
 description:
   - Asks whether the target release is reached, the package database is clean, the sources are committed, databases went
-    through their own upgrade, a message is delivered, and which configuration residue nobody decided.
+    through their own upgrade, a message is delivered and carries the marks of its filters, certificates can be renewed, the host will start again,
+    processes run what is on the disk, backups and agents run, control panels know what they knew, and which configuration residue nobody decided.
   - Reads only, apart from the probe message of O(mail_recipient), which is taken out of the mailbox again, and from
     private package lists in a temporary directory that is removed.
 author:
@@ -32,6 +33,11 @@ options:
     description: The flight whose plan and opening time are read from the host. Empty when there is none.
     type: str
     default: ''
+  before:
+    description:
+      - Path on the host of the document that M(intact.hosting.postflight_reference) wrote before the flight.
+      - Where it is not there, panels and marks of mail filters are not compared, which is a finding where they are in use.
+    type: path
   conffiles:
     description: Decisions about configuration files.
     type: list
@@ -74,6 +80,7 @@ options:
     type: int
     default: 60
 seealso:
+  - module: intact.hosting.postflight_reference
   - module: intact.hosting.baseline_compare
   - module: intact.hosting.gate
 """
@@ -117,7 +124,7 @@ from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._postflight._context import Context, perform
+from ansible_collections.intact.hosting.plugins.module_utils._postflight._context import Context, perform, reference
 from ansible_collections.intact.hosting.plugins.module_utils._postflight._registry import CHECKS
 
 
@@ -136,6 +143,7 @@ def main():
         argument_spec=dict(
             release_path=dict(type="dict", default={}),
             flight_id=dict(type="str", default=""),
+            before=dict(type="path"),
             conffiles=dict(
                 type="list",
                 elements="dict",
@@ -160,6 +168,7 @@ def main():
     try:
         plan, opened = flight_facts(module.params["flight_id"])
         context = Context(host=System(), release_path=module.params["release_path"], options=options, plan=plan, opened=opened)
+        context.before = reference(module.params["before"])
         findings, checks = perform(CHECKS, context)
     except (IntactError, OSError, ValueError) as exc:
         module.fail_json(msg="post-flight checks could not be done: %s" % exc)

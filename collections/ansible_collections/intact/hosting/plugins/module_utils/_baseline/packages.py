@@ -168,7 +168,7 @@ def _missing(subject, was):
         remedy="apt-get install %s, or allow the removal with a reason" % subject,
         details=details("missing", "", was["version"], None, manual=was["manual"]),
         # its own files go with it; what the owner had in /etc stays and is compared by itself
-        covers=[{"section": "services", "id": "services.missing", "details": {"package": subject}}]
+        covers=[{"section": section, "id": section + ".*missing", "details": {"package": subject}} for section in ("services", "runtimes")]
         + [{"section": "files", "details": {"package": subject, "origin": origin}} for origin in ("package", "conffile-unmodified")],
     )
 

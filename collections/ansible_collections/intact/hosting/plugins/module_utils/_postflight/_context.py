@@ -12,11 +12,17 @@ does a message really arrive).
 
 from __future__ import annotations
 
+import os
 import time
+import zlib
 from dataclasses import dataclass, field
 
 from ansible_collections.intact.hosting.plugins.module_utils import _checks
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
+# Of the document that postflight_reference writes before a flight.
+SCHEMA = 1
 UNDONE = {"id": "postflight.unchecked", "subject": "%(title)s", "remedy": "repair what is named and run verify-host again"}
 
 
@@ -26,6 +32,8 @@ class Context:
 
     options: the role's settings for checks. plan: what was accepted before take-off, or {}.
     opened: when the flight was opened, UTC ISO 8601, or "". clock: seconds, for waiting.
+    before: what was seen before the flight besides the baseline: {"mail": {marks}, "panels": {name: inventory}}, keys only where it was looked.
+    seen: what one check leaves for the next.
     """
 
     host: object
@@ -34,6 +42,21 @@ class Context:
     plan: dict = field(default_factory=dict)
     opened: str = ""
     clock: object = time
+    before: dict = field(default_factory=dict)
+    seen: dict = field(default_factory=dict)
+
+
+def reference(path):
+    """What postflight_reference wrote, for Context.before; {} where nobody looked. Raises IntactError when it can't be read."""
+    if not path or not os.path.exists(path):
+        return {}
+    try:
+        document = read_document(path)
+    except (OSError, EOFError, ValueError, zlib.error) as exc:
+        raise IntactError("the document of the look before the flight, %s, cannot be read (%s)" % (path, exc)) from exc
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise IntactError("%s is no document of a look before a flight that this release reads (schema %d)" % (path, SCHEMA))
+    return document
 
 
 def perform(checks, context, clock=time.monotonic):

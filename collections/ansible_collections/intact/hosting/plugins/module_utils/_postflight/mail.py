@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import smtplib
 import socket
 import uuid
@@ -18,10 +19,11 @@ PROBES = ["mailbox", "*", "header", "X-Intact-Probe", DOMAIN]
 
 
 def send(address, port, sender, recipient, token, timeout=20):
-    """Hand one small message to an SMTP server; returns "" or what it said instead."""
-    body = "From: <%s>\r\nTo: <%s>\r\nMessage-ID: <%s>\r\nSubject: Intact delivery probe\r\nX-Intact-Probe: %s\r\n\r\nprobe\r\n" % (
-        sender,
+    """Hand one small message to an SMTP server; returns "" or what it said instead. Without a sender it comes from the mailbox itself: that is signed here."""
+    body = "From: <%s>\r\nTo: <%s>\r\nDate: %s\r\nMessage-ID: <%s>\r\nSubject: Intact delivery probe\r\nX-Intact-Probe: %s\r\n\r\nprobe\r\n" % (
+        sender or recipient,
         recipient,
+        email.utils.formatdate(),
         token,
         token,
     )
@@ -62,6 +64,11 @@ def delivery(context, hand_over=send):
         if context.clock.monotonic() > deadline:
             return [_undelivered(recipient, seen.error or "not in the mailbox after %s s" % context.options.get("mail_seconds", 60))]
         context.clock.sleep(1)
+    headers = host.run(["doveadm", "fetch", "-u", user or recipient, "hdr"] + query, check=False)
+    if headers.rc == 0 and "hdr:" in headers.text:
+        context.seen["headers"] = headers.text.partition("hdr:")[2].lstrip().partition("\f")[0]
+    else:
+        context.seen["unread"] = headers.error or "doveadm fetch ended with status %d" % headers.rc
     # with what a look that was cut had left there
     gone = host.run(["doveadm", "expunge", "-u", user or recipient] + PROBES, check=False)
     if gone.rc != 0:

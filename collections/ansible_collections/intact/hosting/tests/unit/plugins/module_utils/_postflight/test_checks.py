@@ -155,7 +155,7 @@ def test_postgresql_clusters():
 
 
 def mail_host(search):
-    return FakeSystem(commands={"postfix": "", "doveadm search": search, "doveadm expunge": ""})
+    return FakeSystem(commands={"postfix": "", "doveadm search": search, "doveadm fetch": "hdr: \nFrom: <a@b>\nX-Spam-Flag: NO\n\n\f\n", "doveadm expunge": ""})
 
 
 def test_delivery_sends_finds_and_removes():
@@ -165,6 +165,7 @@ def test_delivery_sends_finds_and_removes():
     assert mail.delivery(context, lambda *a: sent.append(a) or "") == []
     assert sent[0][3] == "probe@example.com" and sent[0][4].endswith(mail.DOMAIN)
     assert [c[-2:] for c in host.calls if "search" in c] == [("Message-ID", sent[0][4])]
+    assert context.seen["headers"] == "From: <a@b>\nX-Spam-Flag: NO\n\n"
     # what a look that was cut had left goes as well
     assert [c for c in host.calls if "expunge" in c] == [("doveadm", "expunge", "-u", "probe@example.com", *mail.PROBES)]
     assert mail.PROBES[-2:] == ["X-Intact-Probe", mail.DOMAIN]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, cron, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, cron, files, runtimes
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _plan
 
@@ -143,3 +143,14 @@ def test_other_markup_is_expected_of_debians_applications_only(root, allowed):
     paths = ["/etc/nginx/sites-available/club.test", root, "socket:[::]:443"]
     found = Finding(id="sites.markup.changed", severity="warning", subject="club.test", title="t", details={"change": "changed", "paths": paths})
     assert any(_allowed.allows(rule, found) for rule in RULES) is allowed
+
+
+@pytest.mark.parametrize("now, told", [(["core", "gd"], []), (["core"], ["PHP 8.4: gd"]), (None, ["PHP 8.4 fpm"])])
+def test_php_may_become_its_successor_with_all_its_extensions(now, told):
+    def php(version, extensions):
+        item = {"extensions": extensions, "packages": {}, "complaints": [], "pools": ["www"]}
+        data = {"items": {"PHP %s fpm" % version: item} if extensions else {}, "summary": {"ways to run PHP": 1}}
+        return {"sections": {"runtimes": {"status": "ok", "unlooked": [], "data": data}}}
+
+    result = _compare.compare(php("8.2", ["core", "gd"]), php("8.4", now), {"runtimes": runtimes}, RULES)
+    assert [finding.subject for finding in result["findings"]] == told
