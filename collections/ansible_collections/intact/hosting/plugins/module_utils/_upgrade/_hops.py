@@ -15,7 +15,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _state
 
 # What a hop's looks and verdicts are kept in, in the flight's directory.
-DOCUMENTS = ("preflight.json", "plan.json", "postflight.json", "comparison.json", "baseline-before.json.gz", "baseline-after.json.gz", "residue.json")
+DOCUMENTS = ("preflight.json", "plan.json", "postflight.json", "comparison.json", "residue.json")
+DOCUMENTS += ("baseline-before.json.gz", "baseline-after.json.gz", "postflight-reference.json.gz")
 STATE = "state.json"
 
 
