@@ -22,7 +22,9 @@ SECONDS = 900
 # Of what a program said, so much is told; the rest may hold anything.
 LINES = 3
 LONGEST_LINE = 200
-SECRET = re.compile(r"(?i)((?:pass(?:word|wd)?|token|secret|key|authorization|credential)s?[\"']?\s*[=:]\s*(?:bearer\s+|basic\s+)?)\S+|(\w+://[^:/@\s]+:)[^@\s]+(?=@)")
+SECRET = re.compile(
+    r"(?i)((?:pass(?:word|wd)?|token|secret|key|authorization|credential)s?[\"']?\s*[=:]\s*(?:bearer\s+|basic\s+)?)\S+|(\w+://[^:/@\s]+:)[^@\s]+(?=@)"
+)
 
 
 def wrong(hook):

@@ -46,7 +46,11 @@ def check(place, settings, need=0, now=None):
     hours = max(0, int(age.total_seconds() // 3600))
     said = "its data is %d hours old (%s): what is written after it is lost but for what is saved before going back" % (hours, proof["taken"])
     remedy = "make a backup right before take-off, or choose lvm, btrfs or hook, which lose nothing that was there"
-    return [finding("restore.loses", "warning", "backup", "going back would lose what is newer than the backup", said, remedy, taken=str(proof["taken"]), hours=hours)]
+    return [
+        finding(
+            "restore.loses", "warning", "backup", "going back would lose what is newer than the backup", said, remedy, taken=str(proof["taken"]), hours=hours
+        )
+    ]
 
 
 def take(place, facts):
