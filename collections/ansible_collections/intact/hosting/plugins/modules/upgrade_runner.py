@@ -105,6 +105,11 @@ options:
         description: Reboot at the end.
         type: bool
         default: true
+      rollback:
+        description:
+          - The way back that is taken before the first change, see M(intact.hosting.rollback). C(driver) is V(none), V(lvm), V(btrfs), V(hook) or V(restore).
+        type: dict
+        default: {}
 attributes:
   check_mode:
     description: Can run in check mode and tell whether it would start, without writing anything.
@@ -190,6 +195,7 @@ SETTINGS = {
     "postgresql_reindex": {"type": "bool", "default": True},
     "autoremove": {"type": "bool", "default": True},
     "reboot": {"type": "bool", "default": True},
+    "rollback": {"type": "dict", "default": {}},
 }
 SPEC = {
     "flight_id": {"type": "str", "required": True},
@@ -238,7 +244,14 @@ def begin(module, result):
     action, state = _install.intent(params["flight_id"], params["release_path"]["target"])
     result.update(action=action, state=state or {})
     if action == "nothing":
-        result["reason"] = "the upgrade is done" if state else "this host is already on %s" % params["release_path"]["target"]["codename"]
+        went_back = bool(state) and state["status"] == "rolled-back"
+        result["reason"] = (
+            "the host went back to before this flight"
+            if went_back
+            else "the upgrade is done"
+            if state
+            else "this host is already on %s" % params["release_path"]["target"]["codename"]
+        )
         return
     hold, before = params["hold_before"], _state.read_hold(result["directory"])
     if action == "attach" and _install.active():

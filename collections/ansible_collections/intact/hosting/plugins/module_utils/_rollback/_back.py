@@ -32,18 +32,19 @@ BEFORE = "baseline-before.json.gz"
 
 def fresh(flight, driver, why, who):
     """A record of which nothing is done."""
-    return {"flight": flight, "driver": driver, "began": _flight.now(), "why": why, "who": who, "steps": {}, "stopped": [], "counts": {}, "position": "new"}
+    return {"flight": flight, "driver": driver, "began": _flight.now(), "why": why, "who": who, "steps": {}, "stopped": [], "counts": {}}
 
 
 class Back:
     """The way back of one flight. options: why, who, accept_unsaved, trees (list of paths to save too), baseline_options, baseline_limits."""
 
-    def __init__(self, flight, job, options=None, place=None, root=_state.ROOT, flights=_flight.FLIGHTS, kept=_told.KEPT, look=_kept.look):
+    def __init__(self, flight, job, options=None, place=None, look=_kept.look):
         self.flight, self.job, self.options = flight, job, dict(options or {})
-        self.place, self.root, self.flights, self.kept, self._look = place or Place(), root, flights, kept, look
+        self.place, self._look = place or Place(), look
+        self.root, self.flights, self.kept = (self.place.path(path) for path in (_state.ROOT, _flight.FLIGHTS, _told.KEPT))
         self.settings = job["settings"].get("rollback") or {}
-        self.directory = _state.directory(flight, root)
-        state = _state.load(flight, root, flights)
+        self.directory = _state.directory(flight, self.root)
+        state = _state.load(flight, self.root, self.flights)
         if not state:
             raise IntactError("no upgrade of flight %s ran on this host: nothing to go back from" % flight)
         self.state = state
@@ -143,12 +144,11 @@ class Back:
                     % (len(kept["unsaved"]), lost)
                 )
             self._journal("note", text="saved below %s: %s" % (os.path.join(self.kept, self.flight), "; ".join(_kept.lines(kept))[:4000]))
-        record["position"] = "old"
         with self._step(record, "tell"), self.driver.opened(self.place, self.facts) as tree:
             if tree is not None:
                 self._room(kept)
                 message = "the host went back to the system before the upgrade"
-                _told.tell(tree, self.flight, message, self.root, self.flights, self.kept)
+                _told.tell(tree, self.flight, message, self.place.path)
             self.driver.prepare(self.place, self.facts, tree)
         with self._step(record, "switch"):
             self.driver.boot_back(self.place, self.facts)
@@ -178,7 +178,7 @@ class Back:
             return record
         began = time.monotonic()
         done = self.driver.settle(self.place, self.facts, progress)
-        record.update(position="old", settled=done)
+        record["settled"] = done
         record["steps"]["settle"] = {"seconds": round(time.monotonic() - began, 3), "at": _flight.now()}
         self._write(record)
         self._journal("note", text="back in the system before the upgrade: %s" % ("; ".join(done) or "nothing was left to do"))

@@ -24,8 +24,8 @@ EXIM = ("/var/spool/exim4/input", "/var/spool/exim/input")
 def mailboxes(store, before, after, since, looked):
     """Save new messages of every mailbox; [{mailbox, folder, path, messages, gone, sure}].
 
-    before, after: sections mail of two baselines. since, looked: seconds since 1970 of the earlier and of the later look. gone: messages that were deleted since (they will
-    be back). sure False: the earlier look knew no single messages there, so what changed since is saved, which may be more than what is new.
+    before, after: sections mail of two baselines. since, looked: seconds since 1970 of the earlier and of the later look.
+    gone: messages that were deleted since (they will be back). sure False: the earlier look knew no single messages there, so what changed since is saved, which may be more than what is new.
     """
     old, new = before.get("items") or {}, after.get("items") or {}
     out = []

@@ -121,7 +121,10 @@ def judge(known, facts):
 
 
 def chosen(known, mounts, exclude):
-    """(group, [{lv target fstype thin pool size}]) of what goes back with /: mounted volumes of its group that nobody excluded. IntactError when / is on none."""
+    """(group, [{lv target fstype thin pool size}]) of what goes back with /: mounted volumes of its group that nobody excluded.
+
+    IntactError when / is on none.
+    """
     root = next((m for m in mounts if m["target"] == "/"), {})
     entry = by_device(known, root.get("source", ""))
     if entry is None:

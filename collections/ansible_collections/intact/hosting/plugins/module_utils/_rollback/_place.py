@@ -34,6 +34,7 @@ class Place:
 
     def __init__(self, run=_command.run, root="/", work=WORK):
         self.run, self.root, self.work = run, root, work
+        self._users = {}
 
     def path(self, path):
         """Where a path of the host lies."""
@@ -66,18 +67,21 @@ class Place:
 
     @contextlib.contextmanager
     def mounted(self, source, name, fstype, options=()):
-        """A private mount, 0700 above it; one that a killed run left is used again."""
+        """A private mount, 0700 above it; one that is there (in use, or left by a run that was killed) is used again."""
         target = os.path.join(self.work, name)
         os.makedirs(self.work, mode=0o700, exist_ok=True)
         os.chmod(self.work, 0o700)
         os.makedirs(target, mode=0o700, exist_ok=True)
         if not os.path.ismount(target):
             self.run(["mount", "-t", fstype] + (["-o", ",".join(options)] if options else []) + ["--", source, target])
+        self._users[name] = self._users.get(name, 0) + 1
         try:
             yield target
         finally:
-            self.run(["umount", "--", target])
-            os.rmdir(target)
+            self._users[name] -= 1
+            if not self._users[name]:
+                self.run(["umount", "--", target])
+                os.rmdir(target)
 
 
 def check_name(flight, longest=100):

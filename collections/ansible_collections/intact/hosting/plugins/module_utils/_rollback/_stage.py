@@ -11,7 +11,10 @@ from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._rollback import _drivers
 from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import Place
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
 
+# The first stage that installs something.
+FIRST_CHANGE = "patch-source"
 KEY = "snapshot"
 TOLD = "snapshot-told"
 WARN = 80.0
@@ -22,6 +25,8 @@ def snapshot(host, job, place=None):
     settings = job["settings"].get("rollback") or {}
     if _drivers.off(settings):
         return ""
+    if _stages.passed(host.memory.state["stages"], FIRST_CHANGE):
+        return "not taken: this flight has changed the host already, by a runner that knew no way back"
     place = place or Place(host.run)
     driver = _drivers.of(settings["driver"])
     known = host.memory.recall(KEY)

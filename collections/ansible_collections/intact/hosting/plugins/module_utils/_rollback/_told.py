@@ -46,12 +46,13 @@ def inside(tree, path):
     return os.path.join(tree, *done)
 
 
-def tell(tree, flight, message, root=_state.ROOT, flights=_flight.FLIGHTS, kept=KEPT):
-    """Write all of it into the tree. root, flights, kept: directories of the live system; in the tree they have the same names. May be repeated."""
+def tell(tree, flight, message, live=str):
+    """Write all of it into the tree. live(path): where a path of the host lies now. May be repeated."""
+    root, flights, kept = _state.ROOT, _flight.FLIGHTS, KEPT
     # First of all: from here on the old system can boot without harm.
     take_units_away(tree)
     there = inside(tree, flights)
-    _copy(os.path.join(flights, flight), os.path.join(there, flight))
+    _copy(live(os.path.join(flights, flight)), os.path.join(there, flight))
     runner = inside(tree, _state.directory(flight, root))
     os.makedirs(runner, mode=0o700, exist_ok=True)
     state = json.loads(read_if_exists(os.path.join(runner, "state.json")) or b"{}") or _state.fresh(flight)
@@ -62,14 +63,14 @@ def tell(tree, flight, message, root=_state.ROOT, flights=_flight.FLIGHTS, kept=
         ("runner.rest", {"status": STATUS, "stage": "", "message": message, "next": ""}),
     ):
         _once(there, flight, name, fields)
-    record = os.path.join(_state.directory(flight, root), "rollback.json")
+    record = live(os.path.join(_state.directory(flight, root), "rollback.json"))
     if os.path.exists(record):
         write_atomic(os.path.join(runner, "rollback.json"), read_if_exists(record) or b"")
-    saved = os.path.join(kept, flight)
+    saved = live(os.path.join(kept, flight))
     if os.path.isdir(saved):
         os.makedirs(inside(tree, kept), mode=0o700, exist_ok=True)
         _copy(saved, os.path.join(inside(tree, kept), flight))
-    pointer = os.path.join(flights, _flight.CURRENT)
+    pointer = live(os.path.join(flights, _flight.CURRENT))
     if os.path.exists(pointer):
         write_atomic(os.path.join(there, _flight.CURRENT), read_if_exists(pointer) or b"")
     # The state is the last word: who finds it knows that everything before it is there.
@@ -120,9 +121,3 @@ def _copy(source, target):
     os.rename(half, target)
     fsync_directory(os.path.dirname(target))
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def told(flight, root=_state.ROOT):
-    """Whether this system is one that was gone back to: its own state says so."""
-    state = _state.load(flight, root)
-    return bool(state) and state.get("status") == STATUS

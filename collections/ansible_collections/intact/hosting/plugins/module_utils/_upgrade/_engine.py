@@ -13,6 +13,7 @@ import time
 from ansible_collections.intact.hosting.plugins.module_utils import _binding, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._rollback import _stage
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _carry, _configuration, _databases, _host, _plan, _quiet, _state
 
@@ -33,6 +34,7 @@ class Engine:
         self.plan = job["plan"]
         self.path = job["release_path"]
         self.settings = job["settings"]
+        self.job = job
         self.binding = job.get("binding") or {}
 
     def heal(self):
@@ -42,6 +44,7 @@ class Engine:
     def back_out(self):
         """Give back what was taken before the point of no return. May raise; what it could not give back stays in the memory's "quiet"."""
         _quiet.loud(self.host)
+        _stage.give_back(self.host, self.job)
 
     def bind(self):
         """Host, plan and pre-flight result belong together, or nothing starts."""
@@ -54,6 +57,14 @@ class Engine:
         if self.binding and self.binding.get("sources") != _binding.sources_digest(system):
             raise _host.StageFailure("apt's sources or preferences changed since the pre-flight", "run the pre-flight again")
         return "plan %s" % self.plan["hash"][:12]
+
+    def watch(self):
+        """What fills up while the upgrade works is told before it is full."""
+        _stage.watch(self.host, self.job)
+
+    def snapshot(self):
+        """What the host can go back to, before anything of the flight changed it."""
+        return _stage.snapshot(self.host, self.job)
 
     def point_of_no_return(self):
         """From here on there is only forward, or the restore that was decided before."""

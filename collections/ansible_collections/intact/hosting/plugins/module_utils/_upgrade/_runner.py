@@ -110,9 +110,9 @@ class Runner:
     def go(self):
         """Do what is left; returns the status at the end."""
         state = self.memory.state
-        if state["status"] == "done":
+        if state["status"] in ("done", "rolled-back"):
             self._remove_units()
-            return "done"
+            return state["status"]
         if state["status"] in ("failed", "stopped"):
             self._rest()
             return state["status"]
@@ -156,6 +156,7 @@ class Runner:
     def _stage(self, stage):
         """Do one stage that has begun; False when the flight failed in it."""
         try:
+            self.engine.watch()
             healed = self.engine.heal() if _stages.changes_packages(stage) else []
             note = getattr(self.engine, stage.replace("-", "_"))()
         except IntactError as exc:
@@ -198,7 +199,7 @@ class Runner:
         except (IntactError, OSError) as exc:
             # How it was stays known: the next attempt would otherwise take our masks for the operator's.
             self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
-            self.memory.forget(but=("quiet",))
+            self.memory.forget(but=("quiet", "snapshot"))
             return
         self.memory.forget()
 

@@ -12,6 +12,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 # name: (share of the time in percent, does it change packages, what an operator reads)
 STAGES = {
     "bind": (1, False, "check that host, plan and pre-flight result belong together"),
+    "snapshot": (1, False, "take the snapshot that the host can go back to"),
     "quiesce": (1, False, "keep other package managers and fragile services still"),
     "patch-source": (6, True, "bring today's release up to date"),
     "stage-sources": (2, False, "read the target release's package lists"),
@@ -34,7 +35,7 @@ STAGES = {
 }
 ORDER = tuple(STAGES)
 POINT_OF_NO_RETURN = "point-of-no-return"
-STATUSES = ("running", "waiting-reboot", "done", "failed", "stopped")
+STATUSES = ("running", "waiting-reboot", "done", "failed", "stopped", "rolled-back")
 RESULTS = ("ok", "skipped")
 
 

@@ -185,7 +185,7 @@ def test_a_hold_goes_with_a_continuation_and_not_with_a_flight_that_is_done(host
 def test_an_unknown_stage_is_refused_with_the_stages_that_there_are(host, call_module, state):
     host.state(status="running")
     result = start(call_module, hold_before=["rebot"], state=state)
-    assert result["failed"] and "no such stage: rebot. The stages are: bind, quiesce" in result["msg"]
+    assert result["failed"] and "no such stage: rebot. The stages are: bind, snapshot, quiesce" in result["msg"]
     assert host.done == []
 
 

@@ -74,5 +74,3 @@ class Disk:
             subprocess.run(["umount", mount], check=False)
         if self.loop:
             subprocess.run(["losetup", "-d", self.loop], check=False)
-
-

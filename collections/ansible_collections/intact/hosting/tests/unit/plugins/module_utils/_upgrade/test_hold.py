@@ -33,7 +33,7 @@ def held(runner, monkeypatch):
 
 def test_names_are_checked_and_brought_into_the_stages_order():
     assert _stages.check(["reboot", "full", "reboot"]) == ["full", "reboot"]
-    with pytest.raises(IntactError, match=r"no such stage: rebot\. The stages are: bind, quiesce, .*, cleanup"):
+    with pytest.raises(IntactError, match=r"no such stage: rebot\. The stages are: bind, snapshot, quiesce, .*, cleanup"):
         _stages.check(["full", "rebot"])
 
 

@@ -29,6 +29,7 @@ known = set(sys.modules)
 class Engine:
     def __init__(self, host, job): self.host = host
     def heal(self): return []
+    def watch(self): pass
     def __getattr__(self, name):
         if name.replace("_", "-") not in _stages.STAGES: raise AttributeError(name)
         def stage():

@@ -16,12 +16,12 @@ def finished(*names):
 
 def test_stages_are_done_in_order_and_a_failed_one_is_next():
     assert _stages.following(finished()) == "bind"
-    assert _stages.following(finished("bind", "quiesce")) == "patch-source"
+    assert _stages.following(finished("bind", "snapshot", "quiesce")) == "patch-source"
     stages = finished(*_stages.ORDER)
     assert _stages.following(stages) is None
     stages["full"]["status"] = "failed"
     assert _stages.following(stages) == "full"
-    assert _stages.following(dict(finished("bind"), quiesce={"status": "skipped"})) == "patch-source"
+    assert _stages.following(dict(finished("bind", "snapshot"), quiesce={"status": "skipped"})) == "patch-source"
 
 
 def test_percent_goes_from_nothing_to_all():
