@@ -32,7 +32,22 @@ BEFORE = "baseline-before.json.gz"
 
 def fresh(flight, driver, why, who):
     """A record of which nothing is done."""
-    return {"flight": flight, "driver": driver, "began": _flight.now(), "why": why, "who": who, "steps": {}, "stopped": [], "counts": {}}
+    return {
+        "flight": flight,
+        "driver": driver,
+        "began": _flight.now(),
+        "why": why,
+        "who": who,
+        "steps": {},
+        "stopped": [],
+        "counts": {},
+        "boot": _flight.boot_id(),
+    }
+
+
+def chosen(flight):
+    """The flight that is meant: the one that is named, else the open one, else the newest with an earlier baseline; "" when there is none."""
+    return flight or _flight.current() or _flight.newest(BEFORE)
 
 
 class Back:
@@ -93,8 +108,11 @@ class Back:
         before = self.before()
         return _kept.tell(before, self._look(before, self.options.get("baseline_options"), self.options.get("baseline_limits")))
 
-    def go(self):
-        """All steps up to the reboot; returns the record. Raises IntactError: then the host is the new system, its services run again."""
+    def go(self, until=""):
+        """All steps up to the reboot, or the first ones up to this; returns the record.
+
+        Raises IntactError: then the host is the new system, and its services run again.
+        """
         position = self.position()
         if position == "old":
             raise IntactError("this host went back already: it is the system before flight %s" % self.flight)
@@ -109,20 +127,23 @@ class Back:
         with contextlib.closing(lock):
             # A runner that was cut must not be started by its timer while the host goes back.
             self.place.run(["systemctl", "disable", "--now", _runner.UNIT + ".timer"], check=False)
+            earlier = self.record
             record = fresh(self.flight, self.driver.NAME, self.options.get("why", ""), self.options.get("who", ""))
+            # What an earlier try stopped rests still.
+            record["stopped"] = [unit for unit in earlier.get("stopped") or [] if earlier.get("boot") == record["boot"]]
             self._write(record)
             self._journal("decision", what="back to the system before the upgrade, by %s" % self.facts["name"], who=record["who"], why=record["why"])
             try:
-                self._all(record)
+                self._all(record, until)
             except (IntactError, OSError) as exc:
                 _services.start(self.place, record["stopped"])
                 self._journal("note", text="the host did not go back: %s" % exc)
                 raise IntactError("the host did not go back and is the upgraded system as before: %s" % exc) from exc
         return record
 
-    def _all(self, record):
+    def _all(self, record, until):
         with self._step(record, "rest"):
-            record["stopped"] = _services.stop(self.place, _services.WRITERS)
+            record["stopped"] += _services.stop(self.place, _services.WRITERS)
         with self._step(record, "look"):
             before = self.before()
             after = self._look(before, self.options.get("baseline_options"), self.options.get("baseline_limits"))
@@ -144,6 +165,8 @@ class Back:
                     % (len(kept["unsaved"]), lost)
                 )
             self._journal("note", text="saved below %s: %s" % (os.path.join(self.kept, self.flight), "; ".join(_kept.lines(kept))[:4000]))
+        if until == "save":
+            return
         with self._step(record, "tell"), self.driver.opened(self.place, self.facts) as tree:
             if tree is not None:
                 self._room(kept)
@@ -152,6 +175,13 @@ class Back:
             self.driver.prepare(self.place, self.facts, tree)
         with self._step(record, "switch"):
             self.driver.boot_back(self.place, self.facts)
+
+    def reboot(self):
+        """Let init reboot the host in some seconds, so that who asked hears of it."""
+        self.place.run(["sync"], check=False)
+        done = self.place.run(["systemd-run", "--on-active=3s", "--timer-property=AccuracySec=1s", "systemctl", "reboot"], check=False)
+        if done.rc:
+            raise IntactError("everything is ready, and the reboot could not be asked for (%s): reboot the host, it comes back as the old system" % done.error)
 
     def _room(self, kept):
         """Refuse when the snapshot has no room for what is written into it."""

@@ -23,6 +23,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._rollback import bt
 
 DRIVERS = {driver.NAME: driver for driver in (lvm, btrfs, hook, restore)}
 OFF = ("", "none")
+SETTINGS = ("driver", "automatic", "exclude", "sizes", "trees", "hook", "boot_follows_default")
 # What may hold an operator's words stays in the job and out of the journal.
 PRIVATE = ("hook",)
 

@@ -138,6 +138,18 @@ def _tree(store, path, since):
     return {"path": path, "files": count}
 
 
+def preview_lines(told):
+    """What tell() returned as lines that an operator reads. Pure."""
+    out = ["mailbox %s %s: %s messages, now %s" % (e["mailbox"], e["folder"], _number(e["before"]), _number(e["after"])) for e in told["mailboxes"]]
+    for name, tables in sorted(told["databases"].items()):
+        out.append("database %s: saved whole" % name)
+        out += ["  table %s: %s rows, now %s (%s)" % (t["table"], _number(t["before"]), _number(t["after"]), t["how"]) for t in tables]
+    if told["queue"]:
+        out.append("mail queue: %d new messages" % told["queue"])
+    out += ["can't be told: %s: %s" % (entry["what"], entry["why"]) for entry in told["blind"]]
+    return out or ["nothing was written that the look before the flight did not see"]
+
+
 def lines(document):
     """kept.json as lines that an operator reads. Pure."""
     out = []

@@ -25,7 +25,8 @@ def mailboxes(store, before, after, since, looked):
     """Save new messages of every mailbox; [{mailbox, folder, path, messages, gone, sure}].
 
     before, after: sections mail of two baselines. since, looked: seconds since 1970 of the earlier and of the later look.
-    gone: messages that were deleted since (they will be back). sure False: the earlier look knew no single messages there, so what changed since is saved, which may be more than what is new.
+    gone: messages that were deleted since (they will be back). sure False: the earlier look knew no single messages there, so what changed since
+    is saved, which may be more than what is new.
     """
     old, new = before.get("items") or {}, after.get("items") or {}
     out = []

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError, parse_time
 from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import check_name, finding
 
 NAME = "restore"
+PROOFS = "/var/lib/intact/proofs"
 COMMAND = "ansible-playbook playbooks/restore-host.yml -e intact_hosts=%s --check --diff"
 
 
@@ -23,9 +26,20 @@ def newest(proofs):
     return max(ours, key=lambda proof: parse_time(proof["taken"])) if ours else None
 
 
+def _proofs(place, settings):
+    """Proofs that were given, and those that lie on the host."""
+    out, folder = list(settings.get("proofs") or []), place.path(PROOFS)
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        try:
+            out.append(read_document(os.path.join(folder, name)))
+        except (OSError, ValueError):
+            continue  # the pre-flight's check of proofs tells of it
+    return [proof for proof in out if isinstance(proof, dict)]
+
+
 def decide(place, flight, settings):
     """The facts that are remembered: which proof it rests on."""
-    proof = newest(settings.get("proofs")) or {}
+    proof = newest(_proofs(place, settings)) or {}
     repositories = proof.get("repositories")
     return {
         "driver": NAME,
@@ -38,7 +52,7 @@ def decide(place, flight, settings):
 
 def check(place, settings, need=0, now=None):
     """Findings before take-off: which proven snapshot, how old, what would be lost."""
-    proof = newest(settings.get("proofs"))
+    proof = newest(_proofs(place, settings))
     if proof is None:
         remedy = "drill the backup (drill-restore.yml), or choose a driver that needs none"
         return [finding("unproven", "blocker", "backup", "the way back is a backup that nobody has proven", "no proof was given", remedy)]
@@ -59,7 +73,7 @@ def take(place, facts):
 
 def state(place, facts):
     """{whole, why, back, percent, room}: the backup is judged by its drill, not here."""
-    return {"whole": bool(facts["taken"]), "why": "" if facts["taken"] else "no proven backup is known", "back": False, "percent": 0.0, "room": None}
+    return {"whole": True, "why": "", "back": False, "percent": 0.0, "room": None}
 
 
 def drop(place, facts):
@@ -79,6 +93,8 @@ def prepare(place, facts, tree):
 
 def boot_back(place, facts):
     """A restore is led by the controller (roles/host_restore), never by the host alone."""
+    if not facts["taken"]:
+        raise IntactError("the way back that was decided is a restore, and no proven backup is known: %s" % (COMMAND % "HOST"))
     where = ", ".join(facts["repositories"]) or "the repositories of the drill"
     raise IntactError("the way back that was decided is a restore of the backup of %s from %s: %s" % (facts["taken"], where, COMMAND % "HOST"))
 

@@ -11,7 +11,6 @@ import os
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import which
-
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._rollback.rollback_disk import Disk
 
 

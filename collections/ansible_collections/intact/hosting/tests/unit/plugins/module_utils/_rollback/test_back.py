@@ -125,7 +125,7 @@ def test_what_came_later_is_in_the_old_system_that_does_not_take_off_again(lab):
     back = lab.back()
     assert back.position() == "old" and "until it is dropped" in back.settle()["settled"][-1]
     assert back.settle()["settled"] == lab.back().record["settled"]
-    events = [e for e in _flight.read(FLIGHT, lab.names[1])[0]]
+    events = _flight.read(FLIGHT, lab.names[1])[0]
     assert [e["who"] for e in events if e["event"] == "decision"] == ["operator", "a test"]
     with pytest.raises(IntactError, match="went back already"):
         lab.back().go()

@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.intact.hosting.plugins.module_utils import _command
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._rollback import btrfs
-
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._rollback.rollback_disk import do
 
 SETTINGS = {"cmdline": "root=UUID=x ro rootflags=subvol=@rootfs quiet"}
