@@ -46,6 +46,11 @@ def keep(place, directory):
     return sum(entry.get("size", 0) for entry in manifest.values())
 
 
+def forget(directory):
+    """Remove the copy of /boot."""
+    shutil.rmtree(os.path.join(directory, KEPT), ignore_errors=True)
+
+
 def look(boot):
     """{relative path: {kind: file, link or directory, mode, uid, gid, and sha256 size mtime_ns or target}} of what is on /boot itself."""
     out, device = {}, os.lstat(boot).st_dev
@@ -157,10 +162,11 @@ def put_back(place, directory, facts, sectors):
     for name in sorted(manifest):
         if name != CFG and not name.startswith(platforms):
             _restore(boot, kept, name, manifest[name], before.get(name))
-    for name in sorted(before, key=len, reverse=True):
+    now = look(boot)
+    for name in sorted(now, key=len, reverse=True):
         if name not in manifest and not (name + "/").startswith(own + "/") and not name.startswith(platforms):
             path = os.path.join(boot, name)
-            os.rmdir(path) if before[name]["kind"] == "directory" else os.unlink(path)
+            os.rmdir(path) if now[name]["kind"] == "directory" else os.unlink(path)
             gone += 1
     flush(place)
     done = _grub.settle(place, sectors)

@@ -39,7 +39,7 @@ intact_back() {
     case "$attr" in
       "") ;;
       S*|O*) intact_say "$name is being merged" ;;
-      I*|????I*|????X*) panic "intact: the snapshot $vg/$name is invalid: nothing was merged by this boot" ;;
+      I*|????I*) panic "intact: the snapshot $vg/$name is invalid: nothing was merged by this boot" ;;
       *) todo="$todo $vg/$name" ;;
     esac
   done
@@ -133,7 +133,7 @@ def configuration(text, release, folder, title):
     lines = [
         "# Written by Intact: %s" % title,
         head.rstrip("\n"),
-        "menuentry '%s' --id %s {" % (title.replace("'", ""), IDENT),
+        "menuentry '%s' --unrestricted --id %s {" % (title.replace("'", ""), IDENT),
         *kept,
         "\tlinux %s/vmlinuz %s %s" % (where, found["arguments"], BOOT),
         "\tinitrd %s/initrd.img %s/back.img" % (where, where),

@@ -174,6 +174,8 @@ def drop(place, facts):
             continue
         place.run(["lvremove", "--yes", "%s/%s" % (facts["vg"], volume["snapshot"])])
         gone.append(volume["snapshot"])
+    if not left and facts["directory"]:
+        _boot.forget(facts["directory"])
     if left:
         raise IntactError("%s in %s is not what this flight made, or is being merged: it was left alone" % (", ".join(left), facts["vg"]))
     return "snapshots removed: %s" % ", ".join(gone) if gone else ""
