@@ -49,6 +49,10 @@ options:
     description: Reboot some seconds after everything is ready.
     type: bool
     default: true
+  wait:
+    description: How many seconds O(state=settled) waits for what is under way. Ask again until RV(settled).
+    type: int
+    default: 60
   baseline_options:
     description: Options of the baseline's sections, the same as for the look before the flight.
     type: dict
@@ -96,6 +100,11 @@ record:
   returned: success
   type: dict
   sample: {}
+settled:
+  description: Whether the old system has put everything back.
+  returned: success
+  type: bool
+  sample: false
 kept:
   description: Where what was saved lies, also in the system that comes back. Empty before it.
   returned: success
@@ -132,6 +141,7 @@ SPEC = {
     "accept_unsaved": {"type": "bool", "default": False},
     "trees": {"type": "list", "elements": "path", "default": []},
     "reboot": {"type": "bool", "default": True},
+    "wait": {"type": "int", "default": 60},
     "baseline_options": {"type": "dict", "default": {}},
     "baseline_limits": {"type": "dict", "default": {}},
 }
@@ -141,7 +151,7 @@ def act(module, back):
     """Do what the state asks for; returns the result."""
     wanted, check = module.params["state"], module.check_mode
     position = back.position()
-    result = {"changed": False, "position": position, "record": back.record, "lines": [], "rebooting": False, "kept": ""}
+    result = {"changed": False, "position": position, "record": back.record, "lines": [], "rebooting": False, "kept": "", "settled": False}
     if wanted == "dropped":
         there = back.driver.state(back.place, back.facts)["whole"] or position == "old"
         if not check:
@@ -149,9 +159,11 @@ def act(module, back):
         result["changed"] = bool(result["lines"]) if not check else there
     elif wanted == "settled":
         result["changed"] = result["record"].get("settled") is None
+        result["settled"] = not result["changed"]
         if not check:
-            result["record"] = back.settle()
-            result["lines"] = result["record"]["settled"]
+            result["record"], progress = back.settle(module.params["wait"])
+            result["settled"] = result["record"].get("settled") is not None
+            result["lines"] = result["record"]["settled"] if result["settled"] else [progress]
     elif position != "old":
         result["changed"] = True
         if check:

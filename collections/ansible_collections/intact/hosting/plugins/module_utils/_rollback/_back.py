@@ -199,20 +199,24 @@ class Back:
         if name != "tell":
             self._write(record)
 
-    def settle(self, progress=None):
-        """In the old system: wait for what is under way, put the rest back. Returns the record with `settled`: sentences."""
+    def settle(self, patience=0):
+        """In the old system: wait so many seconds for what is under way, put the rest back.
+
+        Returns (record, progress); record["settled"] has sentences, or is missing while progress says how far it is.
+        """
         if self.position() != "old":
             raise IntactError("this host has not gone back: it is the system after the upgrade")
         record = self.record or fresh(self.flight, self.driver.NAME, "", "")
         if record.get("settled") is not None:
-            return record
-        began = time.monotonic()
-        done = self.driver.settle(self.place, self.facts, progress)
-        record["settled"] = done
-        record["steps"]["settle"] = {"seconds": round(time.monotonic() - began, 3), "at": _flight.now()}
+            return record, ""
+        began = record.setdefault("settling", _flight.now())
+        done, progress = self.driver.settle(self.place, self.facts, patience)
+        if done is not None:
+            record["settled"] = done
+            record["steps"]["settle"] = {"seconds": _flight.seconds_between(began, _flight.now()), "at": _flight.now()}
+            self._journal("note", text="back in the system before the upgrade: %s" % ("; ".join(done) or "nothing was left to do"))
         self._write(record)
-        self._journal("note", text="back in the system before the upgrade: %s" % ("; ".join(done) or "nothing was left to do"))
-        return record
+        return record, progress
 
     def drop(self):
         """Remove the snapshot (in the old system: the upgraded tree) for good; a sentence."""

@@ -13,7 +13,8 @@ drop(place, facts) -> sentence                 remove what this flight made, and
 opened(place, facts)                           context: the snapshot's tree, writable, or None where it can't be reached
 prepare(place, facts, tree)                    what must be laid ready before the one step
 boot_back(place, facts)                        the one step: before it the new system boots, after it the old one
-settle(place, facts, progress) -> [sentence]   in the old system: wait, put the rest back
+settle(place, facts, patience) -> ([sentence] or None, progress)
+                                               in the old system: wait so many seconds, put the rest back; None: still under way
 """
 
 from __future__ import annotations
@@ -48,8 +49,3 @@ def public(facts):
 def complete(facts, settings):
     """Remembered facts as the driver needs them."""
     return dict({key: settings[key] for key in PRIVATE if settings.get(key)}, **facts)
-
-
-def there(host_place, facts, settings=None):
-    """Whether the snapshot that the facts mean can be gone back to."""
-    return of(facts["driver"]).state(host_place, complete(facts, settings or {}))["whole"]

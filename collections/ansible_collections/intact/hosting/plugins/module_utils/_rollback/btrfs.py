@@ -57,7 +57,7 @@ def decide(place, flight, settings):
     return dict(facts, name=check_name(flight, LONGEST), grub=_grub.sectors(place) if how == "exchange" else [])
 
 
-def check(place, settings, need=0):
+def check(place, settings):
     """Findings before take-off."""
     try:
         facts = decide(place, "check", settings)
@@ -199,9 +199,9 @@ def boot_back(place, facts):
         place.run(["btrfs", "filesystem", "sync", top])
 
 
-def settle(place, facts, progress=None):
-    """In the old system: its boot loader again. Sentences on what was done; the upgraded tree stays until drop()."""
+def settle(place, facts, patience=0):
+    """In the old system: its boot loader again. (sentences on what was done, ""); the upgraded tree stays until drop()."""
     if not state(place, facts)["back"]:
         raise IntactError("this is not the old system: %s was not swapped in" % facts["name"])
     done = _grub.settle(place, facts["grub"]) if facts["mode"] == "exchange" else []
-    return done + ["the upgraded tree is kept as subvolume %s until it is dropped" % facts["name"]]
+    return done + ["the upgraded tree is kept as subvolume %s until it is dropped" % facts["name"]], ""

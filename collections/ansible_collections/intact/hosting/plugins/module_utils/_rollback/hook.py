@@ -49,7 +49,7 @@ def decide(place, flight, settings):
     return {"driver": NAME, "name": check_name(flight), "hook": {word: hook[word] for word in NEEDED}, "seconds": int(hook.get("seconds") or SECONDS)}
 
 
-def check(place, settings, need=0):
+def check(place, settings):
     """Findings before take-off. The question whether there is a snapshot is really asked: it must be answered with no."""
     try:
         facts = decide(place, "check-before-take-off", settings)
@@ -144,6 +144,6 @@ def boot_back(place, facts):
     _call(place, facts, "back")
 
 
-def settle(place, facts, progress=None):
+def settle(place, facts, patience=0):
     """Nothing: it is as it was."""
-    return []
+    return [], ""

@@ -50,7 +50,7 @@ def decide(place, flight, settings):
     }
 
 
-def check(place, settings, need=0, now=None):
+def check(place, settings, now=None):
     """Findings before take-off: which proven snapshot, how old, what would be lost."""
     proof = newest(_proofs(place, settings))
     if proof is None:
@@ -99,6 +99,6 @@ def boot_back(place, facts):
     raise IntactError("the way back that was decided is a restore of the backup of %s from %s: %s" % (facts["taken"], where, COMMAND % "HOST"))
 
 
-def settle(place, facts, progress=None):
+def settle(place, facts, patience=0):
     """Nothing: host_restore proves what it brought back."""
-    return []
+    return [], ""

@@ -36,6 +36,7 @@ class Lab:
 
     def __init__(self, disk):
         self.disk, self.said = disk, []
+        self.active = ["nginx.service", "cron.service", "mariadb.service"]
         self.root = disk.root
         self.box = disk.root / "home/anna/Maildir"
         for part in ("cur", "new", "tmp"):
@@ -50,7 +51,11 @@ class Lab:
     def run(self, argv, **more):
         if argv[0] == "systemctl":
             self.said.append(" ".join(argv))
-            units = "nginx.service loaded active running x\ncron.service loaded active running x\nmariadb.service loaded active running x\n"
+            if argv[1] == "stop":
+                self.active = [unit for unit in self.active if unit not in argv]
+            elif argv[1] == "start":
+                self.active += argv[3:]
+            units = "".join("%s loaded active running x\n" % unit for unit in self.active)
             return _command.Result(tuple(argv), 0, units.encode() if argv[1] == "list-units" else b"", b"")
         return _command.run(argv, **more)
 
@@ -123,8 +128,8 @@ def test_what_came_later_is_in_the_old_system_that_does_not_take_off_again(lab):
     os.unlink(os.path.join(_state.directory(FLIGHT, lab.names[0]), "state.json"))
     assert _state.load(FLIGHT, *lab.names)["status"] == "rolled-back"
     back = lab.back()
-    assert back.position() == "old" and "until it is dropped" in back.settle()["settled"][-1]
-    assert back.settle()["settled"] == lab.back().record["settled"]
+    assert back.position() == "old" and "until it is dropped" in back.settle()[0]["settled"][-1]
+    assert back.settle()[0]["settled"] == lab.back().record["settled"]
     events = _flight.read(FLIGHT, lab.names[1])[0]
     assert [e["who"] for e in events if e["event"] == "decision"] == ["operator", "a test"]
     with pytest.raises(IntactError, match="went back already"):
@@ -208,6 +213,17 @@ def test_services_rest_meanwhile_and_run_again_when_it_fails(lab):
         lab.back().go()
     assert "systemctl stop -- cron.service nginx.service" in lab.said and "systemctl start -- cron.service nginx.service" in lab.said
     assert not [line for line in lab.said if "mariadb" in line]
+
+
+def test_what_an_earlier_try_stopped_is_started_again(lab):
+    """The first half is done by itself where the controller fetches what was saved."""
+    lab.fly()
+    record = lab.back().go(until="save")
+    assert record["stopped"] == ["cron.service", "nginx.service"] and lab.active == ["mariadb.service"] and lab.back().position() == "new"
+    shutil.rmtree(lab.root / "var/lib/intact/flights" / FLIGHT)
+    with pytest.raises(IntactError, match="did not go back"):
+        lab.back().go()
+    assert sorted(lab.active) == ["cron.service", "mariadb.service", "nginx.service"]
 
 
 def test_what_can_not_be_saved_stops_it_until_somebody_says_so(lab):

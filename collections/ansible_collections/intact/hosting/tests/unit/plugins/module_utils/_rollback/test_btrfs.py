@@ -48,7 +48,7 @@ def test_there_and_back_by_name(disk):
     disk.boot()
     assert release(disk) == "old" and (disk.root / "etc/told").read_text() == "told" and not (disk.root / "home/new").exists()
     assert btrfs.state(place, facts)["back"]
-    assert "kept as subvolume intact-f-1" in btrfs.settle(place, facts)[-1]
+    assert "kept as subvolume intact-f-1" in btrfs.settle(place, facts)[0][-1]
     assert "removed" in btrfs.drop(place, facts)
     disk.boot()
     assert release(disk) == "old" and btrfs.drop(place, facts) == ""

@@ -152,13 +152,13 @@ def test_merging_is_waited_for_and_boot_is_put_back(host, monkeypatch):
         lvm.settle(host.place, facts)
     for name in ("root", "var"):
         host.rows["intact-f-1-" + name].update(lv_attr="Swi-a-s---", lv_name="[intact-f-1-%s]" % name, lv_path="")
-    said = []
+    told, progress = lvm.settle(host.place, facts)
+    assert told is None and progress == "intact-f-1-root: 0 % left to merge, intact-f-1-var: 0 % left to merge"
 
     def sleep(_seconds):
         host.rows.pop(next(name for name in host.rows if name.startswith("intact-f-1")))
 
-    assert lvm.settle(host.place, facts, lambda *told: said.append(told), sleep=sleep) == ["/boot is as it was kept"]
-    assert [(done, total) for done, total, _words in said] == [(0, 2), (1, 2)]
+    assert lvm.settle(host.place, facts, 60, sleep=sleep) == (["/boot is as it was kept"], "")
 
 
 def test_what_lvs_says_is_read():
