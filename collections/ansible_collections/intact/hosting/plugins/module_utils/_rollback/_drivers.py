@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the intact.hosting collection: no promise to other callers.
 
-"""The drivers. One is a module with NAME and
+"""The drivers. One is a module with NAME, FILLS (whether it must be watched) and
 
 decide(place, flight, settings) -> facts       what is remembered before anything is made, exact names in it; IntactError when it can't be
 check(place, settings) -> [Finding]            before take-off (PF35)

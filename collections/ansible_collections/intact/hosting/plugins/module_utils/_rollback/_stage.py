@@ -52,7 +52,7 @@ def snapshot(host, job, place=None):
 def watch(host, job, place=None):
     """A sentence when the snapshot is fuller than it was told, or can't be gone back to any more; "" else. Never raises: the upgrade goes on."""
     known = host.memory.recall(KEY)
-    if not known or not known.get("complete"):
+    if not known or not known.get("complete") or not _drivers.of(known["driver"]).FILLS:
         return ""
     try:
         state = _drivers.of(known["driver"]).state(place or Place(host.run), _drivers.complete(known, job["settings"].get("rollback") or {}))

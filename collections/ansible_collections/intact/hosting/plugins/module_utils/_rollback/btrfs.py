@@ -16,6 +16,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._rollback import _g
 from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import check_name, exchange, excluded, finding, fstab, left_behind
 
 NAME = "btrfs"
+FILLS = False
 TOP = 5
 LONGEST = 200
 

@@ -16,6 +16,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import check_name, finding
 
 NAME = "hook"
+FILLS = False
 NEEDED = ("take", "there", "back", "drop")
 MARK = "{name}"
 SECONDS = 900

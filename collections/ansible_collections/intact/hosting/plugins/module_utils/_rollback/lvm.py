@@ -21,6 +21,8 @@ MODULES = ("dm-snapshot",)
 # A device-mapper name holds group, volume and "-cow", each hyphen twice.
 LONGEST = 126
 FULL = 97.0
+# It takes room with every write, so that it must be watched.
+FILLS = True
 
 
 def decide(place, flight, settings):

@@ -16,6 +16,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import check_name, finding
 
 NAME = "restore"
+FILLS = False
 PROOFS = "/var/lib/intact/proofs"
 COMMAND = "ansible-playbook playbooks/restore-host.yml -e intact_hosts=%s --check --diff"
 

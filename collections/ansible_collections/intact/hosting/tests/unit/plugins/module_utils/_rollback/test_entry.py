@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import which
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._rollback import _entry
+from ansible_collections.intact.hosting.plugins.module_utils._rollback import _entry, lvm
+from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import Place
 
 KERNEL = "6.1.0-56-cloud-amd64"
 with open(os.path.join(os.path.dirname(__file__), "grub-debian-12.cfg"), encoding="utf-8") as _handle:
@@ -180,3 +181,29 @@ def test_a_disk_that_never_appears_and_a_merge_that_fails_stop_the_boot(initrd):
     (initrd.folder / "cut").unlink()
     (initrd.folder / "fail.vgchange").touch()
     assert "can't be taken out of use" in initrd.boot()[0]
+
+
+def test_an_initrd_that_can_not_merge_is_found_out(tmp_path):
+    """By the real lsinitramfs, on archives that hold more and more of what is needed."""
+    if not which("lsinitramfs"):
+        pytest.skip("lsinitramfs (initramfs-tools-core) is not installed")
+    place, facts = Place(root=str(tmp_path)), {"kernel": KERNEL, "volumes": [{"thin": False}]}
+
+    def found():
+        return {(f.id, f.severity, os.path.basename(f.subject)) for f in lvm._initrd_found(place, facts)}
+
+    assert found() == {("rollback.boot.initramfs", "blocker", "initramfs")}
+    (tmp_path / "usr/share/initramfs-tools/scripts").mkdir(parents=True)
+    (tmp_path / "usr/share/initramfs-tools/scripts/local").touch()
+    assert [f[0] for f in found()] == ["rollback.boot.initrd"]
+    (tmp_path / "boot").mkdir()
+    image = tmp_path / "boot" / ("initrd.img-" + KERNEL)
+    files = {"usr": (0o040755, b""), "usr/sbin": (0o040755, b"")}
+    image.write_bytes(_entry.cpio(files))
+    assert found() == {("rollback.boot.module", "blocker", "dm-snapshot"), ("rollback.boot.lvm", "blocker", image.name)}
+    files["usr/sbin/lvm"] = (0o100755, b"lvm")
+    files["dm-snapshot.ko"] = (0o100644, b"module")
+    image.write_bytes(_entry.cpio(files))
+    assert found() == set()
+    facts["volumes"][0]["thin"] = True
+    assert found() == {("rollback.boot.module", "blocker", "dm-thin-pool")}

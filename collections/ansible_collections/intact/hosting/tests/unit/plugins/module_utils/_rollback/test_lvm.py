@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._rollback import _boot, _lvm_look, lvm
+from ansible_collections.intact.hosting.plugins.module_utils._rollback import _boot, _lvm_look, _stage, lvm
 from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import Place
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._rollback import lvm_lab
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._rollback.lvm_lab import Cut, Lvm, row
@@ -180,3 +181,23 @@ def test_a_snapshot_is_never_larger_than_it_can_use():
 def test_a_name_too_long_for_device_mapper_is_refused(host):
     with pytest.raises(IntactError, match=r"too long|can't be called"):
         lvm.decide(host.place, "f" + "-1" * 38, SETTINGS)
+
+
+def test_the_runner_tells_once_for_every_step_and_goes_on(host):
+    facts = dict(lvm.decide(host.place, "f-1", SETTINGS), complete=True)
+    lvm.take(host.place, facts)
+    said, memory = [], {"snapshot": facts}
+    told = SimpleNamespace(recall=memory.get, remember=memory.__setitem__, journal=lambda event, **fields: said.append(fields["text"]))
+    flying = SimpleNamespace(memory=told, run=host.run)
+
+    def watch(percent, attr="swi-a-s---"):
+        host.rows["intact-f-1-root"].update(data_percent=percent, lv_attr=attr)
+        return _stage.watch(flying, {"settings": {}}, host.place)
+
+    assert watch("79.90") == ""
+    assert watch("81.00") == "the snapshot intact-f-1 is 81 % full: extend it (lvextend) before it is lost"
+    assert watch("83.00") == "" and "86 % full" in watch("86.00")
+    assert "can't be gone back to any more: intact-f-1-root ran full and is invalid" in watch("100.00", "swi-I-s---")
+    assert watch("100.00", "swi-I-s---") == "" and len(said) == 3
+    facts["driver"] = "hook"
+    assert _stage.watch(flying, {"settings": {}}, None) == ""
