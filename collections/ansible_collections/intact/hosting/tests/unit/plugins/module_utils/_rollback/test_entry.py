@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 
@@ -199,11 +200,11 @@ def test_an_initrd_that_can_not_merge_is_found_out(tmp_path):
     (tmp_path / "boot").mkdir()
     image = tmp_path / "boot" / ("initrd.img-" + KERNEL)
     files = {"usr": (0o040755, b""), "usr/sbin": (0o040755, b"")}
-    image.write_bytes(_entry.cpio(files))
+    image.write_bytes(gzip.compress(_entry.cpio(files)))
     assert found() == {("rollback.boot.module", "blocker", "dm-snapshot"), ("rollback.boot.lvm", "blocker", image.name)}
     files["usr/sbin/lvm"] = (0o100755, b"lvm")
     files["dm-snapshot.ko"] = (0o100644, b"module")
-    image.write_bytes(_entry.cpio(files))
+    image.write_bytes(gzip.compress(_entry.cpio(files)))
     assert found() == set()
     facts["volumes"][0]["thin"] = True
     assert found() == {("rollback.boot.module", "blocker", "dm-thin-pool")}
