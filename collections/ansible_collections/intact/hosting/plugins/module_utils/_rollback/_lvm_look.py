@@ -132,7 +132,14 @@ def chosen(known, mounts, exclude):
     out = []
     for mount in mounts:
         volume = by_device(known, mount["source"])
-        if volume is None or volume["vg_name"] != entry["vg_name"] or exclude(mount["target"]) or any(v["lv"] == volume["lv_name"] for v in out):
+        if volume is None or volume["vg_name"] != entry["vg_name"] or exclude(mount["target"]):
+            continue
+        if mount["fstype"] == "btrfs":
+            raise IntactError(
+                "%s is btrfs on %s, and two copies of one btrfs must not be seen by a kernel: use the driver btrfs" % (mount["target"], mount["source"])
+            )
+        # A part of it that is mounted once more is no volume of its own.
+        if mount["fsroot"] != "/" or any(v["lv"] == volume["lv_name"] for v in out):
             continue
         out.append(
             {

@@ -126,7 +126,10 @@ def excluded(target, exclude):
 def left_behind(mounts, goes, exclude):
     """Findings for mounted file systems with data that do not go back. goes: targets that do. Pure."""
     found = []
-    for target in sorted(m["target"] for m in mounts if m["fstype"] in REAL and m["target"] not in goes):
+    trees = [(m["source"], m["fsroot"].rstrip("/") + "/") for m in mounts if m["target"] in goes]
+    # What is mounted once more from within a tree that goes back, goes with it.
+    again = {m["target"] for m in mounts for source, top in trees if m["source"] == source and (m["fsroot"].rstrip("/") + "/").startswith(top)}
+    for target in sorted(m["target"] for m in mounts if m["fstype"] in REAL and m["target"] not in goes | again):
         if target == "/boot" or target.startswith("/boot/"):
             continue
         if target in SYSTEM:

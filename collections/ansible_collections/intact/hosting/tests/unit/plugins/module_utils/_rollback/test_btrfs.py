@@ -183,6 +183,12 @@ def test_what_is_mounted_beside_is_decided_or_a_blocker(disk):
     assert ("rollback.databases.left", "warning", "/var/lib/mysql") in found
 
 
+def test_what_is_mounted_once_more_goes_back_too(disk):
+    (disk.root / "srv").mkdir()
+    do("mount", "--bind", disk.root / "home", disk.root / "srv")
+    assert not [f for f in btrfs.check(disk.place(), SETTINGS) if f.severity == "blocker"]
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     [

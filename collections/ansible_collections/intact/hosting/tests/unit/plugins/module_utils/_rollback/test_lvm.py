@@ -139,6 +139,12 @@ def test_what_stands_in_the_way(host):
     host.mounts = [*mounts, dict(mounts[1], target=root + "/srv", source="/dev/vdb1"), dict(mounts[1], target=root + "/usr", source="/dev/vdc1")]
     assert {("rollback.undecided", "blocker", "/srv"), ("rollback.parted", "blocker", "/usr")} <= found()
     assert ("rollback.undecided", "blocker", "/srv") not in found(exclude=["/home", "/srv"])
+    again = dict(mounts[4], target=root + "/srv/chroot", fsroot="/named")
+    host.mounts = [mounts[0], again, *mounts[1:]]
+    assert found() == {("rollback.possible", "info", "vg0")}
+    assert [v["target"] for v in lvm.decide(host.place, "f-1", SETTINGS)["volumes"]] == ["/", "/var"]
+    host.mounts = [*mounts[:4], dict(mounts[4], fstype="btrfs")]
+    assert [i for i, _s, _w in found()] == ["rollback.impossible"]
     host.mounts = [dict(mounts[0], source="/dev/vda3"), *mounts[1:]]
     assert [i for i, _s, _w in found()] == ["rollback.impossible"]
     host.mounts = mounts
