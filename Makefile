@@ -43,6 +43,10 @@ sanity: venv ## run ansible-test sanity on the built copy of the collection
 test-vm: venv ## test legacy disks in a QEMU machine: LVM, md, LUKS, clones, a reboot with them plugged (as root; the first time builds its disks)
 	@scripts/vm-lab test
 
+.PHONY: test-vm-upgrade
+test-vm-upgrade: venv ## upgrade a QEMU machine with LVM from Debian 12 to 13 for real, and let it go back (as root, takes hours under emulation)
+	@scripts/vm-lab test-upgrade
+
 .PHONY: bench
 bench: venv ## measure backups against plain restic and borg (as root, B="--scale 0.05" for a quick one)
 	@python benchmarks/backup.py $(B)

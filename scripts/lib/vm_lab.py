@@ -1,9 +1,10 @@
 # Copyright: Intact contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The virtual machine at the terminal: `vm-lab test | disks | up | ssh [COMMAND] | down | status`.
+"""The virtual machine at the terminal: `vm-lab test | test-upgrade | disks | up | ssh [COMMAND] | down | status`.
 
-`test` runs tests/vm; `up` starts a machine that stays, with the legacy disks plugged (copies: nothing it does is kept).
+`test` runs tests/vm but for the upgrade, which `test-upgrade` runs;
+`up` starts a machine that stays, with the legacy disks plugged (copies: nothing it does is kept).
 """
 
 from __future__ import annotations
@@ -70,16 +71,19 @@ def ssh(command: list[str]) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="vm-lab", description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["test", "disks", "up", "ssh", "down", "status"])
+    parser.add_argument("action", choices=["test", "test-upgrade", "disks", "up", "ssh", "down", "status"])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="for test: pytest's arguments, for ssh: the command")
     args = parser.parse_args()
     reason = why_not()
     if reason:
         say(f"vm-lab: SKIPPED, nothing was tested in a virtual machine: {reason}")
-        return 0 if args.action == "test" else 1
+        return 0 if args.action in ("test", "test-upgrade") else 1
     if args.action == "test":
         argv = [sys.executable, "-m", "pytest", "-v", "-rs", str(ROOT / "tests" / "vm"), *args.rest]
         return subprocess.run(argv, cwd=ROOT, env={**os.environ, "INTACT_VM": "1"}, check=False).returncode
+    if args.action == "test-upgrade":
+        argv = [sys.executable, "-m", "pytest", "-v", "-s", "-rs", str(ROOT / "tests" / "vm" / "test_vm_upgrade.py"), *args.rest]
+        return subprocess.run(argv, cwd=ROOT, env={**os.environ, "INTACT_VM_UPGRADE": "1"}, check=False).returncode
     if args.action == "disks":
         print(vm_disks.ensure(LOG))
     elif args.action == "up":

@@ -76,8 +76,11 @@ def overlay(base: Path, target: Path) -> Path:
 class Machine:
     """Started by `start()`; `disks` ({serial: image}) are there when it boots, others are plugged through `qmp`."""
 
-    def __init__(self, directory: Path, root_disk: Path, disks: dict[str, Path] | None = None, accel: str = "tcg") -> None:
+    def __init__(
+        self, directory: Path, root_disk: Path, disks: dict[str, Path] | None = None, accel: str = "tcg", root_format: str = "qcow2", memory: int = MEMORY
+    ) -> None:
         self.directory = directory
+        self.root_format, self.memory = root_format, memory
         self.root_disk = root_disk
         self.disks = disks or {}
         self.accel = accel
@@ -98,11 +101,11 @@ class Machine:
 
     def arguments(self) -> list[str]:
         acceleration = ["-accel", "tcg,thread=multi"] if self.accel == "tcg" else ["-accel", self.accel]
-        root = f"driver=qcow2,node-name=root,file.driver=file,file.filename={self.root_disk},cache.no-flush=on"
+        root = f"driver={self.root_format},node-name=root,file.driver=file,file.filename={self.root_disk},cache.no-flush=on"
         return [
             *["qemu-system-x86_64", "-nodefaults", "-vga", "none", "-display", "none", "-machine", "q35,hpet=off,smbus=off,vmport=off"],
             *acceleration,
-            *["-cpu", CPU, "-smp", "2", "-m", str(MEMORY), "-serial", f"file:{self.console}"],
+            *["-cpu", CPU, "-smp", "2", "-m", str(self.memory), "-serial", f"file:{self.console}"],
             *["-qmp", f"unix:{self.directory / 'qmp'},server=on,wait=off", "-device", "virtio-rng-pci"],
             # Without bootindex the firmware asks a plugged disk first after a reboot and stays there.
             *["-blockdev", root, "-device", "virtio-blk-pci,drive=root,bootindex=1"],

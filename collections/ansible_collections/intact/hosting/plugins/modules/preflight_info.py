@@ -193,6 +193,10 @@ options:
     description: Settings of the baseline's section C(disks), the same as for the baseline.
     type: dict
     default: {}
+  rollback:
+    description: The way back that was decided, with C(driver) and its settings, see the README of the role rollback. Empty is none.
+    type: dict
+    default: {}
   cache_dir:
     description: Private directory on the host for lists, downloads and the target root.
     type: path
@@ -384,6 +388,7 @@ def main():
             mysql_defaults_file=dict(type="path"),
             database_seconds=dict(type="float", default=600),
             disks_options=dict(type="dict", default={}),
+            rollback=dict(type="dict", default={}),
             cache_dir=dict(type="path", default="/var/lib/intact/cache"),
             window=dict(
                 type="dict",

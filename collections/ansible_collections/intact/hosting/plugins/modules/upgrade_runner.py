@@ -142,6 +142,11 @@ options:
         description: Minutes without a sign of work after which a package command is called stalled. It is left alone. V(0) is never.
         type: int
         default: 0
+      rollback:
+        description:
+          - The way back that is taken before the first change, see M(intact.hosting.rollback). C(driver) is V(none), V(lvm), V(btrfs), V(hook) or V(restore).
+        type: dict
+        default: {}
 attributes:
   check_mode:
     description: Can run in check mode and tell whether it would start, without writing anything.
@@ -237,6 +242,7 @@ SETTINGS = {
     "rescue_ssh": {"type": "dict", "default": {}, "options": RESCUE, "apply_defaults": True},
     "dead_man": {"type": "dict", "default": {}, "options": DEAD_MAN, "apply_defaults": True},
     "stall_minutes": {"type": "int", "default": 0},
+    "rollback": {"type": "dict", "default": {}},
 }
 SPEC = {
     "flight_id": {"type": "str", "required": True},
@@ -299,7 +305,14 @@ def begin(module, result):
     action, state = _install.intent(params["flight_id"], params["release_path"]["target"])
     result.update(action=action, state=state or {})
     if action == "nothing":
-        result["reason"] = "the upgrade is done" if state else "this host is already on %s" % params["release_path"]["target"]["codename"]
+        went_back = bool(state) and state["status"] == "rolled-back"
+        result["reason"] = (
+            "the host went back to before this flight"
+            if went_back
+            else "the upgrade is done"
+            if state
+            else "this host is already on %s" % params["release_path"]["target"]["codename"]
+        )
         return
     hold, before = params["hold_before"], _state.read_hold(result["directory"])
     if action == "attach" and (not state or _install.active()):

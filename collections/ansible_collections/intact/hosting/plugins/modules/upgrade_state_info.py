@@ -73,7 +73,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _stages, _state
 
-ACTIONS = {"running": "attach", "waiting-reboot": "attach", "done": "nothing", "failed": "continue", "stopped": "continue"}
+ACTIONS = {"running": "attach", "waiting-reboot": "attach", "done": "nothing", "failed": "continue", "stopped": "continue", "rolled-back": "nothing"}
 
 
 def main():

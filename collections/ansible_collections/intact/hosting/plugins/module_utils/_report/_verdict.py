@@ -110,6 +110,12 @@ def decide(sources, opening, closed, stages):
             % (host, count(len(blockers), "blocker is open", "blockers are open") if blockers else "the pre-flight gate said no go"),
             [f.get("title", "") for f in blockers],
         )
+    back = [e for e in sources["events"] if e["event"] == "gate" and e.get("name") == "rollback"]
+    if closed and closed.get("verdict") == "rolled-back" and back:
+        # What was lost in the new system is no loss any more; what differs in the old one is.
+        if back[-1].get("go"):
+            return _verdict(FAILED, "The work on %s was rolled back, and it was compared: it is the system before the work." % host, [])
+        return _verdict(LOSS, "The work on %s was rolled back, and it differs from before the work." % host, [])
     if gone:
         return _verdict(
             LOSS,

@@ -13,6 +13,7 @@ import time
 from ansible_collections.intact.hosting.plugins.module_utils import _binding, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._rollback import _stage
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
     _carry,
@@ -43,6 +44,7 @@ class Engine:
         self.plan = job["plan"]
         self.path = job["release_path"]
         self.settings = job["settings"]
+        self.job = job
         self.binding = job.get("binding") or {}
 
     def heal(self):
@@ -55,6 +57,7 @@ class Engine:
             _rescue.close_way(self.host)
         finally:
             _quiet.loud(self.host)
+        _stage.give_back(self.host, self.job)
 
     def bind(self):
         """Host, plan and pre-flight result belong together, or nothing starts."""
@@ -68,18 +71,19 @@ class Engine:
             raise _host.StageFailure("apt's sources or preferences changed since the pre-flight", "run the pre-flight again")
         return "plan %s" % self.plan["hash"][:12]
 
-    def snapshot(self):
-        """The system as it is, to go back to, before anything of the flight changed it."""
-        driver = (self.settings.get("rollback") or {}).get("driver") or "none"
-        if driver == "none":
-            return ""
-        raise _host.StageFailure("there is no rollback by %s" % driver, "set the driver to none, then start the upgrade again")
-
     def rescue_ssh(self):
         """A way in that does not hang on what is replaced."""
         # Asked now: when it is armed there is no way back.
         _deadman.check(self.settings)
         return _rescue.open_way(self.host, self.settings)
+
+    def watch(self):
+        """What fills up while the upgrade works is told before it is full."""
+        _stage.watch(self.host, self.job)
+
+    def snapshot(self):
+        """What the host can go back to, before anything of the flight changed it."""
+        return _stage.snapshot(self.host, self.job)
 
     def point_of_no_return(self):
         """From here on there is only forward, or the restore that was decided before."""

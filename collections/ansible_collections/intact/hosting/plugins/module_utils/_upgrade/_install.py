@@ -47,6 +47,18 @@ PARTS = (
     "_conffiles",
     "_upgrade._questions",
     "_upgrade._configuration",
+    "_rollback",
+    "_rollback._place",
+    "_rollback._grub",
+    "_rollback._entry",
+    "_rollback._boot",
+    "_rollback._lvm_look",
+    "_rollback.lvm",
+    "_rollback.btrfs",
+    "_rollback.hook",
+    "_rollback.restore",
+    "_rollback._drivers",
+    "_rollback._stage",
     "_upgrade._engine",
     "_upgrade._debian",
     "_upgrade._packages",
@@ -124,7 +136,7 @@ def files():
         out["/".join(parts[:depth]) + "/__init__.py"] = ""
     for name in PARTS:
         path = "/".join(parts + name.split("."))
-        out[path + ("/__init__.py" if name == "_upgrade" else ".py")] = source(name)
+        out[path + ("/__init__.py" if name in ("_upgrade", "_rollback") else ".py")] = source(name)
     return out
 
 
@@ -135,7 +147,7 @@ def unfinished(flight, root=_state.ROOT, flights=_flight.FLIGHTS):
             continue
         # A torn one is told from the journal: it must not let a second upgrade begin.
         state = _state.load(name, root, flights)
-        if state and (state["status"] in ("running", "waiting-reboot") or (state["point_of_no_return"] and state["status"] != "done")):
+        if state and (state["status"] in ("running", "waiting-reboot") or (state["point_of_no_return"] and state["status"] not in ("done", "rolled-back"))):
             return name
     return None
 
@@ -188,7 +200,7 @@ def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):
         # Started a moment ago, from somewhere else: it has written nothing yet.
         return "attach", None
     if state:
-        if state["status"] == "done":
+        if state["status"] in ("done", "rolled-back"):
             return "nothing", state
         return ("attach" if state["status"] in ("running", "waiting-reboot") else "continue"), state
     if release()["codename"] == target["codename"]:

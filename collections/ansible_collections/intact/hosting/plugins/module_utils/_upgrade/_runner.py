@@ -108,11 +108,12 @@ class Runner:
         self.engine = ENGINES[self.job["release_path"]["target"]["id"]](self.host, self.job)
 
     def _guard(self):
-        """Set right what somebody else's work took from the second way in; told once while it stays the same."""
+        """Set right what somebody else's work took from the second way in, told once while it stays the same; look how full a snapshot is."""
         said = _rescue.watch(self.host)
         if said and said != self._said:
             self.memory.journal("note", text=said)
         self._said = said
+        self.engine.watch()
 
     def asked_to_stop(self):
         """Whether somebody asked for a stop before the next stage."""
@@ -121,9 +122,9 @@ class Runner:
     def go(self):
         """Do what is left; returns the status at the end."""
         state = self.memory.state
-        if state["status"] == "done":
+        if state["status"] in ("done", "rolled-back"):
             self._remove_units()
-            return "done"
+            return state["status"]
         if state["status"] in ("failed", "stopped"):
             self._rest()
             return state["status"]
@@ -226,7 +227,7 @@ class Runner:
         except (IntactError, OSError) as exc:
             # How it was stays known: the next attempt would otherwise take our masks for the operator's.
             self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
-            self.memory.forget(but=("quiet", _rescue.MEMORY))
+            self.memory.forget(but=("quiet", "snapshot", _rescue.MEMORY))
             return
         self.memory.forget()
 

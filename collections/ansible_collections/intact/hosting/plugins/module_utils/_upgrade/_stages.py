@@ -36,7 +36,7 @@ STAGES = {
 }
 ORDER = tuple(STAGES)
 POINT_OF_NO_RETURN = "point-of-no-return"
-STATUSES = ("running", "waiting-reboot", "done", "failed", "stopped")
+STATUSES = ("running", "waiting-reboot", "done", "failed", "stopped", "rolled-back")
 RESULTS = ("ok", "skipped")
 
 

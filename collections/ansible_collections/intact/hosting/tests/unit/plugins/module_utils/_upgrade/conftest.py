@@ -29,6 +29,9 @@ class Engine:
     def heal(self):
         return []
 
+    def watch(self):
+        """Nothing fills up."""
+
     def back_out(self):
         _quiet.loud(self.host)
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _stages, _state
 
 
 def test_the_installed_program_is_whole_and_imports_nothing_late(tmp_path):
@@ -29,6 +29,7 @@ known = set(sys.modules)
 class Engine:
     def __init__(self, host, job): self.host = host
     def heal(self): return []
+    def watch(self): pass
     def __getattr__(self, name):
         if name.replace("_", "-") not in _stages.STAGES: raise AttributeError(name)
         def stage():
@@ -54,3 +55,14 @@ def test_what_is_installed_is_closed_to_others(tmp_path, monkeypatch):
     directory = _install.install({"flight": "web1-x", "plan": {}}, str(tmp_path / "upgrade"))
     modes = {name: os.stat(os.path.join(directory, name)).st_mode & 0o777 for name in ("runner.log", "job.json")}
     assert modes == {"runner.log": 0o600, "job.json": 0o600}
+
+
+def test_a_flight_that_went_back_is_neither_continued_nor_in_the_way(tmp_path):
+    root, flights = str(tmp_path / "upgrade"), str(tmp_path / "flights")
+    os.makedirs(os.path.join(root, "f-1"))
+    memory = _state.Memory(_state.fresh("f-1"), root, flights)
+    for stage in _stages.ORDER:
+        memory.state["stages"][stage]["status"] = "ok"
+    memory.save(status="rolled-back")
+    assert _install.intent("f-1", {"codename": "trixie"}, root, flights)[0] == "nothing"
+    assert _install.unfinished("f-2", root) is None

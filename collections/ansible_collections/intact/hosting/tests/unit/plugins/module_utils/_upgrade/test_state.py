@@ -18,13 +18,13 @@ def test_state_survives_and_is_told_from_the_journal_when_it_is_torn(places):
     first = places.memory()
     first.begin("bind")
     first.end("bind", "ok", "plan x")
-    first.begin("quiesce")
+    first.begin("snapshot")
     assert _state.load("f-1", places.root, places.flights)["stages"]["bind"]["status"] == "ok"
     with open(first.path, "w", encoding="utf-8") as handle:
         handle.write('{"flight": "f-1", "sta')
     state = _state.load("f-1", places.root, places.flights)
     assert state["stages"]["bind"] == {"status": "ok", "seconds": pytest.approx(0, abs=5), "note": "plan x"}
-    assert state["stages"]["quiesce"]["status"] == ""
+    assert state["stages"]["snapshot"]["status"] == ""
     os.unlink(first.path)
     assert _stages.following(_state.load("f-1", places.root, places.flights)["stages"]) == "snapshot"
 

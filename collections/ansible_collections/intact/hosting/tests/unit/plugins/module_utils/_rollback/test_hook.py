@@ -1,0 +1,133 @@
+# Copyright: Intact contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The drivers hook, with real programs, and restore."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+
+import pytest
+
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._rollback import _drivers, hook, restore
+from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import Place
+
+SCRIPT = """#!/bin/sh
+# A hypervisor that keeps snapshots as directories.
+LAB=%s
+echo "$*" >>"$LAB/calls"
+[ ! -e "$LAB/break.$1" ] || { echo "connecting with password=hunter2 to https://admin:sesame@hv.example.com" >&2; echo "no quorum" >&2; exit 3; }
+case "$1" in
+  take) mkdir "$LAB/$2" ;;
+  there) [ -d "$LAB/$2" ] ;;
+  back) [ -d "$LAB/$2" ] && echo back >"$LAB/went" ;;
+  drop) [ -e "$LAB/lies" ] || rmdir "$LAB/$2" ;;
+esac
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    program = tmp_path / "hv"
+    program.write_text(SCRIPT % tmp_path)
+    program.chmod(0o755)
+    return tmp_path
+
+
+def settings(lab, **more):
+    return {"hook": dict({word: [str(lab / "hv"), word, "{name}"] for word in hook.NEEDED}, **more)}
+
+
+def test_take_back_drop_with_the_exact_name(lab):
+    place = Place()
+    facts = hook.decide(place, "f-1", settings(lab))
+    assert "hook" not in _drivers.public(facts)
+    assert _drivers.complete(_drivers.public(facts), settings(lab))["hook"] == facts["hook"]
+    hook.take(place, facts)
+    assert hook.state(place, facts)["whole"] and (lab / "intact-f-1").is_dir()
+    hook.boot_back(place, facts)
+    assert (lab / "went").exists()
+    with pytest.raises(IntactError, match="is there already: either power was cut"):
+        hook.take(place, facts)
+    assert hook.drop(place, facts) == "snapshot intact-f-1 removed" and hook.drop(place, facts) == ""
+    assert {line.split()[1] for line in (lab / "calls").read_text().splitlines()} == {"intact-f-1"}
+    with pytest.raises(IntactError, match="nothing to go back to"):
+        hook.boot_back(place, facts)
+
+
+def test_a_failure_is_told_without_secrets(lab):
+    facts = hook.decide(Place(), "f-1", settings(lab))
+    (lab / "break.take").touch()
+    with pytest.raises(IntactError) as caught:
+        hook.take(Place(), facts)
+    said = str(caught.value)
+    assert "status 3" in said and "no quorum" in said and "hunter2" not in said and "sesame" not in said
+
+
+def test_an_end_that_is_well_is_not_believed(lab):
+    facts = hook.decide(Place(), "f-1", settings(lab, take=["/bin/true", "{name}"]))
+    with pytest.raises(IntactError, match="ended well, and the snapshot intact-f-1 is not there"):
+        hook.take(Place(), facts)
+    facts = hook.decide(Place(), "f-1", settings(lab))
+    hook.take(Place(), facts)
+    (lab / "lies").touch()
+    with pytest.raises(IntactError, match="is still there"):
+        hook.drop(Place(), facts)
+
+
+def test_a_program_that_hangs_is_ended(lab):
+    facts = hook.decide(Place(), "f-1", settings(lab, there=["/bin/sh", "-c", "sleep 600", "{name}"], seconds=1))
+    with pytest.raises(IntactError, match="no answer within 1 s"):
+        hook.state(Place(), facts)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"take": None}, "take is no list"),
+        ({"back": "rm -rf {name}"}, "back is no list"),
+        ({"drop": ["hv", "{name}"]}, "no absolute path"),
+        ({"back": ["/bin/true", "latest"]}, "no argument with {name}"),
+        ({"there": ["/bin/true"]}, "no argument with {name}"),
+    ],
+)
+def test_settings_that_could_mean_another_snapshot_are_refused(lab, more, words):
+    assert words in hook.wrong(settings(lab, **more)["hook"])
+    found = hook.check(Place(), settings(lab, **more))
+    assert [(f.id, f.severity) for f in found] == [("rollback.impossible", "blocker")]
+
+
+def test_what_is_asked_before_take_off(lab):
+    def found(**more):
+        return {(f.id, f.severity) for f in hook.check(Place(), settings(lab, **more))}
+
+    assert found() == {("rollback.hook.usable", "info")}
+    assert found(take=["/nowhere/hv", "{name}"]) == {("rollback.hook.missing", "blocker")}
+    assert found(there=["/bin/true", "{name}"]) == {("rollback.hook.yes", "blocker")}
+    (lab / "break.there").touch()
+    assert found() == {("rollback.hook.there", "blocker")}
+    os.chmod(lab / "hv", 0o777)
+    assert found() == {("rollback.hook.open", "blocker")}
+
+
+def test_a_restore_says_which_backup_and_what_it_costs(tmp_path):
+    place = Place(root=str(tmp_path))
+    now = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.timezone.utc)
+    assert [f.id for f in restore.check(place, {}, now=now)] == ["rollback.unproven"]
+    old = {"kind": "backup", "taken": "2026-11-20T12:00:00Z", "repositories": {"vault": {}}}
+    new = {"kind": "backup", "taken": "2026-11-23T03:00:00Z", "digest": "sha256:x", "repositories": {"vault": {}, "attic": {}}}
+    (tmp_path / "var/lib/intact/proofs").mkdir(parents=True)
+    (tmp_path / "var/lib/intact/proofs/backup.json").write_text(json.dumps(new))
+    (tmp_path / "var/lib/intact/proofs/torn.json").write_text("{")
+    (finding,) = restore.check(place, {"proofs": [old, {"kind": "panel", "taken": "2026-11-23T11:00:00Z"}]}, now=now)
+    assert finding.severity == "warning" and finding.details["hours"] == 9 and "2026-11-23T03:00:00Z" in finding.evidence
+    facts = restore.decide(place, "f-1", {"proofs": [old]})
+    assert facts["taken"] == new["taken"] and facts["repositories"] == ["attic", "vault"]
+    restore.take(place, facts)
+    assert restore.state(place, facts)["whole"]
+    with pytest.raises(IntactError, match=r"backup of 2026-11-23T03:00:00Z from attic, vault: ansible-playbook playbooks/restore-host.yml"):
+        restore.boot_back(place, facts)
