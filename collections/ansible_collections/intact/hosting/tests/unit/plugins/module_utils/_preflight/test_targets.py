@@ -217,7 +217,7 @@ def test_modules_of_packages_that_go_are_disabled(tmp_path):
 
 def test_the_registry_holds_each_required_check_and_refuses_unknown_ones():
     numbers = [check.number for check in _registry.CHECKS]
-    required = [n for n in range(1, 54)]
+    required = range(1, 54)
     assert sorted(numbers) == ["PF%02d" % n for n in required]
     # what is broken today, or refused at the target, is not told twice
     assert numbers.index("PF40") < numbers.index("PF41") < numbers.index("PF30")
