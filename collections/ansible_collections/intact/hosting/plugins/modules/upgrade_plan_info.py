@@ -186,7 +186,7 @@ text:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _look, _plan, _suites
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _plan, _planners, _suites
 
 SPEC = {
     "release_path": {"type": "dict", "required": True},
@@ -227,7 +227,7 @@ def main():
     try:
         source_map = [{key: value for key, value in entry.items() if value is not None} for entry in params["source_map"]]
         _suites.check_source_map(source_map)
-        plan, findings = _look.look(
+        plan, findings = _planners.look(
             params["release_path"],
             params["state_directory"],
             source_map=source_map,
