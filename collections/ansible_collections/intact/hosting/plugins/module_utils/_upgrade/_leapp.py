@@ -11,7 +11,7 @@ import os
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _dnf, _host, _leapp_report, _rpm, _rpm_heal, _rpm_host
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _dnf, _host, _leapp_report, _rpm, _rpm_host
 
 # leapp-repository: createresumeservice, commonleappdracutmodules (do-upgrade.sh).
 RESUME = "leapp_resume.service"
@@ -151,7 +151,7 @@ class Engine(_rpm.Rpm):
 
     def heal(self):
         """As everywhere, but what a cut left is leapp's to end as long as its upgrade boot is awaited."""
-        return [] if self.host.memory.recall("own_boot") else _rpm_heal.heal(self.host, lambda name: None)
+        return [] if self.host.memory.recall("own_boot") else super().heal()
 
     def commit_sources(self):
         """leapp did."""

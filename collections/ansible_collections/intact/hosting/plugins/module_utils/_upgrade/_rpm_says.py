@@ -190,7 +190,8 @@ def dnf(text, packages):
                 old = []
             continue
         row += words
-        if len(row) >= 6:
+        # dnf 4 writes no unit beside a size below 1000.
+        if len(row) >= 6 or (len(row) == 5 and row[4].isdigit()):
             newcomer = row[0]
             _add(out, kind, row[0], row[1], row[2][2:] if row[2].startswith("0:") else row[2], row[3], known)
             row = []
