@@ -169,7 +169,8 @@ def dnf(text, packages):
     """
     out, known, kind, row, newcomer, old = empty(), _known(packages), None, [], "", []
     for line in text.splitlines() + ["Transaction Summary"]:
-        heading = line.rstrip().rstrip(":") if line[:1] not in ("", " ") and line.rstrip().endswith(":") else ""
+        # A hint in brackets belongs to the heading above it.
+        heading = line.rstrip().rstrip(":") if line[:1] not in ("", " ", "(") and line.rstrip().endswith(":") else ""
         if heading:
             kind, row, old = _HEADINGS.get(heading), [], []
             continue

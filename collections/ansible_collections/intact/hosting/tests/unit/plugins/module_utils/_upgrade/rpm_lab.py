@@ -186,7 +186,8 @@ class Mirror:
                 if self.path.endswith(".rpm"):
                     self.mirror.after -= 1
                 if self.mirror.after < 0:
-                    self.send_error(503)
+                    # Not 503: zypper waits half a minute between its attempts then.
+                    self.send_error(404)
                     return
             super().do_GET()
 
