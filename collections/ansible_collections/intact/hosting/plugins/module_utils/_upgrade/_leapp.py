@@ -43,7 +43,7 @@ class LeappHost(_rpm_host.RpmHost):
             pid = int((read_if_exists(LOCK) or b"0").decode("ascii", "replace").strip() or 0)
         except ValueError:
             pid = 0
-        return pid if pid and os.path.exists("/proc/%d" % pid) else super().lock_holder()
+        return pid if pid and _rpm_host.at_work(pid) else super().lock_holder()
 
 
 class Engine(_rpm.Rpm):

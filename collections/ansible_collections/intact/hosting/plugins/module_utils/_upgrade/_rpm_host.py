@@ -15,12 +15,19 @@ import subprocess
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
+from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _rpm_says
 
 # The package managers' own; nothing of it asks.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "HOME": "/root", "PATH": _command.SBIN, "COLUMNS": "200", "ZYPP_LOCK_TIMEOUT": "600"}
 # Files that hold the process id of a package manager at work.
 PIDS = ("/var/run/zypp.pid", "/run/zypp.pid", "/var/cache/dnf/metadata_lock.pid", "/var/run/dnf.pid", "/var/lib/dnf/rpmdb_lock.pid", "/run/yum.pid")
+
+
+def at_work(pid):
+    """Whether a process runs: not gone, and not one that was killed and waits for its parent to hear of it."""
+    stat = read_if_exists("/proc/%d/stat" % pid) or b""
+    return stat.rpartition(b")")[2].split()[:1] not in ([], [b"Z"], [b"X"])
 
 
 class RpmHost(_host.Host):
@@ -74,7 +81,7 @@ class RpmHost(_host.Host):
             except (OSError, AttributeError, ValueError):
                 continue
             # The file stays after a kill, and its number is given to others.
-            if re.search(r"dnf|yum|zypper|rpm|python|YaST|packagekit", _host._name_of(pid)) and pid != os.getpid():
+            if pid != os.getpid() and at_work(pid) and re.search(r"dnf|yum|zypper|rpm|python|YaST|packagekit", _host._name_of(pid)):
                 return pid
         return 0
 

@@ -52,6 +52,19 @@ case "$1" in
 esac
 exit 0
 """
+# The room's first process, which takes care of orphans as systemd does: dnf waits for ever for one of its kind that nobody buried.
+INIT = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+print("up", flush=True)
+while True:
+    signal.sigwait([signal.SIGCHLD])
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+"""
 LOOK = """
 import json, sys
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _planners
@@ -229,8 +242,8 @@ cd %s/merged
 mount -t proc proc proc; mount --rbind /dev dev; mount -t tmpfs tmpfs run
 mkdir -p intact-src; mount --bind %s intact-src; mount -o remount,bind,ro intact-src
 echo %s > run/boot_id; mount --bind run/boot_id proc/sys/kernel/random/boot_id
-echo up; exec sleep infinity
-""" % (self.tree, self.top, self.top, self.top, self.top, COLLECTIONS, boot)
+exec python3 -c '%s'
+""" % (self.tree, self.top, self.top, self.top, self.top, COLLECTIONS, boot, INIT)
         words = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", script]
         self.holder = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         assert self.holder.stdout.readline() == b"up\n", "the room could not be made"
