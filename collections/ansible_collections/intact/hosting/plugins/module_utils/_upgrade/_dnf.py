@@ -15,6 +15,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _ho
 
 # Fedora tests the way to the next two releases only (docs.fedoraproject.org, "Upgrading Fedora Linux using DNF System Plugin").
 HOP = 2
+# Where it is, dnf5 can do a stored transaction in a boot of its own. dnf 4's plugin for it is not used: it would download once more, into a place of its own.
+OFFLINE = ("/usr/lib/systemd/system/dnf5-offline-transaction.service", "/lib/systemd/system/dnf5-offline-transaction.service")
 # A field in each line of repoquery, divided by what no field has.
 FIELDS = "%{name}|%{arch}|%{downloadsize}|%{installsize}\n"
 
@@ -44,6 +46,10 @@ class Dnf(_rpm.Manager):
         """Whether it is dnf5, whatever its name."""
         return os.path.basename(os.path.realpath(which(self.program) or "")) == "dnf5"
 
+    def offline(self):
+        """Whether it can do a transaction in a boot of its own."""
+        return self.five and any(os.path.exists(path) for path in OFFLINE)
+
     def _staged(self):
         words = ["--releasever=%s" % self.target, "--setopt=reposdir=%s" % self.repos, "--setopt=keepcache=1", "--setopt=*.skip_if_unavailable=0"]
         # Both names: root's cache is system_cachedir in dnf5. Metadata that was read once stays what the plan is compared with.
@@ -57,6 +63,10 @@ class Dnf(_rpm.Manager):
             "simulate": sync + ["-C", "--assumeno"] + self._staged(),
             "download": sync + ["-y", "--downloadonly"] + self._staged(),
             "upgrade": sync + ["-C", "-y"] + self._staged(),
+            "store": sync + ["-C", "-y", "--offline"] + self._staged(),
+            # It makes the link that systemd looks for, and takes it away itself before it begins. The reboot is ours.
+            "arm": ["env", "DNF_SYSTEM_UPGRADE_NO_REBOOT=1", self.program, "offline", "reboot", "-y"],
+            "disarm": [self.program, "offline", "clean"],
             "patch": [self.program, "upgrade", "-y", "--refresh"],
             "look-patch": [self.program, "upgrade", "--assumeno", "--refresh"],
         }[verb]
@@ -92,3 +102,26 @@ class Engine(_rpm.Rpm):
         if far:
             raise _host.StageFailure(far, "go by a release in between")
         return super().bind()
+
+    def full(self):
+        """In a boot of its own where the release path wants it and dnf5 can, else in the running system."""
+        offline = self.path.get("offline") and self.settings["reboot"] and self.manager.offline() and self.host.memory.recall("offline") is None
+        if not self.host.memory.recall("own_boot"):
+            if not offline:
+                return super().full()
+            self._refuse(self._deviations(self._intention()))
+            for verb in ("store", "arm"):
+                self._work(verb, lambda: "")
+        self.own_boot(["systemctl", "reboot"])
+        left = self._left()
+        if left:
+            # Not a second time: that could become a loop of reboots.
+            self.host.memory.remember("own_boot", None)
+            self.host.memory.remember("offline", "failed")
+            self.host.packages(self.manager.words("disarm"))
+            raise _host.StageFailure(
+                "the upgrade boot did not do its work: %s" % left,
+                "read dnf5 offline log --number=-1, then start the upgrade again: it goes on in the running system",
+            )
+        self.verify()
+        return "done in a boot of its own"

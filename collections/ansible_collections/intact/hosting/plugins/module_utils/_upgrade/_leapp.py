@@ -156,7 +156,3 @@ class Engine(_rpm.Rpm):
     def commit_sources(self):
         """leapp did."""
         return self._skipped("commit-sources", "leapp's own packages brought the target's repositories")
-
-    def reboot(self):
-        """The new system runs since leapp's own boots."""
-        return self._skipped("reboot", "the new system was started in stage full")

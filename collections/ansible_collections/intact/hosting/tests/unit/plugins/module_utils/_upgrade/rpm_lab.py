@@ -150,7 +150,12 @@ def build(top):
         made.package(repo, "lab-guard", number)
         made.package(repo, "lab-big", number, files={"/opt/lab/big": 40000})
     made.package("old", "lab-oldname-which-is-long-so-that-tables-are-broken-over-two-lines", 1)
-    made.package("new", "lab-newname-which-is-long-so-that-tables-are-broken-over-two-lines", 2, "Obsoletes: lab-oldname-which-is-long-so-that-tables-are-broken-over-two-lines < 2")
+    made.package(
+        "new",
+        "lab-newname-which-is-long-so-that-tables-are-broken-over-two-lines",
+        2,
+        "Obsoletes: lab-oldname-which-is-long-so-that-tables-are-broken-over-two-lines < 2",
+    )
     made.package("old", "lab-user", 1, "Requires: liblab = 1")
     made.package("old", "lab-down", 5)
     made.package("new", "lab-down", 4)
@@ -260,7 +265,20 @@ exec python3 -c '%s'
 
     def words(self, argv):
         """argv that runs a command in the room."""
-        inside = ["nsenter", "-t", str(self.first), "-m", "-p", "chroot", str(self.top / "merged"), "/usr/bin/env", "-i", "HOME=/root", "LC_ALL=C.UTF-8", "COLUMNS=200"]
+        inside = [
+            "nsenter",
+            "-t",
+            str(self.first),
+            "-m",
+            "-p",
+            "chroot",
+            str(self.top / "merged"),
+            "/usr/bin/env",
+            "-i",
+            "HOME=/root",
+            "LC_ALL=C.UTF-8",
+            "COLUMNS=200",
+        ]
         return inside + ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"] + [str(word) for word in argv]
 
     def run(self, argv, check=True, stdin=""):
@@ -279,7 +297,9 @@ exec python3 -c '%s'
 
     def prepare(self, url):
         """Make an RPM host of it: no dpkg, an empty rpm database, one repository."""
-        self.run(["sh", "-c", "rm -rf /var/lib/dpkg /usr/bin/dpkg* /usr/bin/pg_lsclusters /etc/yum.repos.d /etc/zypp/repos.d /var/lib/intact /var/lib/rpm /opt/lab"])
+        self.run(
+            ["sh", "-c", "rm -rf /var/lib/dpkg /usr/bin/dpkg* /usr/bin/pg_lsclusters /etc/yum.repos.d /etc/zypp/repos.d /var/lib/intact /var/lib/rpm /opt/lab"]
+        )
         # Debian's rpm has its database in the home directory.
         self.write("/etc/rpm/macros", "%_dbpath /var/lib/rpm\n")
         if self.manager == "dnf5":
@@ -342,7 +362,11 @@ exec python3 -c '%s'
         """Start the installed runner as its unit does, without waiting."""
         log = open(self.top / "runner.log", "ab")  # noqa: SIM115 (closed below, the process has it)
         process = subprocess.Popen(
-            self.words(["python3", "-I", "-B", self.directory + "/runner/__main__.py", self.directory]), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/"
+            self.words(["python3", "-I", "-B", self.directory + "/runner/__main__.py", self.directory]),
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
         )
         log.close()
         return process
@@ -376,7 +400,7 @@ exec python3 -c '%s'
         """Sorted name-version of all packages, asked of rpm."""
         return sorted(self.run(["rpm", "-qa", "--qf", "%{NAME}-%{VERSION}\n"]).split())
 
-    def wait_for(self, path, seconds=60):
+    def wait_for(self, path, seconds=900):
         """Wait until a file is there; its text."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -386,7 +410,7 @@ exec python3 -c '%s'
             time.sleep(0.1)
         raise AssertionError("%s did not come: %s" % (path, self.log()[-3000:]))
 
-    def wait_for_state(self, key, value, seconds=60):
+    def wait_for_state(self, key, value, seconds=900):
         """Wait until a field of the state has a value."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:

@@ -33,6 +33,7 @@ KEYS = {
     "engine",
     "repositories",
     "leapp_options",
+    "offline",
 }
 NEEDED = {
     "fragile_services": {"service", "package", "configuration", "reason"},

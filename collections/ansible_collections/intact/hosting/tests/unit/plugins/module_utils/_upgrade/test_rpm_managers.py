@@ -247,3 +247,47 @@ def test_a_disk_that_fills_up_in_the_middle_stops_with_what_to_do_and_goes_on(ro
     state = room.fly()
     assert state["status"] == "done", (state["message"], room.log()[-2000:])
     assert room.installed() == rpm_lab.NEW
+
+
+@pytest.fixture
+def armed(rooms):  # noqa: F811
+    """A room with dnf5 whose runner stored and armed the transaction and asked for the reboot."""
+    room = rooms("dnf5")
+    # Debian's package leaves the unit out; dnf5 itself has all that it would start.
+    room.write("/usr/lib/systemd/system/dnf5-offline-transaction.service", "[Service]\nExecStart=/usr/bin/dnf5 offline _execute\n")
+    path = room.path(offline=True)
+    plan, _findings = room.look(path)
+    room.install(path, plan, reboot=True, accepted_removals=["lab-user"])
+    assert room.begin().wait() != 0
+    state = room.state()
+    assert (state["status"], state["stage"]) == ("waiting-reboot", "full"), (state["message"], room.log()[-2000:])
+    assert room.run(["readlink", "/system-update"]).strip() == "/usr/lib/sysimage/libdnf5/offline"
+    assert "lab-conf-1" in room.installed()
+    room.cut()
+    room.start(boot="2")
+    return room
+
+
+def test_dnf5_does_the_transaction_in_a_boot_of_its_own_without_a_mirror(armed, lab):  # noqa: F811
+    lab.asked.clear()
+    lab.after = -1
+    # What the unit of that boot runs.
+    armed.run(["env", "DNF_SYSTEM_UPGRADE_NO_REBOOT=1", "dnf5", "offline", "_execute"])
+    armed.cut()
+    armed.start(boot="3")
+    state = armed.fly()
+    assert state["status"] == "done", (state["message"], armed.log()[-2000:])
+    assert armed.installed() == rpm_lab.NEW
+    assert lab.asked == []
+    assert state["stages"]["reboot"]["status"] == "skipped"
+
+
+def test_an_upgrade_boot_that_did_nothing_is_told_and_the_next_start_goes_on_in_the_running_system(armed):
+    state = armed.fly()
+    assert (state["status"], state["stage"]) == ("failed", "full")
+    assert state["message"].startswith("the upgrade boot did not do its work")
+    assert armed.run(["sh", "-c", "test -e /system-update || echo gone"]) == "gone\n"
+    armed.again()
+    # It ends with the reboot that the runner asks for.
+    armed.begin().wait()
+    assert armed.installed() == rpm_lab.NEW

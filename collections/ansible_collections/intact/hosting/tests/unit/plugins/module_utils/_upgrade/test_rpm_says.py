@@ -32,7 +32,7 @@ Upgrading:
 Installing dependencies:
  lab-dep                                                                    noarch  1-1 lab   5.4 k
 Removing dependent packages:
- lab-post                                                                   noarch  1-1 @lab    0  
+ lab-post                                                                   noarch  1-1 @lab    0
  lab-user                                                                   noarch  1-1 @lab  1.2 k
 Downgrading:
  lab-down                                                                   noarch  4-1 lab   5.4 k
@@ -105,8 +105,20 @@ def test_zyppers_xml_is_read_and_anything_else_is_an_error():
 
 
 def test_of_two_versions_the_one_that_came_first_is_what_the_cut_left():
-    packages = [package("a", "1", (10, 3)), package("a", "2", (20, 9)), package("down", "5", (10, 4)), package("down", "4", (20, 8)), package("kernel-core", "1", (1, 1))]
-    packages += [package("kernel-core", "2", (20, 7)), package("b", "1", (1, 2), "i686"), package("b", "1", (1, 3), "x86_64"), package("side", "1", (1, 1)), package("side", "2", (2, 2))]
+    packages = [
+        package("a", "1", (10, 3)),
+        package("a", "2", (20, 9)),
+        package("down", "5", (10, 4)),
+        package("down", "4", (20, 8)),
+        package("kernel-core", "1", (1, 1)),
+    ]
+    packages += [
+        package("kernel-core", "2", (20, 7)),
+        package("b", "1", (1, 2), "i686"),
+        package("b", "1", (1, 3), "x86_64"),
+        package("side", "1", (1, 1)),
+        package("side", "2", (2, 2)),
+    ]
     assert [(e["name"], e["version"]) for e in _rpm_says.duplicates(packages, {"side"})] == [("a", "1"), ("down", "5")]
 
 
@@ -116,7 +128,26 @@ def test_what_a_cut_kept_from_running_is_the_last_that_came_and_scripts_for_the_
     assert _rpm_says.cut_short(packages, 21) == {}
 
 
-VERSIONS = ["1.0", "1.0-1", "1.0~rc1", "1.0^git1", "1.0.1", "1:0.9", "1.0a", "1.0-10", "1.0-2", "2", "10", "1.0^", "1.0~", "1.a", "1.1", "0:1.0-1", "1.0~rc1^x", "1.0^git1.1"]
+VERSIONS = [
+    "1.0",
+    "1.0-1",
+    "1.0~rc1",
+    "1.0^git1",
+    "1.0.1",
+    "1:0.9",
+    "1.0a",
+    "1.0-10",
+    "1.0-2",
+    "2",
+    "10",
+    "1.0^",
+    "1.0~",
+    "1.a",
+    "1.1",
+    "0:1.0-1",
+    "1.0~rc1^x",
+    "1.0^git1.1",
+]
 
 
 @pytest.mark.skipif(not shutil.which("rpm"), reason="needs rpm")
@@ -151,7 +182,10 @@ def test_the_package_that_failed_is_named(text, package):
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
-        ("  Upgrading        : lab-slow-2-1.noarch                                   5/15 \n  Running scriptlet: lab-slow-2-1.noarch                                   5/15 \n", (5, 15, "lab-slow-2-1.noarch")),
+        (
+            "  Upgrading        : lab-slow-2-1.noarch              5/15 \n  Running scriptlet: lab-slow-2-1.noarch              5/15 \n",
+            (5, 15, "lab-slow-2-1.noarch"),
+        ),
         ("[ 7/18] Upgrading lab-slow-0:2-1.noarch 100% | 122.0   B/s | 124.0   B |  00m01s\n", (7, 18, "lab-slow-0:2-1.noarch")),
         ("(1/9) Removing lab-user-1-1.noarch [.....done]\n(2/9) Installing: lab-conf-2-1.noarch [......done]\n", (2, 9, "lab-conf-2-1.noarch")),
         ("[7/8] lab-slow-0:2-1.noarch 100% |   0.0   B/s\n", (0, 0, "")),
@@ -194,7 +228,9 @@ def test_repositories_go_where_they_are_told():
     assert text == REPO.replace("baseurl=https://user:secret@third.example/fc42/", "baseurl=https://third.example/fc43/")
     text, changes = _rpm_sources.transform("/x.repo", REPO, "42", "43", rules=[dict(mapped[0], action="disable")])
     assert "[pinned]\nenabled=0\n" in text
-    text, _changes = _rpm_sources.transform("/x.repo", REPO, "42", "43", rules=[dict(mapped[0], action="keep"), {"match": "* fedora", "action": "keep", "reason": "stays"}])
+    text, _changes = _rpm_sources.transform(
+        "/x.repo", REPO, "42", "43", rules=[dict(mapped[0], action="keep"), {"match": "* fedora", "action": "keep", "reason": "stays"}]
+    )
     assert "repo=fedora-42&" in text, "with the target's releasever a repository that stays must still be the source's"
 
 
