@@ -25,9 +25,9 @@ PIDS = ("/var/run/zypp.pid", "/run/zypp.pid", "/var/cache/dnf/metadata_lock.pid"
 
 
 def at_work(pid):
-    """Whether a process runs: not gone, and not one that was killed and waits for its parent to hear of it."""
-    stat = read_if_exists("/proc/%d/stat" % pid) or b""
-    return stat.rpartition(b")")[2].split()[:1] not in ([], [b"Z"], [b"X"])
+    """Name of a process that runs; "" when it is gone, or was killed and waits for its parent to hear of it."""
+    head, _bracket, rest = (read_if_exists("/proc/%d/stat" % pid) or b"").rpartition(b")")
+    return head.partition(b"(")[2].decode("ascii", "replace") if rest.split()[:1] not in ([], [b"Z"], [b"X"]) else ""
 
 
 class RpmHost(_host.Host):
@@ -81,7 +81,7 @@ class RpmHost(_host.Host):
             except (OSError, AttributeError, ValueError):
                 continue
             # The file stays after a kill, and its number is given to others.
-            if pid != os.getpid() and at_work(pid) and re.search(r"dnf|yum|zypper|rpm|python|YaST|packagekit", _host._name_of(pid)):
+            if pid != os.getpid() and re.search(r"dnf|yum|zypper|rpm|python|YaST|packagekit", at_work(pid)):
                 return pid
         return 0
 
@@ -92,7 +92,7 @@ class RpmHost(_host.Host):
             if not holder:
                 return
             done, total, name = _rpm_says.step(_rpm_says.last_command(self.log_since(max(0, self.log_size() - 65536)))[0])
-            message = "waiting for %s (process %d), which changes packages" % (_host._name_of(holder), holder)
+            message = "waiting for %s (process %d), which changes packages" % (at_work(holder) or "a package manager", holder)
             self.memory.progress(done, total, "steps", message + (": " + name if name else ""), self.tail())
             time.sleep(1)
 

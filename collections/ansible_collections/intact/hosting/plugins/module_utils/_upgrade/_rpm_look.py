@@ -119,7 +119,7 @@ def _space_needed(full, packages, sizes, root, facts):
         changes.append({"name": "", "old": 0, "new": facts["growth"]})
     # Kept once before, and once more where it must be healed.
     database = run(["rpm", "-E", "%{_dbpath}"]).text.strip()
-    extra = [("backups", "/var/lib/intact", _look._tree_size("/etc") + 2 * _look._tree_size(database))]
+    extra = [("backups", "/var/lib/intact", _look.tree_size("/etc") + 2 * _look.tree_size(database))]
     kernels = [e for e in full["install"] if re.match(r"kernel(-core|-default)?$", e["name"])]
     if kernels and os.path.isdir("/boot"):
         initrds = [os.path.getsize("/boot/" + n) for n in os.listdir("/boot") if n.startswith(("initramfs", "initrd"))]
