@@ -15,13 +15,16 @@ from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, parse_time
 
 PACKAGES = ("dpkg-query", "-W", "-f", "${Package} ${Architecture} ${Version} ${db:Status-Abbrev}\n")
-# Files that apt reads as sources or preferences; names that it passes over are left out.
+RPM_PACKAGES = ("rpm", "-qa", "--qf", "%{NAME} %{ARCH} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\n")
+# Files that apt, dnf and zypper read as sources or preferences; names that it passes over are left out.
 SOURCES = (
     "/etc/apt/sources.list",
     "/etc/apt/sources.list.d/*.list",
     "/etc/apt/sources.list.d/*.sources",
     "/etc/apt/preferences",
     "/etc/apt/preferences.d/*",
+    "/etc/yum.repos.d/*.repo",
+    "/etc/zypp/repos.d/*.repo",
 )
 KEYS = ("host_id", "boot", "packages", "sources", "disks")
 AGAIN = "run check-host on it again, then start the upgrade"
@@ -39,7 +42,9 @@ def disks_digest(items):
 
 def packages_digest(host):
     """Digest of the package set: names, architectures, versions and states."""
-    return digest(b"\n".join(sorted(host.run(list(PACKAGES)).out.splitlines())))
+    # dpkg wins: a Debian host may have the program rpm, whose own database is empty.
+    words = PACKAGES if host.exists("/var/lib/dpkg/status") or not host.which("rpm") else RPM_PACKAGES
+    return digest(b"\n".join(sorted(host.run(list(words)).out.splitlines())))
 
 
 def sources_digest(host):

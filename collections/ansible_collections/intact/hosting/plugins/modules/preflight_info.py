@@ -210,13 +210,10 @@ options:
       end: {type: str, default: '', description: 'When it closes, ISO 8601 with its offset from UTC.'}
       budget_seconds: {type: int, default: 0, description: How long the work may take. V(0) sets no budget.}
       takeoff: {type: bool, default: false, description: 'The work begins now, so a window that is not open yet is a blocker.'}
-  rollback:
-    description: How the host would go back, as far as its time depends on it.
-    type: dict
-    default: {}
-    suboptions:
-      driver: {type: str, default: none, description: 'V(none), V(lvm), V(btrfs), V(hook) or V(restore).'}
-      seconds: {type: int, default: 0, description: How long it takes where that is known. V(0) works it out.}
+  rollback_seconds:
+    description: How long the way back takes where that is known. V(0) works it out.
+    type: int
+    default: 0
   history:
     description: What earlier flights of other hosts took, from the lookup P(intact.hosting.flight_history#lookup). Those of this host are read here.
     type: list
@@ -400,7 +397,7 @@ def main():
                     takeoff=dict(type="bool", default=False),
                 ),
             ),
-            rollback=dict(type="dict", default={}, options=dict(driver=dict(type="str", default="none"), seconds=dict(type="int", default=0))),
+            rollback_seconds=dict(type="int", default=0),
             history=dict(type="list", elements="dict", default=[]),
             inventory_name=dict(type="str", default=""),
         ),

@@ -13,6 +13,7 @@ short_description: Tell what an upgrade to the next release would do
 version_added: 0.1.0
 description:
   - Simulates the upgrade with the real packages of the target release, in a private apt state beside the live one.
+  - Where the release path names another engine, the state is dnf's or zypper's, and leapp makes its own report, whose entries become findings.
   - The live sources, package lists and packages are not touched. The private state is kept for the next look.
   - Configuration files that were changed here are compared with those in the new packages, which are downloaded into the private state for that.
 options:
@@ -29,7 +30,7 @@ options:
     default: []
     suboptions:
       match:
-        description: Shell pattern on the source's URI, or with a space in it on its URI and suite.
+        description: Shell pattern on the source's URI, or with a space in it on its URI and suite (its URI and name for a repository of dnf or zypper).
         type: str
         required: true
       action:
@@ -186,7 +187,7 @@ text:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _look, _plan, _suites
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _plan, _planners, _suites
 
 SPEC = {
     "release_path": {"type": "dict", "required": True},
@@ -227,7 +228,7 @@ def main():
     try:
         source_map = [{key: value for key, value in entry.items() if value is not None} for entry in params["source_map"]]
         _suites.check_source_map(source_map)
-        plan, findings = _look.look(
+        plan, findings = _planners.look(
             params["release_path"],
             params["state_directory"],
             source_map=source_map,

@@ -36,7 +36,7 @@ def estimated(context):
         history = context.once("history", lambda: _history.entries(options.get("flights_root") or _flight.FLIGHTS, own=True))
         known = {entry["flight"] for entry in history}
         history = history + [entry for entry in options.get("history") or [] if entry.get("flight") not in known]
-        chosen = {"rollback": options.get("rollback") or {}}
+        chosen = {"rollback": dict(options.get("rollback") or {}, seconds=options.get("rollback_seconds") or 0)}
         return dict(_estimate.estimate(context.plan, measures, history, chosen), release_path=context.plan.get("release_path", ""))
 
     return context.once("estimate", make)

@@ -15,7 +15,9 @@ from ansible_collections.intact.hosting.plugins.module_utils import _conffiles
 from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade._host import StageFailure
 
-RESIDUE = (".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-bak", ".dpkg-remove", ".ucf-dist", ".ucf-new", ".ucf-old")
+RESIDUE = (".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-bak", ".dpkg-remove", ".ucf-dist", ".ucf-new", ".ucf-old", ".rpmnew", ".rpmsave", ".rpmorig")
+# Of these, those that hold the package's form.
+NEW = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new", ".rpmnew")
 
 
 def below(top):
@@ -103,16 +105,23 @@ def residue(top="/etc"):
     return sorted(out)
 
 
-def decide(host, entries, default, target_files):
-    """Carry out replace decisions; returns [{path, residue, decision}] for all that was left."""
+def decide(host, entries, default, target_files, before=()):
+    """Carry out decisions; returns [{path, residue, decision, done}] for all that was left. before: residue that was there already, left alone.
+
+    rpm puts a package's %config in place of the local file, which becomes .rpmsave: a decision to keep puts it back.
+    """
     out = []
     for left in residue():
+        if left in before:
+            continue
         suffix = next(s for s in RESIDUE if left.endswith(s))
         path = left[: -len(suffix)]
-        decision = _conffiles.decision(path, entries, default, target_files)[0] or "keep"
-        if decision == "replace" and suffix in (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new"):
-            put(host, left, path, "residue")
+        decided = _conffiles.decision(path, entries, default, target_files)[0]
+        back = decided == "keep" and suffix == ".rpmsave" and os.path.isfile(path)
+        done = back or (decided == "replace" and suffix in NEW)
+        if done:
             host.keep(left, "residue")
+            put(host, left, path, "residue")
             os.unlink(left)
-        out.append({"path": path, "residue": left, "decision": decision})
+        out.append({"path": path, "residue": left, "decision": decided or "keep", "done": done})
     return out

@@ -20,7 +20,7 @@ SLOW = (
     b"# written by the upgrade, removed at its end: every shutdown writes everything back, so that the next version can read it\n"
     b"[mysqld]\ninnodb_fast_shutdown = 0\n"
 )
-DIRECTORIES = ("/etc/mysql/mariadb.conf.d", "/etc/mysql/mysql.conf.d", "/etc/mysql/conf.d")
+DIRECTORIES = ("/etc/mysql/mariadb.conf.d", "/etc/mysql/mysql.conf.d", "/etc/mysql/conf.d", "/etc/my.cnf.d")
 NAME = "zz-intact-upgrade.cnf"
 
 

@@ -35,8 +35,10 @@ AGAIN = "start the upgrade again: it goes on where it stopped"
 class Engine:
     """One flight's upgrade of a host. A method per stage, its name with _ for -; each returns a sentence, "" for nothing to do.
 
-    Every one may be cut anywhere and is then run again from its beginning.
+    Every one may be cut anywhere and is then run again from its beginning. HOST: the class of the host that it works on.
     """
+
+    HOST = _host.Host
 
     def __init__(self, host, job):
         self.host = host

@@ -66,6 +66,16 @@ PARTS = (
     "_upgrade._suites",
     "_upgrade._simulate",
     "_upgrade._plan",
+    "_upgrade._release_upgrader",
+    "_upgrade._rpm_says",
+    "_upgrade._rpm_host",
+    "_upgrade._rpm_heal",
+    "_upgrade._rpm_sources",
+    "_upgrade._rpm",
+    "_upgrade._dnf",
+    "_upgrade._zypper",
+    "_upgrade._leapp_report",
+    "_upgrade._leapp",
     "_upgrade._runner",
 )
 MAIN = (
@@ -187,6 +197,14 @@ def release():
     return {"id": facts.get("ID", ""), "version": facts.get("VERSION_ID", ""), "codename": facts.get("VERSION_CODENAME", "")}
 
 
+def arrived(running, target):
+    """Whether a running release ({id, version, codename}) is the target's: by its codename where there is one, else by its version, minor ones aside. Pure."""
+    if target.get("codename"):
+        return running["codename"] == target["codename"]
+    wanted = str(target["version"])
+    return running["id"] == target["id"] and (running["version"] == wanted or ("." not in wanted and running["version"].split(".")[0] == wanted))
+
+
 def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):
     """What starting would mean now: (attach | continue | nothing | start, state or None). Reads only."""
     now = working(root)
@@ -203,7 +221,7 @@ def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):
         if state["status"] in ("done", "rolled-back"):
             return "nothing", state
         return ("attach" if state["status"] in ("running", "waiting-reboot") else "continue"), state
-    if release()["codename"] == target["codename"]:
+    if arrived(release(), target):
         return "nothing", None
     return "start", None
 

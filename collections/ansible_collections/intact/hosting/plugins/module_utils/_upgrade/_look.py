@@ -64,7 +64,7 @@ def _space_needed(full, archives, sizes, records):
         new = int(records.get(entry["name"], {}).get("installed-size", "0") or 0) * 1024
         changes.append({"name": entry["name"], "old": sizes.get((entry["name"], entry["arch"]), {}).get("bytes", 0) if "from" in entry else 0, "new": new})
     missing = sum(a["size"] for a in archives if not _there(a))
-    extra = [("backups", "/var/lib/intact", _tree_size("/var/lib/dpkg") + _tree_size("/etc"))]
+    extra = [("backups", "/var/lib/intact", tree_size("/var/lib/dpkg") + tree_size("/etc"))]
     kernels = [e for e in full["install"] + full["upgrade"] if re.match(r"linux-image-\d", e["name"])]
     initrds = [os.path.getsize("/boot/" + n) for n in os.listdir("/boot") if n.startswith("initrd.img")] if os.path.isdir("/boot") else []
     if kernels:
@@ -81,7 +81,7 @@ def _there(archive):
     return os.path.exists(path) and os.path.getsize(path) == archive["size"]
 
 
-def _tree_size(top):
+def tree_size(top):
     total = 0
     for directory, _names, files in os.walk(top):
         for name in files:

@@ -54,6 +54,16 @@ DAEMONS = (
     "inetutils-telnetd",
     "redis-server",
     "memcached",
+    # The same under the names that RPM distributions give them.
+    "httpd",
+    "exim",
+    "bind",
+    "cups",
+    "avahi",
+    "dhcp-server",
+    "redis",
+    "valkey",
+    "openldap-servers",
 )
 
 

@@ -24,6 +24,16 @@ UNITS = (
     "apticron.timer",
     "apticron.service",
     "needrestart-notify.timer",
+    "dnf-makecache.timer",
+    "dnf-makecache.service",
+    "dnf-automatic.timer",
+    "dnf-automatic-download.timer",
+    "dnf-automatic-install.timer",
+    "dnf-automatic-notifyonly.timer",
+    "dnf5-automatic.timer",
+    "yum-cron.service",
+    "transactional-update.timer",
+    "os-update.timer",
 )
 CRON_JOBS = ("/etc/cron.d/cron-apt", "/etc/cron.d/apticron")
 POLICY = "/usr/sbin/policy-rc.d"

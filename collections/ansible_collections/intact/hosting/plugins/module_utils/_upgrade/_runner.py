@@ -16,9 +16,20 @@ import traceback
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import no_room, read_document, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _host, _rescue, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
+    _debian,
+    _dnf,
+    _host,
+    _leapp,
+    _release_upgrader,
+    _rescue,
+    _stages,
+    _state,
+    _zypper,
+)
 
-ENGINES = {"debian": _debian.Debian}
+# By the release path's engine, or where it names none by its target's id.
+ENGINES = {"debian": _debian.Debian, "ubuntu": _release_upgrader.Ubuntu, "dnf": _dnf.Engine, "zypper": _zypper.Engine, "leapp": _leapp.Engine}
 UNIT = "intact-upgrade"
 UNITS = "/etc/systemd/system"
 ROOM = "make room (df -h, df -i), then start the upgrade again: it goes on where it stopped"
@@ -74,6 +85,11 @@ def preload():
         traceback.format_exc()
 
 
+def engine_name(path):
+    """Name of the engine that a release path is done with."""
+    return path.get("engine") or path["target"]["id"]
+
+
 class JobError(IntactError):
     """The job cannot be worked with. Starting the runner again changes nothing."""
 
@@ -86,8 +102,8 @@ def read_job(directory):
         missing = [key for key in ("flight", "plan", "release_path", "settings") if key not in job]
         if missing:
             raise ValueError("it lacks %s" % ", ".join(missing))
-        if job["release_path"]["target"]["id"] not in ENGINES:
-            raise ValueError("no engine for %s" % job["release_path"]["target"]["id"])
+        if engine_name(job["release_path"]) not in ENGINES:
+            raise ValueError("no engine for %s, there are: %s" % (engine_name(job["release_path"]), ", ".join(sorted(ENGINES))))
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise JobError("the job %s cannot be read (%s)" % (path, exc)) from exc
     return job
@@ -101,11 +117,12 @@ class Runner:
         self.job = read_job(directory)
         flight = self.job["flight"]
         self.memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
-        self.host = _host.Host(directory, _flight.ensure(flight, flights), self.memory)
+        engine = ENGINES[engine_name(self.job["release_path"])]
+        self.host = getattr(engine, "HOST", _host.Host)(directory, _flight.ensure(flight, flights), self.memory)
         self.host.stall_minutes = int(self.job["settings"].get("stall_minutes") or 0)
         self.host.guard = self._guard
         self._said = ""
-        self.engine = ENGINES[self.job["release_path"]["target"]["id"]](self.host, self.job)
+        self.engine = engine(self.host, self.job)
 
     def _guard(self):
         """Set right what somebody else's work took from the second way in, told once while it stays the same; look how full a snapshot is."""

@@ -106,7 +106,7 @@ def test_the_estimate_comes_with_the_result_and_uses_what_others_took(look, tmp_
     )
     plan = {"release_path": "debian-12-13", "upgrade": [{"name": "p", "stage": "full"}] * 100, "download_bytes": 10}
     history = [{"flight": "f", "release_path": "debian-12-13", "stages": {"full": 5000}, "work": {"full": 100}, "measures": {}}]
-    result = look(only=["PF53"], plan=plan, history=history, window={"budget_seconds": 60}, rollback={"driver": "hook", "seconds": 33})
+    result = look(only=["PF53"], plan=plan, history=history, window={"budget_seconds": 60}, rollback={"driver": "hook"}, rollback_seconds=33)
     assert [f["id"] for f in result["findings"]] == ["window.short"] and result["findings"][0]["check"] == "PF53"
     assert result["estimate"]["stages"]["full"] == 5000 and result["estimate"]["rollback"] == 33
     assert look(only=["PF06"])["estimate"] == {}

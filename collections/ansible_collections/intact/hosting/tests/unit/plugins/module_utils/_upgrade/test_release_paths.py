@@ -13,7 +13,7 @@ import yaml
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._registry import PROBES
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _carry, _plan, _suites
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _carry, _dnf, _plan, _planners, _runner, _suites
 
 KEYS = {
     "name",
@@ -30,6 +30,10 @@ KEYS = {
     "target_checks",
     "protected",
     "allowed",
+    "engine",
+    "repositories",
+    "leapp_options",
+    "offline",
 }
 NEEDED = {
     "fragile_services": {"service", "package", "configuration", "reason"},
@@ -38,6 +42,7 @@ NEEDED = {
     "expected_removals": {"package", "replacement", "reason"},
     "target_checks": {"name", "detect", "command", "configuration", "remedy", "reason"},
     "components": {"having", "add", "reason"},
+    "repositories": {"match", "action", "reason"},
 }
 
 
@@ -53,6 +58,21 @@ PATHS = sorted(directory().glob("*.yml"))
 
 def test_there_are_the_two_that_are_promised():
     assert {"debian-11-12", "debian-12-13"} <= {path.stem for path in PATHS}
+
+
+def test_each_has_an_engine_and_a_plan_maker_and_goes_no_further_than_its_distribution_tests(path):
+    assert _runner.engine_name(path) in _runner.ENGINES
+    assert _runner.engine_name(path) in _planners.LOOKS
+    assert _dnf.too_far(path) == ""
+    assert _dnf.too_far({"source": {"id": "fedora", "version": "40"}, "target": {"id": "fedora", "version": "43"}})
+    # A codename that nobody has would be every RPM distribution's.
+    assert bool(path["target"]["codename"]) == (_runner.engine_name(path) in ("debian", "ubuntu"))
+
+
+def test_rules_for_repositories_can_be_followed(path):
+    for rule in path.get("repositories") or []:
+        assert rule["action"] in ("rename", "release", "disable", "keep"), rule
+        assert (rule["action"] == "rename") == ("uri" in rule), rule
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
@@ -75,6 +95,8 @@ def test_keys_are_known_and_every_entry_has_its_reason(path):
 
 def test_the_name_tells_both_ends_and_the_suites_lead_from_one_to_the_other(path):
     assert path["name"] == "%s-%s-%s" % (path["source"]["id"], path["source"]["version"], path["target"]["version"])
+    if "suites" not in path:
+        return
     assert path["suites"][path["source"]["codename"]] == path["target"]["codename"]
     for old, new in path["suites"].items():
         assert old.startswith(path["source"]["codename"])
