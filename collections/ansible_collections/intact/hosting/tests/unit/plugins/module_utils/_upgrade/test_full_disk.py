@@ -34,6 +34,7 @@ def fill(path):
 class Engine:
     def __init__(self, host, job): self.host, self.seen = host, []
     def heal(self): return []
+    def watch(self): pass
     def back_out(self): print("back out")
     def __getattr__(self, name):
         if name.replace("_", "-") not in _stages.STAGES: raise AttributeError(name)

@@ -26,6 +26,7 @@ class Engine:
     def __init__(self, host, job): pass
     def heal(self): return []
     def back_out(self): pass
+    def watch(self): pass
     def __getattr__(self, name):
         if name.replace("_", "-") not in _stages.STAGES: raise AttributeError(name)
         def work():
