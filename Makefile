@@ -43,6 +43,14 @@ sanity: venv ## run ansible-test sanity on the built copy of the collection
 test-vm: venv ## test legacy disks in a QEMU machine: LVM, md, LUKS, clones, a reboot with them plugged (as root; the first time builds its disks)
 	@scripts/vm-lab test
 
+.PHONY: test-servers
+test-servers: venv engine ## upgrade two more kinds of servers at once, then seed every fault on them: Apache, PostgreSQL, Exim, ProFTPD; BIND and Postfix
+	@scripts/run-tests molecule upgrade_servers
+
+.PHONY: test-hops
+test-hops: venv engine ## upgrade the lab's hosting server from Debian 11 to 13 in one flight of two hops
+	@scripts/run-tests molecule upgrade_hops
+
 .PHONY: bench
 bench: venv ## measure backups against plain restic and borg (as root, B="--scale 0.05" for a quick one)
 	@python benchmarks/backup.py $(B)
