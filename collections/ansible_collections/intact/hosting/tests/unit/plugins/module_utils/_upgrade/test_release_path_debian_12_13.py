@@ -6,47 +6,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import pytest
-import yaml
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, cron, files
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, cron
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _plan
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._upgrade.release_rules import directory, file, left, link, rules
 
-
-def rules():
-    """The allowed changes of the release path, in the tree or in a built collection."""
-    collection = Path(_plan.__file__).resolve().parents[3]
-    places = [collection / "roles", *(parent / "roles" for parent in collection.parents)]
-    directory = next(place / "distro_upgrade" / "release_paths" for place in places if (place / "distro_upgrade").is_dir())
-    return yaml.safe_load((directory / "debian-12-13.yml").read_text())["allowed"]
-
-
-RULES = rules()
+RULES = rules("debian-12-13")
 PROFILE = "8fec28102e0c371e6f2ecb949b95c1ba802260766b18c2445882b082418428b9"
 MANY = 30
 
 
-def file(size=1000, origin="local", mode="0644", digest=None):
-    """An entry for a file; what it holds follows its size."""
-    return {"type": "file", "uid": 0, "gid": 0, "mode": mode, "size": size, "hash": digest or hashlib.sha256(b"x" * size).hexdigest(), "origin": origin}
-
-
-def link(target, origin="local"):
-    return {"type": "link", "uid": 0, "gid": 0, "target": target, "origin": origin}
-
-
-def directory():
-    return {"type": "dir", "uid": 0, "gid": 0, "mode": "0755"}
-
-
 def unallowed(before, after):
     """Ids of what is left when the rules took theirs."""
-    found = files.compare({"items": before}, {"items": after})
-    return [finding.id for whole in found for rule, finding in _allowed.judged(whole, RULES) if rule is None]
+    return left(RULES, before, after)
 
 
 @pytest.mark.parametrize(
