@@ -62,6 +62,16 @@ def unallowed(before, after):
         ("/etc/fonts/conf.d/70-no-bitmaps.conf", link("/usr/share/fontconfig/conf.avail/70-no-bitmaps.conf"), None, True),
         ("/etc/fonts/conf.d/70-no-bitmaps.conf", file(), None, False),
         ("/etc/postfix/makedefs.out", file(), None, False),
+        ("/etc/apache2/mods-enabled/php8.2.load", link("../mods-available/php8.2.load"), None, True),
+        ("/etc/apache2/mods-enabled/headers.load", link("../mods-available/headers.load"), None, False),
+        ("/etc/apache2/mods-enabled/php8.4.load", None, link("../mods-available/php8.4.load"), True),
+        ("/etc/apache2/mods-enabled/php8.4.load", None, link("/tmp/php8.4.load"), False),
+        ("/etc/postgresql/15/main/start.conf", file(300), file(302), True),
+        ("/etc/postgresql/15/main/postgresql.conf", file(30000), file(30000, digest="0" * 64), True),
+        ("/etc/postgresql/15/main/postgresql.conf", file(30000), file(29000), False),
+        ("/etc/postgresql/15/main/pg_hba.conf", file(5000), file(5000, digest="0" * 64), False),
+        ("/etc/postgresql/17/main/pg_hba.conf", None, file(5000, mode="0640"), True),
+        ("/etc/postgresql/17/main/pg_hba.conf", None, file(5000, mode="0666"), False),
     ],
 )
 def test_a_file_may_become_what_the_package_makes_of_it_and_nothing_else(path, before, after, allowed):
@@ -116,3 +126,23 @@ def test_other_markup_is_expected_of_debians_applications_only(root, allowed):
     paths = ["/etc/nginx/sites-available/club.test", root, "socket:[::]:443"]
     found = Finding(id="sites.markup.changed", severity="warning", subject="club.test", title="t", details={"change": "changed", "paths": paths})
     assert any(_allowed.allows(rule, found) for rule in RULES) is allowed
+
+
+@pytest.mark.parametrize("subject, allowed", [("postgresql(15/main)", True), ("postgresql(main/15)", False), ("postgresql:another", False)])
+def test_only_the_kept_cluster_of_the_old_version_is_new_by_itself(subject, allowed):
+    found = Finding(id="databases.new", severity="warning", subject=subject, title="t", details={"change": "new"})
+    assert any(_allowed.allows(rule, found) for rule in RULES) is allowed
+
+
+@pytest.mark.parametrize(
+    "later, expected",
+    [
+        (["postgresql@17-main.service"], "postgresql@17-main.service"),
+        (["postgresql@15-main.service"], "postgresql@15-main.service"),
+        # the old one is kept beside the new one, and does not run
+        (["postgresql@15-main.service", "postgresql@17-main.service"], "postgresql@17-main.service"),
+    ],
+)
+def test_a_clusters_unit_is_the_upgraded_ones_only_when_it_was_upgraded(later, expected):
+    items, _renamed = _allowed.rename({"postgresql@15-main.service": {}}, "services", RULES, later)
+    assert list(items) == [expected]
