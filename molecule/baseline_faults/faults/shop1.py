@@ -157,7 +157,9 @@ CASES = {
         "postgresql:orchard_shop.shop.order_number",
     ),
     "uid_changed": Case(UidChanged("ben", 2004), "blocker", "accounts.uid.changed", "user ben"),
-    "ftp_account_lost": Case(Edited(FTP, ("printer:", "#printer:")), "blocker", "accounts.ftp.missing", "ftp printer", explains=("files.content.changed", FTP)),
+    "ftp_account_lost": Case(
+        Edited(FTP, ("\nprinter:", "\n#printer:")), "blocker", "accounts.ftp.missing", "ftp printer", explains=("files.content.changed", FTP)
+    ),
     "service_stopped": Case(
         stopped("proftpd.service"), "blocker", "services.active.changed", "proftpd.service", explains=("sockets.missing", "tcp 0.0.0.0:21 proftpd")
     ),
