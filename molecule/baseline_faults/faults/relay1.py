@@ -161,7 +161,6 @@ CASES = {
         "blocker",
         "accounts.password.changed",
         "user piet",
-        explains=("files.content.changed", "/etc/shadow"),
     ),
     "ssh_key_lost": Case(Removed("/home/olga/.ssh/authorized_keys"), "blocker", "accounts.keys.changed", "user olga"),
     "sudo_rights_lost": Case(Removed("/etc/sudoers.d/relay"), "blocker", "accounts.sudoers.missing", "sudoers /etc/sudoers.d/relay"),
