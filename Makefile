@@ -46,6 +46,13 @@ test-vm: venv ## test legacy disks in a QEMU machine: LVM, md, LUKS, clones, a r
 .PHONY: test-vm-upgrade
 test-vm-upgrade: venv ## upgrade a QEMU machine with LVM from Debian 12 to 13 for real, and let it go back (as root, takes hours under emulation)
 	@scripts/vm-lab test-upgrade
+.PHONY: test-servers
+test-servers: venv engine ## upgrade two more kinds of servers at once, then seed every fault on them: Apache, PostgreSQL, Exim, ProFTPD; BIND and Postfix
+	@scripts/run-tests molecule upgrade_servers
+
+.PHONY: test-hops
+test-hops: venv engine ## upgrade the lab's hosting server from Debian 11 to 13 in one flight of two hops
+	@scripts/run-tests molecule upgrade_hops
 
 .PHONY: bench
 bench: venv ## measure backups against plain restic and borg (as root, B="--scale 0.05" for a quick one)

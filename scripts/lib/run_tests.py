@@ -157,12 +157,15 @@ def main(arguments: list[str]) -> int:
         print(f"run-tests: there is no scenario {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     start = time.monotonic()
-    lanes = Lanes(mode, wanted if mode == "molecule" else known if mode == "all" else [])
+    own = {name: target for name in known if (target := scenarios.apart(ROOT, name))}
+    lanes = Lanes(mode, wanted if mode == "molecule" else [name for name in known if name not in own] if mode == "all" else [])
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         both = pool.submit(lanes.second), pool.submit(lanes.first)
         results = [result for lane in both for result in lane.result()]
     failed = sum(not result.ok for result in results)
     print(table(results, time.monotonic() - start))
+    if mode == "all" and own:
+        print(f"not run here, each has a target of its own: {', '.join(f'{name} (make {target})' for name, target in own.items())}")
     # Last, so that it is seen where only the end of the output is kept.
     for result in results:
         if not result.ok:

@@ -54,6 +54,12 @@ def inventory(root: Path, name: str) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def apart(root: Path, name: str) -> str:
+    """The make target that runs a scenario which is too long for every run of the tests; empty for all others."""
+    inventory_vars = (read(root / "molecule" / name / "inventory" / "hosts.yml").get("all") or {}).get("vars") or {}
+    return str(inventory_vars.get("lab_own_target", ""))
+
+
 def images(root: Path, wanted: list[str]) -> list[str]:
     """Image recipes that the scenarios need."""
     tags = [str(host.get("lab_image", "")) for name in wanted for host in inventory(root, name)]

@@ -85,6 +85,15 @@ def test_images_are_those_of_the_inventories(tmp_path):
     assert [host["name"] for host in scenarios.inventory(tmp_path, "one")] == ["a", "b", "c"]
 
 
+def test_a_scenario_that_runs_apart_has_a_target_that_runs_it(tmp_path):
+    scenario(tmp_path, ["verify"])
+    assert scenarios.apart(tmp_path, "one") == ""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name in scenarios.names(ROOT):
+        target = scenarios.apart(ROOT, name)
+        assert not target or f"\n{target}: venv engine" in makefile and f"scripts/run-tests molecule {name}\n" in makefile, name
+
+
 def test_scenarios_share_no_container_and_no_network():
     """Two scenarios, and the lab, must be able to run side by side."""
     containers, networks = {}, {}

@@ -10,12 +10,18 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 RESULTS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
-testinfra_hosts = ["web1.lab.test"]
 
 
-def test_every_fault_is_its_own_finding():
-    drill = json.loads((RESULTS / "faults.json").read_text())
+@pytest.fixture(scope="module")
+def drill(host):
+    """What the drill said of this host."""
+    return json.loads((RESULTS / f"faults-{host.check_output('hostname')}.json").read_text())
+
+
+def test_every_fault_is_its_own_finding(drill):
     told = re.search(r"^(\d+) of (\d+) faults told", drill["out"], re.MULTILINE)
     assert told, drill["out"]
     assert told.group(1) == told.group(2), drill["out"]
@@ -23,10 +29,9 @@ def test_every_fault_is_its_own_finding():
     assert drill["rc"] == 0, drill["out"]
 
 
-def test_nothing_is_told_besides():
-    drill = json.loads((RESULTS / "faults.json").read_text())
+def test_nothing_is_told_besides(drill):
     assert "besides:" not in drill["out"], drill["out"]
 
 
-def test_the_host_the_faults_were_on_is_the_upgraded_one(host):
+def test_the_host_the_faults_were_on_is_the_upgraded_one(host, drill):
     assert host.check_output(". /etc/os-release; echo $VERSION_CODENAME") == "trixie"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import glob
+
 import mariadb_data
 import postgresql_data
 
@@ -37,7 +39,8 @@ def postgres(sql: str, database: str = "postgres") -> str:
 
 
 def fill_postgresql() -> None:
-    base = "/etc/postgresql/15/main"
+    base = sorted(glob.glob("/etc/postgresql/*/main"))[0]
+    version = base.split("/")[3]
     fresh = lab.put(f"{base}/conf.d/60-hosting.conf", "listen_addresses = '*'\nmax_connections = 60\n")
     with open(f"{base}/pg_hba.conf", encoding="utf-8") as rules:
         text = rules.read()
@@ -45,7 +48,7 @@ def fill_postgresql() -> None:
         lab.put(f"{base}/pg_hba.conf", text + PG_HBA, 0o640, "postgres:postgres")
         fresh = True
     lab.service("postgresql.service")
-    lab.service("postgresql@15-main.service", restart=fresh)
+    lab.service(f"postgresql@{version}-main.service", restart=fresh)
     lab.wait("PostgreSQL", lambda: lab.succeeds("pg_isready", "-q"))
     if "northwind_crm" in postgres("SELECT datname FROM pg_database").split():
         return

@@ -86,11 +86,14 @@ def dovecot() -> None:
         ("#first_valid_uid = 500", "first_valid_uid = 1000"),
         ("#mbox_write_locks = fcntl dotlock", "mbox_write_locks = dotlock fcntl"),
     )
+    with open(f"{conf}/10-ssl.conf", encoding="utf-8") as shipped:
+        # Debian 11's says TLSv1
+        oldest = "#ssl_min_protocol = TLSv1.2" if "ssl_min_protocol = TLSv1.2" in shipped.read() else "#ssl_min_protocol = TLSv1"
     fresh |= lab.edit(
         f"{conf}/10-ssl.conf",
         ("ssl_cert = </etc/dovecot/private/dovecot.pem", "ssl_cert = </etc/ssl/hosting/mail.hilltop.test.crt"),
         ("ssl_key = </etc/dovecot/private/dovecot.key", "ssl_key = </etc/ssl/hosting/mail.hilltop.test.key"),
-        ("#ssl_min_protocol = TLSv1.2", "ssl_min_protocol = TLSv1.2"),
+        (oldest, "ssl_min_protocol = TLSv1.2"),
     )
     socket = "  unix_listener /var/spool/postfix/private/{} {{\n    mode = 0660\n    user = postfix\n    group = postfix\n  }}\n"
     fresh |= lab.edit(

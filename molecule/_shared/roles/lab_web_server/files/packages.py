@@ -60,7 +60,8 @@ def local_package() -> None:
 
 
 def main() -> None:
-    vendor()
+    if "without-vendor" not in sys.argv:
+        vendor()
     local_package()
     if HELD not in lab.run("apt-mark", "showhold").split():
         lab.run("apt-mark", "hold", HELD)

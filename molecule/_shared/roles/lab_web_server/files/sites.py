@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 
@@ -42,8 +43,9 @@ PNG = bytes.fromhex(
 
 
 def pools() -> None:
-    fresh = lab.place_all("etc/php/8.2/fpm/pool.d")
-    lab.service("php8.2-fpm.service", restart=fresh)
+    version = os.path.basename(sorted(glob.glob("/etc/php/[0-9]*"))[0])
+    placed = [lab.put(f"/etc/php/{version}/fpm/pool.d/{pool.name}", pool.read_bytes()) for pool in sorted((lab.TREE / "etc/php/fpm/pool.d").iterdir())]
+    lab.service(f"php{version}-fpm.service", restart=any(placed))
 
 
 def wordpress() -> None:

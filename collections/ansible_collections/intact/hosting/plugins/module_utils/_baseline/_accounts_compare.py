@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _sudoers
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _ftp, _sudoers
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._groups_compare import group, make, person, quota
 
 
 def compare(before, after):
     """Findings: accounts.{missing,new}, accounts.{uid,gid,home,shell,password,keys,expiry,owner,name}.changed,
-    accounts.group.{missing,new,gid.changed,member.lost,member.new}, accounts.sudoers.*, accounts.quota.changed, accounts.system.new."""
+    accounts.group.{missing,new,gid.changed,member.lost,member.new}, accounts.sudoers.*, accounts.ftp.*, accounts.quota.changed, accounts.system.new."""
     old, new = before.get("items", {}), after.get("items", {})
     out, system = [], []
     for subject in sorted(set(old) | set(new)):
@@ -24,7 +24,7 @@ def compare(before, after):
             out += group(subject, old.get(subject), new.get(subject), system)
         elif kind == "quota" and old.get(subject) != new.get(subject):
             out.append(quota(subject, old.get(subject), new.get(subject)))
-    out += _sudoers.compare(old, new)
+    out += _sudoers.compare(old, new) + _ftp.compare(old, new)
     if system:
         out.append(
             make(

@@ -27,7 +27,18 @@ def compare(before, after):
 
 
 def _finding(
-    name, severity, subject, title, evidence, change, attribute, before, after, item, remedy="compare the zone file with the backup, then rndc reload"
+    name,
+    severity,
+    subject,
+    title,
+    evidence,
+    change,
+    attribute,
+    before,
+    after,
+    item,
+    remedy="compare the zone file with the backup, then rndc reload",
+    told_by=(),
 ):
     file = item["file"]
     return Finding(
@@ -46,7 +57,8 @@ def _finding(
             zone=item.get("zone", subject),
             paths=([file] if file else []) + ["service:named.service", "service:bind9.service", "socket:127.0.0.1:53"],
         ),
-        covers=[{"section": "files", "path": file + suffix} for suffix in ("", ".jnl", ".jbk", ".signed", ".signed.jnl")] if file else [],
+        covers=([{"section": "files", "path": file + suffix} for suffix in ("", ".jnl", ".jbk", ".signed", ".signed.jnl")] if file else [])
+        + [{"section": "files", "path": path} for path in told_by],
     )
 
 
@@ -132,6 +144,7 @@ def _zone_change(subject, was, now, old):
                 None,
                 was,
                 remedy="bring its entry in named's configuration back",
+                told_by=was.get("config", []),
             )
         ]
     if was is None:
@@ -148,6 +161,7 @@ def _zone_change(subject, was, now, old):
                 None,
                 now,
                 remedy="find out who made it",
+                told_by=now.get("config", []),
             )
         ]
     if now.get("error"):
@@ -230,6 +244,7 @@ def _zone_change(subject, was, now, old):
                 False,
                 now,
                 remedy="bring its keys and its dnssec-policy back before the parent's DS is seen",
+                told_by=now.get("config", []),
             )
         )
         return out
@@ -289,6 +304,7 @@ def _zone_change(subject, was, now, old):
                 now["transfer"],
                 now,
                 remedy="say allow-transfer in named's configuration: the default is to refuse since 9.20, and secondaries go stale",
+                told_by=now.get("config", []) + now.get("options", []),
             )
         )
     return out

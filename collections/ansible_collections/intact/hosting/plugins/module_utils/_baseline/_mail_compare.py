@@ -25,19 +25,20 @@ def compare(before, after):
             out += _port(subject, was, now)
         elif kind == "setting":
             if was != now:
+                path = (now or was).get("path", "/etc/postfix/main.cf")
                 out.append(
                     finding(
                         "setting.changed",
                         "warning",
                         subject,
-                        "Postfix's setting differs",
+                        "%s's setting differs" % subject.split(" ")[0].capitalize(),
                         "was %s, is %s" % tuple(repr(i["value"]) if i else "not set" for i in (was, now)),
                         "changed",
                         "value",
                         was and was["value"],
                         now and now["value"],
-                        ["/etc/postfix/main.cf"],
-                        remedy="compare main.cf with the backup",
+                        [path],
+                        remedy="compare %s with the backup" % path.rpartition("/")[2],
                     )
                 )
         elif kind == "table":

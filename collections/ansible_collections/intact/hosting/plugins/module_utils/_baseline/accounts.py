@@ -13,7 +13,7 @@ import hmac
 import os
 import stat
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _accounts_compare, _mounttable, _sudoers
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _accounts_compare, _ftp, _mounttable, _sudoers
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._groups_compare import person
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -24,7 +24,7 @@ compare = _accounts_compare.compare  # a probe's second half
 
 
 def capture(system):
-    """Items "user NAME", "group NAME", "sudoers PATH", "quota NAME on TARGET".
+    """Items "user NAME", "group NAME", "sudoers PATH", "ftp NAME", "quota NAME on TARGET".
 
     user: uid gid gecos home shell shell_there password {state: empty | locked | set, digest} expires aging home_state keys [fingerprints].
     group: gid members [..]. Digests of password hashes are HMACs with a key that never leaves the host.
@@ -58,6 +58,7 @@ def capture(system):
     for name, _x, gid, members in groups:
         items["group " + escape(name)] = {"gid": int(gid), "members": sorted({escape(m) for m in members.split(",") if m})}
     items.update(_sudoers.capture(system))
+    items.update(_ftp.capture(system, key))
     items.update(_quotas(system))
     users = [i for s, i in items.items() if s.startswith("user ")]
     return {

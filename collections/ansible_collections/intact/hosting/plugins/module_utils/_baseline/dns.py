@@ -11,7 +11,7 @@ import posixpath
 import struct
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _dnswire, _webconf
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _dns_files, _dnswire, _webconf
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._dns_compare import compare
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
@@ -128,6 +128,7 @@ def capture(system):
     if not served:
         return {"items": {}, "summary": {"zones": 0, "record sets": 0}}
     server = _server(system)
+    entries, options = _dns_files.where(system)
     for zone in served:
         system.remaining()
         name = zone["zone"] + (" (view %s)" % zone["view"] if zone["view"] else "")
@@ -137,6 +138,10 @@ def capture(system):
             items["zone " + name] = {"kind": "zone", "file": zone["file"], "error": "the server's answer can't be read: %s" % exc}
         except OSError as exc:
             items["zone " + name] = {"kind": "zone", "file": zone["file"], "error": "the server does not answer: %s" % (exc.strerror or exc)}
+    for zone in served:
+        name = "zone " + zone["zone"] + (" (view %s)" % zone["view"] if zone["view"] else "")
+        if name in items:
+            items[name].update(config=entries.get(zone["zone"], []), options=options)
     server.close()
     kinds = [item["kind"] for item in items.values()]
     return {"items": items, "summary": {"zones": kinds.count("zone"), "record sets": kinds.count("records")}}

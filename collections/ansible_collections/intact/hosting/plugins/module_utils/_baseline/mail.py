@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _digests, _mailboxes, _mailports
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _digests, _exim, _mailboxes, _mailports
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._mail_compare import compare
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
@@ -33,7 +33,7 @@ FILES = ("hash", "btree", "lmdb", "cdb", "dbm", "sdbm", "texthash")
 
 
 def capture(system):
-    """Items: mailboxes by user name, "alias NAME", "domain NAME", "port 25", "postfix SETTING".
+    """Items: mailboxes by user name, "alias NAME", "domain NAME", "port 25", "postfix SETTING" or "exim SETTING".
 
     Options: content_bytes (at most so much mail is read in full; above it a message is known by name and size), messages_listed (for one folder),
     ports (list, [] for none).
@@ -44,6 +44,8 @@ def capture(system):
     items.update(_mailbox_items(system))
     if system.which("postconf"):
         items.update(_postfix(system))
+    elif _exim.program(system):
+        items.update(_exim.items(system))
     for port in system.options.get("ports", sorted(_mailports.PORTS)):
         answer = _mailports.look(system, int(port))
         if answer is not None:

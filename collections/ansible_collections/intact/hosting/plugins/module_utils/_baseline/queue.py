@@ -13,14 +13,13 @@ import json
 import re
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _exim
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
 SECTION = "queue"
 SENT = re.compile(r"postfix\S*/\w+\[\d+\]: ([0-9A-Za-z]{6,20}): (?:to=<([^>]*)>)?.*\bstatus=(sent|bounced|expired)\b")
 DELETED = re.compile(r"postfix\S*/postsuper\[\d+\]: ([0-9A-Za-z]{6,20}): removed")
-EXIM_GONE = re.compile(r" ([0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}) Completed")
 KEPT = 20000
 KEPT_OF_ONE = 20
 GONE = ("sent", "bounced", "expired")
@@ -34,8 +33,8 @@ def capture(system):
     looked = int(time.time())
     if system.which("postqueue"):
         items, server = _postfix(system), "postfix"
-    elif system.which("exim4") or system.which("exim"):
-        items, server = _exim(system, "exim4" if system.which("exim4") else "exim"), "exim"
+    elif _exim.program(system):
+        items, server = _exim.queue(system), "exim"
     else:
         return None
     return {
@@ -65,25 +64,6 @@ def _postfix(system):
             "held": entry.get("queue_name") == "hold",
             "reason": classify(reasons),
         }
-    return items
-
-
-def _exim(system, program):
-    items, current = {}, None
-    for line in system.run([program, "-bp"], check=False).text.splitlines():
-        head = re.match(r"^\s*(\d+[smhdw])\s+(\S+)\s+(\S+-\S+-\S+)\s+<([^>]*)>(.*)$", line)
-        if head:
-            unit = {"K": 1024, "M": 2**20}.get(head.group(2)[-1], 1)
-            current = items[head.group(3)] = {
-                "sender": escape(head.group(4)),
-                "recipients": [],
-                "arrived": 0,
-                "size": int(float(head.group(2).rstrip("KM")) * unit),
-                "held": "frozen" in head.group(5),
-                "reason": "",
-            }
-        elif line.strip() and current is not None and not line.strip().startswith("D "):
-            current["recipients"].append(escape(line.strip()))
     return items
 
 
@@ -141,12 +121,14 @@ def _left(system, now):
         argv = ["journalctl", "-q", "--no-pager", "-o", "short-unix", "-n", "200000", "-S", "-7d", "--facility", "mail"]
         text += system.run(argv, check=False, timeout=60).text[-limit:]
     for line in text.splitlines():
-        for pattern in (SENT, DELETED, EXIM_GONE):
+        for pattern in (SENT, DELETED, _exim.DELETED, _exim.GONE):
             match = pattern.search(line)
             if match:
-                to, how = match.groups()[1:] if pattern is SENT else ("", "deleted" if pattern is DELETED else "sent")
+                to, how = match.groups()[1:] if pattern is SENT else ("", "sent" if pattern is _exim.GONE else "deleted")
                 event = [moment(line, now), how, escape(to or "")]
                 events = left.pop(match.group(1), [])  # an id that is spoken of again is new
+                if pattern is _exim.GONE and events and events[-1][1] == "deleted":
+                    event = events[-1]  # Exim says of a message that somebody removed that it is completed
                 left[match.group(1)] = (events + [event] if event not in events else events)[-KEPT_OF_ONE:]
                 break
     return dict(list(left.items())[-KEPT:])
@@ -170,7 +152,7 @@ def _how(queue_id, item, before, after):
 def compare(before, after):
     """A finding for each message that left the queue without the log saying that it was sent or returned; one for the queue when many did."""
     old, new = before.get("items", {}), after.get("items", {})
-    out, lost = [], []
+    out, lost, server = [], [], before.get("server", "postfix")
     stayed = {queue_id for queue_id, item in old.items() if queue_id in new and _stayed(item, new[queue_id])}
     # postsuper gives a message another id when its file got another inode: known by what it is, each one once
     moved = collections.Counter(_identity(item) for queue_id, item in new.items() if queue_id not in stayed)
@@ -184,11 +166,17 @@ def compare(before, after):
     if len(lost) > 3:
         samples = "; ".join("%s %s" % (queue_id, _shown(old[queue_id])) for queue_id in lost[:5])
         out.append(
-            _finding("messages.lost", "blocker", "mail queue", "messages vanished from the mail queue", "%d of %d: %s" % (len(lost), len(old), samples), lost)
+            _finding(
+                "messages.lost", "blocker", "mail queue", "messages vanished from the mail queue", "%d of %d: %s" % (len(lost), len(old), samples), lost, server
+            )
         )
     else:
         for queue_id in lost:
-            why = "deleted with postsuper" if _how(queue_id, old[queue_id], before, after) == "deleted" else "the mail log knows nothing of its delivery"
+            why = (
+                "deleted with %s" % ("exim4 -Mrm" if server == "exim" else "postsuper")
+                if _how(queue_id, old[queue_id], before, after) == "deleted"
+                else "the mail log knows nothing of its delivery"
+            )
             out.append(
                 _finding(
                     "message.lost",
@@ -197,6 +185,7 @@ def compare(before, after):
                     "a message vanished from the mail queue",
                     "%d bytes; %s" % (old[queue_id]["size"], why),
                     [queue_id],
+                    server,
                 )
             )
     fresh = len(set(new) - set(old))
@@ -210,7 +199,8 @@ def compare(before, after):
                 "mail piles up in the queue",
                 "%d messages, now %d%s" % (len(old), len(new), " (%s)" % ", ".join(reasons) if reasons else ""),
                 [],
-                remedy="look at the deferral reasons with postqueue -p",
+                server,
+                remedy="look at the deferral reasons with %s" % ("exim4 -bp and exim4 -Mvl" if server == "exim" else "postqueue -p"),
             )
         )
     return out
@@ -229,15 +219,23 @@ def _shown(item):
     return "from %s to %s" % (item["sender"] or "<>", ", ".join(item["recipients"][:3]) or "nobody")
 
 
-def _finding(name, severity, subject, title, evidence, ids, remedy="bring /var/spool/postfix back from the backup and run postsuper -r for these messages"):
+# server: (its queue, what brings messages back)
+SPOOLS = {
+    "postfix": ("/var/spool/postfix", "bring /var/spool/postfix back from the backup and run postsuper -r for these messages"),
+    "exim": (_exim.SPOOL, "bring both files of each of these messages back from the backup to %s/input, owned by Exim's user" % _exim.SPOOL),
+}
+
+
+def _finding(name, severity, subject, title, evidence, ids, server, remedy=""):
+    spool, restore = SPOOLS[server]
     return Finding(
         id="queue." + name,
         severity=severity,
         subject=subject,
         title=title,
         evidence=evidence,
-        remedy=remedy,
+        remedy=remedy or restore,
         check="QF15",
-        details=_compare.details("missing" if ids else "changed", "", ids or None, None, paths=["/var/spool/postfix"]),
-        covers=[{"section": "files", "path": "/var/spool/postfix"}],
+        details=_compare.details("missing" if ids else "changed", "", ids or None, None, paths=[spool]),
+        covers=[{"section": "files", "path": spool}],
     )

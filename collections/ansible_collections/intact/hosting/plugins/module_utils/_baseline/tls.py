@@ -13,7 +13,7 @@ import re
 import ssl
 import warnings
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _mailports, _vhosts, _x509
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _exim, _mailports, _vhosts, _x509
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 
@@ -45,7 +45,9 @@ def capture(system):
     for port in system.options.get("ports", sorted(MAIL)):
         for address in ("127.0.0.1", "::1"):
             if _open(system, address, int(port)):
-                units = ["service:postfix.service", "service:postfix@-.service"] if int(port) in (25, 465, 587) else ["service:dovecot.service"]
+                units = (
+                    ["service:%s.service" % name for name in ("postfix", "postfix@-", "exim4")] if int(port) in (25, 465, 587) else ["service:dovecot.service"]
+                )
                 jobs.append(
                     (
                         "port %d" % int(port),
@@ -97,6 +99,9 @@ def _mail_files(system):
     if system.which("postconf"):
         text = system.run(["postconf", "-h", "smtpd_tls_cert_file", "smtpd_tls_key_file", "smtpd_tls_chain_files"], check=False).text
         out["smtp"] = sorted({word for word in re.split(r"[,\s]+", text) if word.startswith("/")})
+    elif _exim.program(system):
+        found = _exim.settings(system, ("tls_certificate", "tls_privatekey"))
+        out["smtp"] = sorted({path for path in found.values() if path.startswith("/")})
     if system.which("doveconf"):
         text = system.run(["doveconf", "-n"], check=False).text
         out["imap"] = sorted(set(re.findall(r"^\s*(?:ssl_cert|ssl_key|ssl_server_cert_file|ssl_server_key_file)\s*=\s*<?(/\S+)", text, re.MULTILINE)))

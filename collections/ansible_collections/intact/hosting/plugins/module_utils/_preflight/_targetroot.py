@@ -197,7 +197,7 @@ def ask(context, base, orders, target_files):
             context.release_path.get("carry") or [],
             target_files,
         )
-        disabled(os.path.join(work, "etc"), [entry["name"] for entry in context.planned("remove")])
+        modules(os.path.join(work, "etc"), *([entry["name"] for entry in context.planned(kind)] for kind in ("remove", "install")))
         told = []
         for network in (False, True):
             chosen = [order for order in orders if bool(order["network"]) == network]
@@ -208,14 +208,22 @@ def ask(context, base, orders, target_files):
         host.remove_tree(work)
 
 
-def disabled(etc, removed):
-    """Take apache's modules out of a merged /etc whose packages go: their removal scripts disable them."""
+def modules(etc, removed, coming):
+    """Switch apache's modules in a merged /etc as packages' scripts do: off those that go, and on the PHP that comes in the place of one that was on."""
+    enabled, php = os.path.join(etc, "apache2", "mods-enabled"), False
     for name in removed:
         if name.startswith("libapache2-mod-"):
             for ending in ("load", "conf"):
-                path = os.path.join(etc, "apache2", "mods-enabled", "%s.%s" % (name[len("libapache2-mod-") :], ending))
+                path = os.path.join(enabled, "%s.%s" % (name[len("libapache2-mod-") :], ending))
                 if os.path.lexists(path):
                     os.unlink(path)
+                    php = php or name.startswith("libapache2-mod-php")
+    for name in coming if php else ():
+        if name.startswith("libapache2-mod-php"):
+            for ending in ("load", "conf"):
+                module = "%s.%s" % (name[len("libapache2-mod-") :], ending)
+                if os.path.lexists(os.path.join(etc, "apache2", "mods-available", module)) and not os.path.lexists(os.path.join(enabled, module)):
+                    os.symlink("../mods-available/" + module, os.path.join(enabled, module))
 
 
 def _inside(host, work, base, orders, network):

@@ -211,8 +211,20 @@ def test_what_apt_would_fetch_and_what_a_check_needs():
 def test_modules_of_packages_that_go_are_disabled(tmp_path):
     for name in ("php8.2.load", "php8.2.conf", "ssl.load"):
         put(tmp_path, "apache2/mods-enabled/" + name, "")
-    _targetroot.disabled(str(tmp_path), ["libapache2-mod-php8.2", "bash"])
+    _targetroot.modules(str(tmp_path), ["libapache2-mod-php8.2", "bash"], [])
     assert os.listdir(str(tmp_path / "apache2/mods-enabled")) == ["ssl.load"]
+
+
+@pytest.mark.parametrize("old, expected", [("php8.2.load", ["php8.4.conf", "php8.4.load"]), ("ssl.load", ["ssl.load"])])
+def test_the_php_that_comes_is_on_where_the_one_that_goes_was(tmp_path, old, expected):
+    """A virtual host with php_admin_value would be refused otherwise, though the target accepts it."""
+    put(tmp_path, "apache2/mods-enabled/" + old, "")
+    for name in ("php8.4.load", "php8.4.conf"):
+        put(tmp_path, "apache2/mods-available/" + name, "")
+    _targetroot.modules(str(tmp_path), ["libapache2-mod-php8.2"], ["libapache2-mod-php8.4", "bash"])
+    enabled = tmp_path / "apache2/mods-enabled"
+    assert sorted(os.listdir(str(enabled))) == expected
+    assert all(os.path.exists(str(enabled / name)) for name in expected)
 
 
 def test_the_registry_holds_each_required_check_and_refuses_unknown_ones():

@@ -6,47 +6,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import pytest
-import yaml
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, cron, files, runtimes
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, cron, runtimes
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _plan
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._upgrade.release_rules import directory, file, left, link, rules
 
-
-def rules():
-    """The allowed changes of the release path, in the tree or in a built collection."""
-    collection = Path(_plan.__file__).resolve().parents[3]
-    places = [collection / "roles", *(parent / "roles" for parent in collection.parents)]
-    directory = next(place / "distro_upgrade" / "release_paths" for place in places if (place / "distro_upgrade").is_dir())
-    return yaml.safe_load((directory / "debian-12-13.yml").read_text())["allowed"]
-
-
-RULES = rules()
+RULES = rules("debian-12-13")
 PROFILE = "8fec28102e0c371e6f2ecb949b95c1ba802260766b18c2445882b082418428b9"
 MANY = 30
 
 
-def file(size=1000, origin="local", mode="0644", digest=None):
-    """An entry for a file; what it holds follows its size."""
-    return {"type": "file", "uid": 0, "gid": 0, "mode": mode, "size": size, "hash": digest or hashlib.sha256(b"x" * size).hexdigest(), "origin": origin}
-
-
-def link(target, origin="local"):
-    return {"type": "link", "uid": 0, "gid": 0, "target": target, "origin": origin}
-
-
-def directory():
-    return {"type": "dir", "uid": 0, "gid": 0, "mode": "0755"}
-
-
 def unallowed(before, after):
     """Ids of what is left when the rules took theirs."""
-    found = files.compare({"items": before}, {"items": after})
-    return [finding.id for whole in found for rule, finding in _allowed.judged(whole, RULES) if rule is None]
+    return left(RULES, before, after)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +62,16 @@ def unallowed(before, after):
         ("/etc/fonts/conf.d/70-no-bitmaps.conf", link("/usr/share/fontconfig/conf.avail/70-no-bitmaps.conf"), None, True),
         ("/etc/fonts/conf.d/70-no-bitmaps.conf", file(), None, False),
         ("/etc/postfix/makedefs.out", file(), None, False),
+        ("/etc/apache2/mods-enabled/php8.2.load", link("../mods-available/php8.2.load"), None, True),
+        ("/etc/apache2/mods-enabled/headers.load", link("../mods-available/headers.load"), None, False),
+        ("/etc/apache2/mods-enabled/php8.4.load", None, link("../mods-available/php8.4.load"), True),
+        ("/etc/apache2/mods-enabled/php8.4.load", None, link("/tmp/php8.4.load"), False),
+        ("/etc/postgresql/15/main/start.conf", file(300), file(302), True),
+        ("/etc/postgresql/15/main/postgresql.conf", file(30000), file(30000, digest="0" * 64), True),
+        ("/etc/postgresql/15/main/postgresql.conf", file(30000), file(29000), False),
+        ("/etc/postgresql/15/main/pg_hba.conf", file(5000), file(5000, digest="0" * 64), False),
+        ("/etc/postgresql/17/main/pg_hba.conf", None, file(5000, mode="0640"), True),
+        ("/etc/postgresql/17/main/pg_hba.conf", None, file(5000, mode="0666"), False),
     ],
 )
 def test_a_file_may_become_what_the_package_makes_of_it_and_nothing_else(path, before, after, allowed):
@@ -154,3 +137,23 @@ def test_php_may_become_its_successor_with_all_its_extensions(now, told):
 
     result = _compare.compare(php("8.2", ["core", "gd"]), php("8.4", now), {"runtimes": runtimes}, RULES)
     assert [finding.subject for finding in result["findings"]] == told
+
+
+@pytest.mark.parametrize("subject, allowed", [("postgresql(15/main)", True), ("postgresql(main/15)", False), ("postgresql:another", False)])
+def test_only_the_kept_cluster_of_the_old_version_is_new_by_itself(subject, allowed):
+    found = Finding(id="databases.new", severity="warning", subject=subject, title="t", details={"change": "new"})
+    assert any(_allowed.allows(rule, found) for rule in RULES) is allowed
+
+
+@pytest.mark.parametrize(
+    "later, expected",
+    [
+        (["postgresql@17-main.service"], "postgresql@17-main.service"),
+        (["postgresql@15-main.service"], "postgresql@15-main.service"),
+        # the old one is kept beside the new one, and does not run
+        (["postgresql@15-main.service", "postgresql@17-main.service"], "postgresql@17-main.service"),
+    ],
+)
+def test_a_clusters_unit_is_the_upgraded_ones_only_when_it_was_upgraded(later, expected):
+    items, _renamed = _allowed.rename({"postgresql@15-main.service": {}}, "services", RULES, later)
+    assert list(items) == [expected]
