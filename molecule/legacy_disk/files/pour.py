@@ -16,6 +16,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts" / "lib"))
@@ -40,6 +41,12 @@ def attached(image: Path, name: str):
         yield device
     finally:
         sh("losetup", "--detach", device)
+        # a detach that somebody's open device or mount holds up is only promised: what writes there would write under the copy that comes next
+        until = time.monotonic() + 60
+        while Path(f"/sys/block/{Path(device).name}/loop/backing_file").exists():
+            if time.monotonic() > until:
+                sys.exit(f"pour.py: {device} is still held by somebody after 60 s: another mount namespace? The disk would be written to behind our back")
+            time.sleep(0.2)
 
 
 @contextlib.contextmanager
@@ -143,4 +150,8 @@ def main(container: str, disk: str) -> int:
 
 
 if __name__ == "__main__":
+    if "INTACT_OWN_MOUNTS" not in os.environ:
+        # a container or test that begins meanwhile would take our mounts along into its namespace, and write there when ours are long gone
+        os.environ["INTACT_OWN_MOUNTS"] = "yes"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
     sys.exit(main(*sys.argv[1:3]))

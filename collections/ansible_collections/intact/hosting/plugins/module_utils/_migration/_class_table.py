@@ -28,23 +28,23 @@ def module(name):
     # Ansible brings to a host what it finds in statements like these.
     try:
         if name == "accounts":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_accounts as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_accounts as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif name == "files":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_files as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_files as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif name == "tables":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_tables as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_tables as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif name == "mailboxes":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_mailboxes as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif name == "lists":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_lists as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_lists as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif name == "jobs":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_jobs as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_jobs as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif name == "aliases":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_aliases as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_aliases as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif name == "certificates":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_certificates as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_certificates as found  # noqa: PLC0415  (one that is broken costs only itself)
         else:
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_zones as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import _class_zones as found  # noqa: PLC0415  (one that is broken costs only itself)
     except ImportError as exc:
         raise IntactError("the class %s can't be loaded (%s): this collection is not complete" % (name, exc)) from exc
     if name != found.NAME:

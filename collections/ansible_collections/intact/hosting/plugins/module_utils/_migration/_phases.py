@@ -42,19 +42,19 @@ def module(phase):
     # Ansible brings to a host what it finds in statements like these.
     try:
         if phase == "accounts":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import accounts as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import accounts as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif phase == "files":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import files as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import files as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif phase == "databases":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import databases as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import databases as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif phase == "mail":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import mail as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import mail as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif phase == "lists":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import lists as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import lists as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif phase == "jobs":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import jobs as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import jobs as found  # noqa: PLC0415  (one that is broken costs only itself)
         elif phase == "plan":
-            from ansible_collections.intact.hosting.plugins.module_utils._migration import plan as found  # noqa: PLC0415  (only the one that is asked for)
+            from ansible_collections.intact.hosting.plugins.module_utils._migration import plan as found  # noqa: PLC0415  (one that is broken costs only itself)
         else:
             raise IntactError("there is no phase %s to run: known are %s" % (phase, ", ".join(RUN)))
     except ImportError as exc:

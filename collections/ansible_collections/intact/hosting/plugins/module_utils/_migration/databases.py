@@ -51,7 +51,13 @@ def others(context, taken):
                     out.setdefault(real, server)
     paths = [path for pattern in STARTED_BY for path in view.glob(pattern) if os.path.isfile(view.place(path))] if out else []
     texts = {path: view.read(path, 1 << 20) or b"" for path in paths}
-    return [(real, server, next((path for path, text in texts.items() if os.fsencode(real) in text), "")) for real, server in sorted(out.items())]
+    return [(real, server, next((path for path, text in texts.items() if _names(text, real)), "")) for real, server in sorted(out.items())]
+
+
+def _names(text, place):
+    """Whether a configuration (bytes) starts a server on a directory: a customer's home is named in many, and its owner may put there what he likes."""
+    words = rb"^[^#;\n]*(?:data_?dir(?:ectory)?\s*[=:]?|-D|PGDATA\s*=)[\s='\"]*" + re.escape(os.fsencode(place)) + rb"/?(?![\w./-])"
+    return re.search(words, text, re.MULTILINE | re.IGNORECASE) is not None
 
 
 def dest_of(context, source):

@@ -213,6 +213,22 @@ def test_a_data_directory_that_nothing_led_to_is_told(tmp_path):
     assert told == {("/home/old/copy", "warning"), ("/opt/pg", "warning"), ("/srv/second/mysql", "blocker")}
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[mysqld2]\ndatadir = /home/bob\n", True),
+        ("ExecStart=/usr/sbin/mysqld --datadir=/home/bob/\n", True),
+        ("ExecStart=/usr/lib/postgresql/9.1/bin/postgres -D '/home/bob'\n", True),
+        ("data_directory = '/home/bob'\n", True),
+        ("# datadir = /home/bob\n", False),
+        ("datadir = /home/bobby\n", False),
+        ("WorkingDirectory=/home/bob\n", False),
+    ],
+)
+def test_a_customer_who_puts_a_file_in_his_home_does_not_stop_a_migration(text, named):
+    assert databases._names(text.encode(), "/home/bob") == named
+
+
 def test_databases_of_a_cluster_are_told_by_its_directories(tmp_path):
     for name in ("base/1", "base/5", "base/16384", "base/pgsql_tmp", "pg_tblspc/16999/PG_15_202209061/16400", "pg_tblspc/16999/PG_15_202209061/16384"):
         (tmp_path / "data" / name).mkdir(parents=True)
