@@ -9,8 +9,8 @@ were over before anybody looked make it late, never lost: it strikes in whatever
 
 from __future__ import annotations
 
-import random
 from dataclasses import asdict, dataclass, field
+from random import Random
 from typing import Any
 
 # How many of each event an undisturbed flight has (torture_release): moments are drawn among them.
@@ -59,7 +59,7 @@ MATRIX = {
     "starts": ("begin", "configure"),
     "two": ("any", "any"),
 }
-CONTROLLER = {"controller": ("unpack", "begin"), "connection": ("configure",)}
+CONTROLLER = {"controller": ("unpack", "begin"), "connection": ("unpack",)}
 TWO = ("runner", "apt", "dpkg", "power", "state", "updates")
 GARBAGE = ("truncated", "empty", "zeros", "noise", "other")
 
@@ -79,12 +79,16 @@ class Cut:
         return asdict(self)
 
 
+def generator(seed: int | str) -> Random:
+    return Random(seed)  # noqa: S311 (moments, nothing secret)
+
+
 def order(matrix: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:
     """All cells of a matrix as (kind, event)."""
     return [(kind, event) for kind, events in matrix.items() for event in events]
 
 
-def moment(rng: random.Random, event: str, after: int = 0) -> tuple[str, str, int, float]:
+def moment(rng: Random, event: str, after: int = 0) -> tuple[str, str, int, float]:
     """(stage, event, number, delay) of a drawn moment; not before the after-th stage unless there is none left with this event."""
     if event == "any":
         event = rng.choice(("begin", *PACKAGE_EVENTS))
@@ -92,7 +96,9 @@ def moment(rng: random.Random, event: str, after: int = 0) -> tuple[str, str, in
         stage = rng.choice([s for s in NETWORK if STAGES.index(s) >= after] or [NETWORK[-1]])
         return stage, "begin", 1, round(rng.uniform(0, 0.3), 3)
     if event == "begin":
-        return rng.choice(STAGES[after:]), "begin", 1, round(rng.uniform(0, 0.8), 3)
+        stage = rng.choice(STAGES[after:])
+        # the last ones are over at once
+        return stage, "begin", 1, round(rng.uniform(0, 0.03 if stage in STAGES[-2:] else 0.8), 3)
     having = [s for s in STAGES if event in EVENTS.get(s, {})]
     having = [s for s in having if STAGES.index(s) >= after] or [having[-1]]
     # stages with more of it are hit more often, as they would be
@@ -100,23 +106,27 @@ def moment(rng: random.Random, event: str, after: int = 0) -> tuple[str, str, in
     return stage, event, rng.randint(1, EVENTS[stage][event]), round(rng.uniform(0, 0.5), 3)
 
 
-def cut(rng: random.Random, kind: str, event: str, after: int = 0) -> Cut:
+def cut(rng: Random, kind: str, event: str, after: int = 0) -> Cut:
     """One cut of a kind."""
     details: dict[str, Any] = {}
     if kind in ("state", "updates"):
         details = {"how": rng.choice(GARBAGE), "part": round(rng.random(), 4), "seed": rng.randrange(1 << 30)}
-    if kind in ("disk", "mirror", "connection"):
+    if kind in ("disk", "mirror"):
         details = {"seconds": round(rng.uniform(4, 14), 1)}
+    if kind == "connection":
+        # the mirror is behind the same network: it must be back before commit-sources
+        details = {"seconds": round(rng.uniform(4, 8), 1)}
+        return Cut(kind, "minimal", event, rng.randint(1, 6), round(rng.uniform(0, 0.5), 3), details)
     return Cut(kind, *moment(rng, event, after), details=details)
 
 
 def draw(seed: int, number: int, matrix: dict[str, tuple[str, ...]] | None = None) -> list[Cut]:
     """The cuts of flight `number` (from 0) of a seed: the cells of the matrix one after the other, in an order drawn for each round."""
     cells = order(matrix or MATRIX)
-    turn = random.Random(f"order {seed} {number // len(cells)}")
+    turn = generator(f"order {seed} {number // len(cells)}")
     turn.shuffle(cells)
     kind, event = cells[number % len(cells)]
-    rng = random.Random(f"flight {seed} {number}")
+    rng = generator(f"flight {seed} {number}")
     if kind != "two":
         return [cut(rng, kind, event)]
     first = cut(rng, rng.choice(TWO), "any")
@@ -127,7 +137,7 @@ def sample(seed: int) -> list[list[Cut]]:
     """One flight for each kind of cut, the controller's included."""
     out = []
     for kind, events in {**MATRIX, **CONTROLLER}.items():
-        rng = random.Random(f"sample {seed} {kind}")
+        rng = generator(f"sample {seed} {kind}")
         if kind == "two":
             out.append([cut(rng, "dpkg", "configure"), cut(rng, "power", "any", STAGES.index("minimal"))])
         else:
@@ -152,9 +162,9 @@ def spoil(data: bytes, how: str, part: float, seed: int) -> bytes:
     if how == "zeros":
         return b"\0" * max(size, 1)
     if how == "noise":
-        return random.Random(seed).randbytes(max(size, 64))
+        return generator(seed).randbytes(max(size, 64))
     if how == "other":
-        return random.Random(seed).choice((b"12\n", b"[]\n", b'"x"\n', b"null", b'{"flight": "x"}\n'))
+        return generator(seed).choice((b"12\n", b"[]\n", b'"x"\n', b"null", b'{"flight": "x"}\n'))
     return b""
 
 

@@ -108,6 +108,7 @@ class Disk:
         self.place, self.tree = place, tree
         self.image, self.lower, self.path = place / "disk.img", place / "mnt", place / "merged"
         self.device = ""
+        self._lives = 0
 
     def make(self) -> None:
         for folder in (self.lower, self.path):
@@ -115,26 +116,32 @@ class Disk:
         with self.image.open("wb") as handle:
             handle.truncate(SIZE)
         run("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^resize_inode", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(self.image))
-        self.device = run("losetup", "--find", "--show", str(self.image))
-        run("blockdev", "--setrw", self.device)
-        run("mount", self.device, str(self.lower))
+        self._mount()
         for folder in ("upper", "work"):
             (self.lower / folder).mkdir()
         self._overlay()
+
+    def _mount(self) -> None:
+        self.device = run("losetup", "--find", "--show", str(self.image))
+        run("blockdev", "--setrw", self.device)
+        run("mount", self.device, str(self.lower))
 
     def _overlay(self) -> None:
         options = f"lowerdir={self.tree},upperdir={self.lower}/upper,workdir={self.lower}/work"
         run("mount", "-t", "overlay", "overlay", "-o", options, str(self.path))
 
     def _unmount(self) -> None:
-        """Of what a container had mounted the kernel lets go a moment after its end."""
+        """Of what a container had mounted the kernel lets go a moment after its end; who copied our mounts into a namespace of his own keeps only his copy."""
         for point in (self.path, self.lower):
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 20
             while os.path.ismount(point):
-                said = subprocess.run(["umount", str(point)], capture_output=True, text=True, check=False)
-                if said.returncode and time.monotonic() > deadline:
-                    raise StepFailed(f"{point} cannot be unmounted: {said.stderr.strip()}")
-                time.sleep(0 if said.returncode == 0 else 0.1)
+                options = ["--lazy"] if time.monotonic() > deadline else []
+                if subprocess.run(["umount", *options, str(point)], capture_output=True, check=False).returncode:
+                    time.sleep(0.1)
+        if self.device:
+            # the kernel does it as soon as nobody uses it any more
+            run("losetup", "--detach", self.device, check=False)
+            self.device = ""
 
     def lose_power(self) -> None:
         """Forget what was not synced. The host must be down already."""
@@ -143,21 +150,14 @@ class Disk:
             fcntl.ioctl(handle, SHUTDOWN, struct.pack("I", NO_LOG))
         finally:
             os.close(handle)
+        # what is on the disk now, as a disk of its own: the dead file system may be in use for a while
+        self._lives += 1
+        image = self.place / f"disk-{self._lives}.img"
+        run("cp", "--sparse=always", str(self.image), str(image))
         self._unmount()
-        # until the last user of the dead file system is gone, a new mount would be the same one
-        deadline = time.monotonic() + 30
-        while True:
-            run("mount", self.device, str(self.lower))
-            try:
-                probe = self.lower / "probe"
-                probe.write_text("")
-                probe.unlink()
-                break
-            except OSError:
-                run("umount", str(self.lower))
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        self.image.unlink()
+        self.image = image
+        self._mount()
         self._overlay()
 
     def fill(self) -> None:
@@ -176,8 +176,6 @@ class Disk:
 
     def remove(self) -> None:
         self._unmount()
-        if self.device:
-            run("losetup", "-d", self.device)
         shutil.rmtree(self.place, ignore_errors=True)
 
 
@@ -197,6 +195,7 @@ def clear() -> None:
         for point in (folder / "merged", folder / "mnt"):
             if os.path.ismount(point):
                 run("umount", str(point), check=False)
-        for line in run("losetup", "-j", str(folder / "disk.img"), check=False).splitlines():
-            run("losetup", "-d", line.split(":")[0], check=False)
+        for image in folder.glob("*.img"):
+            for line in run("losetup", "-j", str(image), check=False).splitlines():
+                run("losetup", "-d", line.split(":")[0], check=False)
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 # Copyright: Intact contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One flight that is cut: started as an operator would, watched through the files of its disk, cut at its moments, mended where its surroundings were cut, judged."""
+"""One flight that is cut: started as an operator would, watched through the files of its disk, cut, mended where its surroundings were cut, judged."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any
 import torture_cuts
 import torture_judge
 import torture_release
+from torture_controller import Controller
 from torture_cuts import Cut
 from torture_machine import Machine
 from torture_mirror import Mirror
 
-FINAL = ("done", "failed", "stopped")
 LOOK = 0.02
 # Seconds in which nothing at all happens on a host that should be at work.
 STUCK = 300
@@ -106,6 +106,7 @@ class Flight:
         self.done: list[dict[str, Any]] = []
         self.stops: list[dict[str, Any]] = []
         self.problems: list[str] = []
+        self.controller = Controller(machine, machine.disk.place, FLIGHT) if cuts and cuts[0].kind in torture_cuts.CONTROLLER else None
         self._mend: tuple[str, float] | None = None
         self._waiting: dict[str, Any] | None = None
 
@@ -134,7 +135,9 @@ class Flight:
         return out
 
     def take_off(self) -> None:
-        if self.cuts and self.cuts[0].kind == "starts" and self.cuts[0].event == "begin":
+        if self.controller:
+            self.controller.start()
+        elif self.cuts and self.cuts[0].kind == "starts" and self.cuts[0].event == "begin":
             self._several(self.cuts.pop(0), [FLIGHT, "torture-upgrade-2", FLIGHT])
         else:
             said = self.starts([FLIGHT])[0]
@@ -204,6 +207,16 @@ class Flight:
             self.mirror.stop()
             self._mend = ("mirror", time.monotonic() + cut.details["seconds"])
             self._note(cut)
+        elif kind == "controller":
+            if not self.controller or not self.controller.kill():
+                return False
+            self.controller.start()
+            self._note(cut)
+        elif kind == "connection":
+            if self.controller:
+                self.controller.disconnect()
+            self._mend = ("connection", time.monotonic() + cut.details["seconds"])
+            self._note(cut)
         elif kind == "starts":
             self._several(cut, [FLIGHT, "torture-upgrade-2", FLIGHT])
         if kind in ("runner", "power", "state", "updates"):
@@ -240,6 +253,8 @@ class Flight:
         what, self._mend = self._mend[0], None
         if what == "disk":
             self.machine.disk.free()
+        elif what == "connection" and self.controller:
+            self.controller.connect()
         else:
             self.mirror.start()
 
@@ -272,7 +287,7 @@ class Flight:
                     due_since = time.monotonic()
                 if due_since is not None and time.monotonic() >= due_since + wanted.delay:
                     self.seen.look()
-                    if self.seen.status not in FINAL and self._strike(wanted):
+                    if self.seen.status not in ("failed", "stopped") and self._strike(wanted):
                         self.cuts.pop(0)
                         due_since = None
                         self.seen.stirred = time.monotonic()
@@ -287,10 +302,30 @@ class Flight:
                     time.sleep(LOOK)
             if self.seen.status == "done" and not self.seen.path("etc/systemd/system/intact-upgrade.timer").exists():
                 return
+            if self.controller and self.controller.ended() not in (None, 0) and not self._again():
+                return
             if time.monotonic() - self.seen.stirred > STUCK:
                 self.problems.append(f"nothing happened for {STUCK} s in {self.seen.stage} ({self.seen.status}: {self.seen.state.get('message')})")
                 return
             time.sleep(LOOK)
+
+    def _again(self) -> bool:
+        """Start the playbook again when another flight's disk came or went between its look and its start; whether it was that."""
+        assert self.controller
+        if not self.seen.state and "the disks of this host are not those" in self.controller.said().rsplit("PLAY [", 1)[-1]:
+            self.controller.start()
+            return True
+        self.problems.append(f"the playbook ended with {self.controller.ended()}: {self.controller.said()[-1500:]}")
+        return False
+
+    def _controller_ended(self) -> None:
+        """The watcher must come to the flight's end by itself, and well."""
+        if self.controller:
+            code = self.controller.wait(180)
+            if code != 0:
+                self.problems.append(f"the playbook ended with {code}: {self.controller.said()[-1500:]}")
+            if self.done and self.done[0]["kind"] == "connection" and "UNREACHABLE" in self.controller.said():
+                self.problems.append("the playbook gave the host up when its connection was gone")
 
     def facts(self) -> dict[str, Any]:
         """How the host is; asked until its runner is gone and it has booted."""
@@ -313,6 +348,8 @@ class Flight:
         self.mirror.start()
         self.machine.disk.make()
         self.prepare()
+        if self.controller:
+            self.controller.let_in()
         self.machine.create()
         self.take_off()
         flown = time.monotonic()
@@ -320,6 +357,7 @@ class Flight:
             self.fly()
         seconds = time.monotonic() - flown
         if not self.problems or self.seen.status == "done":
+            self._controller_ended()
             facts = self.facts()
             if "unreadable" in facts:
                 self.problems.append(f"the host does not answer: {facts['unreadable']}")
@@ -366,6 +404,8 @@ class Flight:
                     shutil.copy(source, target)
             except (OSError, shutil.Error) as exc:
                 (folder / "not-copied.txt").open("a").write(f"{name}: {exc}\n")
+        if self.controller:
+            (folder / "controller.log").write_text(self.controller.said())
         _code, text = self.machine.call("journalctl", "--no-pager", "-b", "-o", "short-precise")
         (folder / "systemd-journal.txt").write_text(text)
         _code, text = self.machine.call("ps", "-eo", "pid,ppid,stat,etimes,args")

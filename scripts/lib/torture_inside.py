@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on a host whose upgrade is cut: starts it as playbooks/upgrade-host.yml would, with the modules' own code, and tells how the host is.
 
-torture_inside.py start FLIGHT RELEASE_PATH.json | binding | facts
+torture_inside.py start FLIGHT ASKED.json | binding [disks] | facts
 Prints one JSON document. Ansible is not on the host: its AnsibleModule is stood in for here.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -61,14 +62,22 @@ def stand_in():
     sys.path.insert(0, os.environ.get("INTACT_COLLECTIONS", "/opt/intact/collections"))
 
 
-def binding():
-    """What a pre-flight would have bound its result to."""
-    from ansible_collections.intact.hosting.plugins.module_utils import _binding
-    from ansible_collections.intact.hosting.plugins.module_utils._baseline import disks
-    from ansible_collections.intact.hosting.plugins.module_utils._system import System
+def intact():
+    """The collection's own code, as a namespace."""
+    stand_in()
+    base = "ansible_collections.intact.hosting.plugins."
+    names = ("module_utils._binding", "module_utils._flight", "module_utils._upgrade._install", "module_utils._upgrade._look", "modules.upgrade_runner")
+    found = {name.rsplit(".", 1)[-1]: importlib.import_module(base + name) for name in names}
+    found["System"] = importlib.import_module(base + "module_utils._system").System
+    found["IntactError"] = importlib.import_module(base + "module_utils._findings").IntactError
+    return types.SimpleNamespace(**found)
 
-    items = (disks.capture(System({})) or {}).get("items", {})
-    return _binding.bind(_binding.current(System(), items), 4)
+
+def binding(disks=False):
+    """What a pre-flight would have bound its result to."""
+    ours = intact()
+    items = (ours.upgrade_runner.disks.capture(ours.System({})) or {}).get("items", {}) if disks else {}
+    return ours._binding.bind(ours._binding.current(ours.System(), items), 4)
 
 
 def start(flight, document):
@@ -76,24 +85,22 @@ def start(flight, document):
     with open(document, encoding="utf-8") as handle:
         asked = json.load(handle)
     path, settings = asked["release_path"], asked["settings"]
-    from ansible_collections.intact.hosting.plugins.module_utils import _flight
-    from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-    from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _look
-    from ansible_collections.intact.hosting.plugins.modules import upgrade_runner
-
+    ours = intact()
+    # every container sees the loop devices of all others, which come and go with their flights
+    ours.upgrade_runner.disks.capture = lambda _system: {"items": {}}
     PARAMS.update(flight_id=flight, release_path=path, settings=settings, hold_before=asked.get("hold_before", []))
     try:
-        action, state = _install.intent(flight, path["target"])
-        if not _flight.opening(_flight.read(flight)[0]):
-            _flight.append(flight, "flight.open", host="torture", kind="upgrade", source="Debian 12", target="Lab next")
+        action, state = ours._install.intent(flight, path["target"])
+        if not ours._flight.opening(ours._flight.read(flight)[0]):
+            ours._flight.append(flight, "flight.open", host="torture", kind="upgrade", source="Debian 12", target="Lab next")
         if action in ("start", "continue") and not (state and state["point_of_no_return"]):
-            plan, findings = _look.look(path, "/var/lib/intact/plan", protected=settings["protected"], default=settings["conffile_default"])
+            plan, findings = ours._look.look(path, "/var/lib/intact/plan", protected=settings["protected"], default=settings["conffile_default"])
             if plan is None:
                 return tell({"failed": True, "msg": "; ".join("%s: %s" % (f.title, f.evidence) for f in findings), "look": True})
             PARAMS.update(plan=plan, binding=binding())
-    except IntactError as exc:
+    except ours.IntactError as exc:
         return tell({"failed": True, "msg": str(exc)})
-    return upgrade_runner.main()
+    return ours.upgrade_runner.main()
 
 
 def said(*argv):
@@ -172,11 +179,10 @@ def facts():
 
 def main():
     """Do what the first argument says."""
-    stand_in()
     what = sys.argv[1]
     if what == "start":
         return start(sys.argv[2], sys.argv[3])
-    return tell(binding() if what == "binding" else facts())
+    return tell(binding("disks" in sys.argv) if what == "binding" else facts())
 
 
 if __name__ == "__main__":

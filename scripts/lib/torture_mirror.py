@@ -23,7 +23,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *words: object) -> None:
         """Nothing."""
 
     def copyfile(self, source, outputfile) -> None:  # type: ignore[no-untyped-def]

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import random
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 OLD, NEW = "labold", "labnew"
 VERSIONS = {"1": "1.0-1", "p": "1.1-1", "2": "2.0-1"}
@@ -170,7 +170,8 @@ def asking(number: str) -> Package:
 def flaky(number: str) -> Package:
     """Fails the first time it is configured in the new release."""
     # told to the disk: a power cut must not make it fail again and again
-    once = 'if [ "$1" = configure ] && [ ! -e /var/lib/lab/failed-once ]; then\nmkdir -p /var/lib/lab\n: >/var/lib/lab/failed-once\nsync /var/lib/lab/failed-once /var/lib/lab\n'
+    mark = "/var/lib/lab/failed-once"
+    once = f'if [ "$1" = configure ] && [ ! -e {mark} ]; then\nmkdir -p /var/lib/lab\n: >{mark}\nsync {mark} /var/lib/lab\n'
     return plain("lab-flaky", number, scripts={"postinst": once + 'echo "lab-flaky: not yet" >&2\nexit 1\nfi\n'} if number == "2" else {})
 
 
@@ -196,7 +197,7 @@ def split(number: str) -> list[Package]:
 
 
 def large(number: str) -> Package:
-    content = random.Random(f"large {number}").randbytes(LARGE)
+    content = Random(f"large {number}").randbytes(LARGE)  # noqa: S311 (it only must not compress)
     return Package("lab-large", VERSIONS[number], files={"/usr/share/lab-large/data": content})
 
 
@@ -216,7 +217,7 @@ def packages() -> dict[str, list[Package]]:
     gone = plain("lab-gone", "1", scripts={"prerm": sleeping(0.8, "remove")})
     before = Package("lab-before", VERSIONS["1"], files={"/etc/lab/before.d/10-lab.conf": b"before\n", "/usr/bin/lab-tool": b"#!/bin/sh\necho 1\n"})
     before.conffiles, before.scripts = ("/etc/lab/before.d/10-lab.conf",), {"prerm": sleeping(0.5, "remove")}
-    replaces = {name: "lab-before" for name in ("Conflicts", "Replaces", "Provides")}
+    replaces = dict.fromkeys(("Conflicts", "Replaces", "Provides"), "lab-before")
     after = Package("lab-after", VERSIONS["2"], replaces, {"/usr/bin/lab-tool": b"#!/bin/sh\necho 2\n"}, {"postinst": sleeping(0.6)})
     old = [*common("1"), gone, before, plain("lab-patch", "p"), Package("lab-meta", VERSIONS["1"], {"Depends": "lab-before, lab-gone, lab-patch"})]
     new = [

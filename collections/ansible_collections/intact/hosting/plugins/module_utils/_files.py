@@ -82,7 +82,7 @@ def write_atomic(path, data, mode=0o600):
 
 
 def append_durable(path, line, mode=0o600):
-    """Append one line (bytes without newline) in a single write, and fsync it.
+    """Append one line (bytes without newline), in a single write where there is room for it, and fsync it. OSError when there is none.
 
     A torn line left by an earlier power cut is ended first, so that it can't swallow this one.
     """
@@ -90,7 +90,10 @@ def append_durable(path, line, mode=0o600):
     try:
         size = os.fstat(fd).st_size
         torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-        os.write(fd, (b"\n" if torn else b"") + line + b"\n")
+        rest = (b"\n" if torn else b"") + line + b"\n"
+        while rest:
+            # a disk that fills up takes the beginning and says nothing; the next write tells
+            rest = rest[os.write(fd, rest) :]
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -170,6 +170,8 @@ findings:
   elements: dict
 """
 
+import contextlib
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.intact.hosting.plugins.module_utils import _binding
@@ -267,6 +269,7 @@ def begin(module, result):
     _install.install(job)
     # Before the start: the very first stage may be meant.
     _state.write_hold(result["directory"], hold)
+    _install.begin(params["flight_id"])
     _install.start()
 
 
@@ -279,7 +282,8 @@ def main():
         params["hold_before"] = _stages.check(params["hold_before"])
         result["directory"] = _state.directory(params["flight_id"])
         if params["state"] == "started":
-            begin(module, result)
+            with _install.one_at_a_time() if not module.check_mode else contextlib.nullcontext():
+                begin(module, result)
         else:
             state = _state.load(params["flight_id"])
             result.update(action="nothing", state=state or {}, reason="it does not run")

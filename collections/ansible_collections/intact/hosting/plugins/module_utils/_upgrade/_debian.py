@@ -66,6 +66,31 @@ class Debian(_engine.Engine):
             _heal.judge(self.host, log, refusal or "apt-get %s: %s" % (words[0], said))
             time.sleep(5)
 
+    def _update(self):
+        """Read the live sources' lists anew."""
+        if self.host.memory.was_cut():
+            # what a power cut left of a list is empty, and apt takes it for the newest
+            _private_apt.forget_lists(_host.LISTS)
+        self.host.wait_for_dpkg((_host.LISTS + "/lock",))
+        self._apt(["update"], target=False)
+
+    def _unseen(self, text):
+        """Packages of the plan that are still what they were, and that apt (text of its simulation) neither brings nor keeps back: it lost its lists."""
+        would, now = _simulate.transaction(text), _packages.installed()
+        seen = {e["name"] for e in would["upgrade"] + would["remove"]} | set(_simulate.kept_back(text))
+        old = [e["name"] for e in self.plan["upgrade"] if now.get((e["name"], e["arch"]), {}).get("version") == e["from"]]
+        return sorted(set(old) - seen)
+
+    def _see_all(self, text):
+        """Stop when apt no longer sees what was planned."""
+        unseen = self._unseen(text)
+        if unseen:
+            raise _host.StageFailure(
+                "apt no longer sees what was planned for %d packages: %s" % (len(unseen), ", ".join(unseen[:5])),
+                "look whether %s still has %s and whether its lists below %s/lists are whole, then start the upgrade again"
+                % (", ".join(sorted({e["uri"] for e in self.plan["sources"]})[:3]), self.path["target"]["codename"], self.staged.root),
+            )
+
     def _deviations(self, transaction, repair=False):
         """How a transaction goes against the plan (see _plan.deviations)."""
         present = None if repair else {name for name, _arch in _packages.installed()}
@@ -79,10 +104,6 @@ class Debian(_engine.Engine):
                 "apt would go against the plan: %s" % "; ".join(off[:5]),
                 "look at these removals; when they are right, name them in distro_upgrade_accepted_removals, then start the upgrade again",
             )
-
-    def _intention(self):
-        """What apt would do now in a full upgrade (see _simulate.transaction)."""
-        return _simulate.transaction(self.staged.simulate("full-upgrade", *self.extra))
 
     def quiesce(self):
         """Nobody else manages packages, and services that would choke on their old configuration wait."""
@@ -99,7 +120,7 @@ class Debian(_engine.Engine):
 
     def patch_source(self):
         """Today's release up to date, and at least the versions that the release path names."""
-        self._apt(["update"], target=False)
+        self._update()
         if self.plan["patch"]:
             self._apt(["upgrade", "--with-new-pkgs"], len(self.plan["patch"]), target=False)
         for name, rule in (self.path.get("minimum_versions") or {}).items():
@@ -114,6 +135,9 @@ class Debian(_engine.Engine):
     def stage_sources(self):
         """The target's sources beside the live ones, and their lists. Live sources stay as they are until commit-sources."""
         texts, _changes = _private_apt.staged_sources(self.path["suites"], self.settings["source_map"], self.path.get("components") or [])
+        self.host.wait_for_dpkg((self.staged.root + "/lists/lock",))
+        if self.host.memory.was_cut():
+            _private_apt.forget_lists(self.staged.root + "/lists")
         self.staged.prepare(texts)
         self.host.memory.remember("staged", [path for path, _text in texts])
         said = self.staged.update()
@@ -136,7 +160,9 @@ class Debian(_engine.Engine):
 
     def simulate(self):
         """What apt would do now is what the plan says, and there is room for it."""
-        self._refuse(self._deviations(self._intention()))
+        text = self.staged.simulate("full-upgrade", *self.extra)
+        self._refuse(self._deviations(_simulate.transaction(text)))
+        self._see_all(text)
         for mount, numbers in self.plan["disk"].items():
             free = self.host.free(mount)
             if free < numbers["needed"] - numbers["archives"]:
@@ -178,6 +204,7 @@ class Debian(_engine.Engine):
         self._refuse(self._deviations(_simulate.announced(self.staged.announced("full-upgrade", *self.extra))))
         count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "full") + len(self.plan["install"]) + len(self.plan["remove"])
         self._apt(["full-upgrade"] + self.extra, count)
+        self._see_all(self.staged.simulate("full-upgrade", *self.extra))
         for rule in self.path.get("settle") or []:
             self._settle(rule)
         return "%d packages" % count
@@ -206,7 +233,7 @@ class Debian(_engine.Engine):
             todo.append((path, new))
         for path, new in todo:
             write_atomic(path, new, os.stat(path).st_mode & 0o777)
-        self._apt(["update"], target=False)
+        self._update()
         return "backups in %s" % os.path.join(self.host.backups, "before/etc/apt")
 
     def autoremove(self):

@@ -14,6 +14,9 @@ import time
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _simulate, _stages
 
 DPKG = "/var/lib/dpkg"
+ARCHIVES = "/var/cache/apt/archives"
+# dpkg writes its whole database anew after 250 entries.
+MOST = 300
 AGAIN = "repair it by hand (the log is %s), then start the upgrade again: it goes on where it stopped"
 
 
@@ -63,6 +66,9 @@ def heal(host):
     host.memory.journal("note", text="healing dpkg: " + "; ".join(why))
     _set_aside(host)
     start = host.log_size()
+    if host.power_was_cut:
+        _unpack_again(host)
+        host.power_was_cut = False
     for attempt in range(3):
         rc = host.packages(["dpkg", "--configure", "-a"] + _host.CONFFILES, status=False)
         words = [word for option in _host.OPTIONS + host.sources() for word in ("-o", option)]
@@ -75,6 +81,25 @@ def heal(host):
         start = host.log_size()
         time.sleep(1 + attempt)
     raise _host.StageFailure("dpkg is still not sound: " + "; ".join(look(host)), AGAIN % host.log)
+
+
+def archives(text, there):
+    """Archives of the packages that are unpacked and not configured, as far as they are there. Pure.
+
+    text: lines of package, architecture, version and status, as dpkg-query gives them. there: names of the files in apt's archive directory.
+    """
+    wanted = [line.split() for line in text.splitlines() if line.endswith(" unpacked")]
+    names = ["%s_%s_%s.deb" % (parts[0], parts[2].replace(":", "%3a"), parts[1]) for parts in wanted if len(parts) == 4]
+    return [name for name in names if name in there]
+
+
+def _unpack_again(host):
+    """dpkg calls a package unpacked before its new configuration files are on the disk: after a power cut they may be empty, and would be put in place so."""
+    said = host.run(["dpkg-query", "-W", "-f", "${Package} ${Architecture} ${Version} ${db:Status-Status}\n"], check=False).text
+    names = archives(said, os.listdir(ARCHIVES) if os.path.isdir(ARCHIVES) else [])
+    if names:
+        host.memory.journal("note", text="unpacked again after a power cut: %s" % ", ".join(names))
+        host.packages(["dpkg", "--unpack"] + _host.CONFFILES + [os.path.join(ARCHIVES, name) for name in names], status=False)
 
 
 def _refuse_losses(host, words):
@@ -108,6 +133,12 @@ def judge(host, log, sentence):
         raise _host.StageFailure("%s failed three times: %s" % (", ".join(given_up), " | ".join(said) or sentence), AGAIN % host.log)
 
 
+def refused(said):
+    """The file of dpkg's updates directory at which dpkg stops, by its own words; "" when it is none. Pure."""
+    found = re.search(r"parsing file '(%s/updates/\d+)'" % DPKG, said)
+    return found.group(1) if found else ""
+
+
 def _set_aside(host):
     """Back up dpkg's database once per stage and move entries that cannot be read out of its way."""
     host.keep(DPKG, "heal-%d" % int(time.time()))
@@ -117,7 +148,18 @@ def _set_aside(host):
         with open(path, "rb") as handle:
             data = handle.read()
         if name.isdigit() and not parsable(data):
-            aside = os.path.join(host.backups, "unreadable-updates")
-            os.makedirs(aside, mode=0o700, exist_ok=True)
-            host.run(["mv", "--", path, os.path.join(aside, "%s-%d" % (name, int(time.time())))])
-            host.memory.journal("note", text="set aside unreadable %s" % path)
+            _away(host, path)
+    # What looks like a record may still be none to dpkg, which then refuses everything.
+    for _entry in range(MOST):
+        path = refused(host.run(["dpkg-query", "-W", "-f", ""], check=False).error)
+        if not path or not os.path.exists(path):
+            break
+        _away(host, path)
+
+
+def _away(host, path):
+    """Move an entry to the backups."""
+    aside = os.path.join(host.backups, "unreadable-updates")
+    os.makedirs(aside, mode=0o700, exist_ok=True)
+    host.run(["mv", "--", path, os.path.join(aside, "%s-%d" % (os.path.basename(path), int(time.time())))])
+    host.memory.journal("note", text="set aside unreadable %s" % path)

@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
 ENVIRONMENT = {
@@ -32,7 +32,11 @@ ENVIRONMENT = {
 }
 CONFFILES = ["--force-confdef", "--force-confold"]
 OPTIONS = ["Dpkg::Use-Pty=0", "DPkg::Lock::Timeout=600", "Acquire::Retries=3"] + ["Dpkg::Options::=" + word for word in CONFFILES]
-LOCK = "/var/lib/dpkg/lock-frontend"
+# dpkg goes on by itself when the apt that started it is killed: then only its own lock is left.
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+LISTS = "/var/lib/apt/lists"
+# What a stage may have written to: each is told to the disk before the stage counts as done.
+PLACES = ("/etc", "/usr", "/var", "/var/lib", "/var/lib/apt", "/var/lib/dpkg", "/var/cache/apt/archives", "/boot", "/boot/efi")
 
 
 class StageFailure(IntactError):
@@ -55,6 +59,8 @@ class Host:
         self.sources = list
         # transaction -> sentences on what it would take away against the plan; the engine knows the plan.
         self.against_plan = _nothing
+        # The host went down in the middle of our work, and nobody has looked yet at what that left.
+        self.power_was_cut = False
 
     def run(self, argv, timeout=600, check=True, stdin=b"", env=None):
         """Run a short command (see _command.run) in the runner's environment."""
@@ -107,7 +113,11 @@ class Host:
             half = target + ".intact-new"
             self.run(["rm", "-rf", "--", half])
             self.run(["cp", "-a", "--", path, half], timeout=3600)
+            # nor an empty one when the power goes: a rename is on the disk before what was copied
+            whole = os.path.isfile(half) and not os.path.islink(half)
+            self.run(["sync", half] if whole else ["sync", "-f", os.path.dirname(half)], timeout=3600, check=False)
             os.rename(half, target)
+            fsync_directory(os.path.dirname(target))
         return target
 
     def set_aside(self, group):
@@ -122,28 +132,36 @@ class Host:
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 
-    def lock_holder(self):
-        """Process id that holds dpkg's front-end lock, 0 when nobody does."""
-        try:
-            with open(LOCK, "rb+") as handle:
-                query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-                answer = struct.unpack("hhqqi4x", fcntl.fcntl(handle, fcntl.F_GETLK, query))
-        except OSError:
-            return 0
-        return answer[4] or -1 if answer[0] != fcntl.F_UNLCK else 0
+    def settle(self):
+        """Bring to the disk what was written, before it counts as done: a power cut must not take it back."""
+        places = {os.stat(path).st_dev: path for path in PLACES + (self.directory, os.path.dirname(self.log)) if os.path.isdir(path)}
+        self.run(["sync", "-f"] + sorted(places.values()), timeout=3600, check=False)
 
-    def wait_for_dpkg(self):
+    def lock_holder(self, locks=LOCKS):
+        """Process id that holds one of the package manager's locks, 0 when nobody does."""
+        for path in locks:
+            try:
+                with open(path, "rb+") as handle:
+                    query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                    answer = struct.unpack("hhqqi4x", fcntl.fcntl(handle, fcntl.F_GETLK, query))
+            except OSError:
+                continue
+            if answer[0] != fcntl.F_UNLCK:
+                return answer[4] or -1
+        return 0
+
+    def wait_for_dpkg(self, locks=LOCKS):
         """Wait until no package manager works: one that outlived a killed runner is left to end its work. Never kills it."""
         reader, offset = Progress(0), 0
         while True:
-            holder = self.lock_holder()
+            holder = self.lock_holder(locks)
             if not holder:
                 return
             # When it is one that a killed runner started, its progress is still being written.
             progress = read_if_exists(os.path.join(self.directory, "status-fd")) or b""
             reader.feed(progress[offset:].decode("utf-8", "replace"))
             offset = len(progress)
-            message = "waiting for %s (process %d), which has dpkg's lock" % (_name_of(holder), holder)
+            message = "waiting for %s (process %d), which has the package manager's lock" % (_name_of(holder), holder)
             self.memory.progress(reader.done, 0, "packages", message + (": " + reader.message if reader.message else ""), self.tail())
             time.sleep(2)
 

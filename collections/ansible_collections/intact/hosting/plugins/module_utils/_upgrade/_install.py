@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import sys
+import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
-from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_document, read_if_exists, write_atomic, write_document
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists, write_atomic, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _runner, _stages, _state
 
@@ -115,15 +118,13 @@ def files():
     return out
 
 
-def unfinished(flight, root=_state.ROOT):
+def unfinished(flight, root=_state.ROOT, flights=_flight.FLIGHTS):
     """The id of another flight whose upgrade is under way on this host, or None."""
     for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
         path = os.path.join(root, name, "state.json")
         if name != flight and os.path.exists(path):
-            try:
-                state = read_document(path)
-            except ValueError:
-                continue
+            # told by its journal where a cut took its state
+            state = _state.load(name, root, flights)
             if state["status"] in ("running", "waiting-reboot") or (state["point_of_no_return"] and state["status"] != "done"):
                 return name
     return None
@@ -138,9 +139,28 @@ def release():
     return {"id": facts.get("ID", ""), "version": facts.get("VERSION_ID", ""), "codename": facts.get("VERSION_CODENAME", "")}
 
 
+@contextlib.contextmanager
+def one_at_a_time(root=_state.ROOT, seconds=120):
+    """Hold what only one start at a time may: two at once would each find nothing under way. IntactError when another one does not end."""
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    with open(os.path.join(root, "start-lock"), "a", encoding="ascii") as handle:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as exc:
+                if time.monotonic() > deadline:
+                    raise IntactError(
+                        "another start of an upgrade is under way on this host for %d s: look at it (fuser %s), then start again" % (seconds, handle.name)
+                    ) from exc
+                time.sleep(0.2)
+        yield
+
+
 def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):
     """What starting would mean now: (attach | continue | nothing | start, state or None). Reads only."""
-    other = unfinished(flight, root)
+    other = unfinished(flight, root, flights)
     if other:
         raise IntactError("the upgrade of flight %s is not finished on this host: continue that one" % other)
     state = _state.load(flight, root, flights)
@@ -180,6 +200,12 @@ def start():
     run(["systemctl", "enable", _runner.UNIT + ".timer"])
     run(["systemctl", "restart", _runner.UNIT + ".timer"])
     run(["systemctl", "start", "--no-block", _runner.UNIT + ".service"])
+
+
+def begin(flight, root=_state.ROOT, flights=_flight.FLIGHTS):
+    """Write the first state of a flight that has none: from here on another start knows of it."""
+    if _state.load(flight, root, flights) is None:
+        _state.Memory(_state.fresh(flight), root, flights).save(message="starting")
 
 
 def renew(state, root=_state.ROOT):

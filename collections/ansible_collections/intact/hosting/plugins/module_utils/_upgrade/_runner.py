@@ -101,6 +101,7 @@ class Runner:
         flight = self.job["flight"]
         self.memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
         self.host = _host.Host(directory, _flight.ensure(flight, flights), self.memory)
+        self.host.power_was_cut = not self.memory.state["waiting_boot"] and self.memory.state["boot"] != _flight.boot_id()
         self.engine = ENGINES[self.job["release_path"]["target"]["id"]](self.host, self.job)
 
     def asked_to_stop(self):
@@ -158,6 +159,7 @@ class Runner:
         try:
             healed = self.engine.heal() if _stages.changes_packages(stage) else []
             note = getattr(self.engine, stage.replace("-", "_"))()
+            self.host.settle()
         except IntactError as exc:
             self._fail(stage, str(exc), getattr(exc, "following", "") or "see to it, then start the upgrade again: it goes on where it stopped")
             return False

@@ -90,6 +90,8 @@ def from_journal(flight, events):
     for entry in _flight.stages(events[begun:]):
         if entry["stage"] in state["stages"] and entry["result"] in _stages.RESULTS:
             state["stages"][entry["stage"]].update(status=entry["result"], seconds=entry["seconds"], note=entry["note"])
+        elif entry["stage"] in state["stages"] and entry["result"] is None:
+            state["stages"][entry["stage"]]["began"] = entry["start"]
     if _stages.passed(state["stages"], "reboot"):
         state["waiting_boot"] = ""
     if _stages.following(state["stages"]) is None:
@@ -98,14 +100,22 @@ def from_journal(flight, events):
     return state
 
 
+def _whole(state):
+    """Whether a document is a state; what a failing disk left may be any JSON. Pure."""
+    if not isinstance(state, dict) or state.get("status") not in _stages.STATUSES or not isinstance(state.get("memory"), dict):
+        return False
+    stages = state.get("stages")
+    return isinstance(stages, dict) and bool(stages) and all(isinstance(entry, dict) and "status" in entry for entry in stages.values())
+
+
 def load(flight, root=ROOT, flights=_flight.FLIGHTS):
     """The state of a flight: from state.json, else from the journal, else None when the runner never started."""
     data = read_if_exists(os.path.join(directory(flight, root), "state.json"))
     if data:
         try:
             state = json.loads(data)
-            if state.get("flight") == flight and isinstance(state.get("stages"), dict):
-                return state
+            if _whole(state) and state.get("flight") == flight:
+                return dict(json.loads(json.dumps(FIELDS)), **state)
         except ValueError:
             pass
     events, _torn = _flight.read(flight, flights)
@@ -163,8 +173,12 @@ class Memory:
         if not self.state["waiting_boot"]:
             self.journal("stage.start", stage=stage)
         entry = self.state["stages"][stage]
-        entry.update(status="running", note="", began=entry.get("began") or _flight.now())
+        entry.update(status="running", note="", cut=bool(entry.get("began")), began=entry.get("began") or _flight.now())
         self.save(status="running", stage=stage, done=0, total=0, unit="", message=_stages.STAGES[stage][2], next="", last_lines=[], held=False)
+
+    def was_cut(self):
+        """Whether the stage that runs was begun before and did not come to its end."""
+        return bool(self.state["stages"].get(self.state["stage"], {}).get("cut"))
 
     def end(self, stage, result, note=""):
         """Write down how a stage ended: ok, skipped or failed. The state first: the journal is only evidence."""

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _heal, _host
@@ -64,3 +67,43 @@ def test_a_full_disk_stops_at_once(bench):
     with pytest.raises(_host.StageFailure, match="full") as caught:
         _heal.judge(bench, "tar: No space left on device", "x")
     assert "make room" in caught.value.following
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("dpkg-query: error: parsing file '/var/lib/dpkg/updates/0003' near line 2 package 'x':\n missing version", "/var/lib/dpkg/updates/0003"),
+        ("dpkg-query: error: parsing file '/var/lib/dpkg/status' near line 2", ""),
+        ("", ""),
+    ],
+)
+def test_dpkg_says_which_entry_it_cannot_read(said, path):
+    assert _heal.refused(said) == path
+
+
+def test_an_entry_that_only_dpkg_finds_wrong_is_set_aside_too(bench, tmp_path, monkeypatch):
+    """It looks like a record and lacks a field: without this dpkg refuses everything, three times, and the flight stops."""
+    updates = tmp_path / "dpkg" / "updates"
+    updates.mkdir(parents=True)
+    for name in ("0001", "0002"):
+        (updates / name).write_text("Package: lab\nStatus: install ok inst\n")
+    monkeypatch.setattr(_heal, "DPKG", str(tmp_path / "dpkg"))
+
+    def run(argv, **more):
+        if argv[0] == "mv":
+            Path(argv[2]).rename(argv[3])
+        left = sorted(updates.iterdir())
+        return SimpleNamespace(rc=0, error="dpkg-query: error: parsing file '%s' near line 2" % left[0] if left else "", text="", out=b"", err=b"")
+
+    monkeypatch.setattr(bench, "run", run, raising=False)
+    monkeypatch.setattr(bench, "keep", lambda *args, **more: None, raising=False)
+    monkeypatch.setattr(bench, "backups", str(tmp_path / "backup"), raising=False)
+    _heal._set_aside(bench)
+    assert list(updates.iterdir()) == []
+    assert len(list((tmp_path / "backup" / "unreadable-updates").iterdir())) == 2
+
+
+def test_what_is_unpacked_again_after_a_power_cut():
+    text = "lab all 1:2.0-1 unpacked\nnginx amd64 1.22 installed\nperl amd64 5.40 unpacked\nold all 1 config-files\n"
+    assert _heal.archives(text, {"lab_1%3a2.0-1_all.deb", "nginx_1.22_amd64.deb"}) == ["lab_1%3a2.0-1_all.deb"]
+    assert _heal.archives("", {"x"}) == []

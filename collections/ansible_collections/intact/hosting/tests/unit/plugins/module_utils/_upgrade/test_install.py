@@ -10,6 +10,9 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install
 
 
@@ -38,6 +41,7 @@ class Engine:
         return stage
 _runner.ENGINES["x"] = Engine
 _host.Host.systemctl = lambda self, *words, **more: self.run(["true"])
+_host.PLACES = ()
 top = %r
 os.makedirs(top + "/u/f-1")
 json.dump({"flight": "f-1", "release_path": {"target": {"id": "x"}}, "plan": {}, "settings": {}}, open(top + "/u/f-1/job.json", "w"))
@@ -54,3 +58,34 @@ def test_what_is_installed_is_closed_to_others(tmp_path, monkeypatch):
     directory = _install.install({"flight": "web1-x", "plan": {}}, str(tmp_path / "upgrade"))
     modes = {name: os.stat(os.path.join(directory, name)).st_mode & 0o777 for name in ("runner.log", "job.json")}
     assert modes == {"runner.log": 0o600, "job.json": 0o600}
+
+
+def start_of(flight, root, program="time.sleep(1)"):
+    """A process that holds the place of a start for a second."""
+    text = "import time\nfrom ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install\n"
+    text += "with _install.one_at_a_time(%r):\n    print('in', flush=True)\n    %s\n" % (root, program)
+    return subprocess.Popen([sys.executable, "-c", text], env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)), stdout=subprocess.PIPE)
+
+
+def test_of_two_starts_the_second_waits_and_finds_the_first(places):
+    """Two starts of different flights at once both found nothing under way, and the second one's units took the first one's place."""
+    first = start_of("f-2", places.root)
+    first.stdout.readline()
+    with pytest.raises(IntactError, match="another start of an upgrade is under way"), _install.one_at_a_time(places.root, seconds=0):
+        pass
+    with _install.one_at_a_time(places.root, seconds=30):
+        assert first.wait(timeout=10) == 0
+        _install.begin("f-1", places.root, places.flights)
+    first.stdout.close()
+    with pytest.raises(IntactError, match="the upgrade of flight f-1 is not finished"):
+        _install.intent("f-2", {"codename": "trixie"}, places.root, places.flights)
+    assert _install.intent("f-1", {"codename": "trixie"}, places.root, places.flights)[0] == "attach"
+
+
+def test_a_flight_whose_state_is_gone_is_still_under_way(places):
+    memory = places.memory()
+    memory.begin("bind")
+    memory.end("bind", "ok")
+    for left in (b"", b"[]", b"{", b"null", b"\0\0"):
+        (places.path / "upgrade" / "f-1" / "state.json").write_bytes(left)
+        assert _install.unfinished("f-2", places.root, places.flights) == "f-1"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +163,32 @@ def test_a_reboot_is_waited_for_until_its_stage_ended_well(places):
     assert first.state["waiting_boot"] == "old"
     first.end("reboot", "ok")
     assert first.state["waiting_boot"] == ""
+
+
+@pytest.mark.parametrize(
+    "left", [b"12\n", b"[]", b'"x"', b"null", b'{"flight": "f-1"}', b'{"flight": "f-1", "stages": {"bind": 1}}', b"\0" * 40, b"\xff\xfe", b"{"]
+)
+def test_whatever_a_disk_left_of_the_state_the_journal_tells_it(places, left):
+    """JSON that is no state ended every start of the runner in a traceback."""
+    memory = places.memory()
+    for stage in ("bind", "quiesce"):
+        memory.begin(stage)
+        memory.end(stage, "ok")
+    memory.begin("patch-source")
+    Path(memory.path).write_bytes(left)
+    state = _state.load("f-1", places.root, places.flights)
+    assert state["stages"]["quiesce"]["status"] == "ok"
+    again = places.memory(state)
+    again.begin("patch-source")
+    assert again.was_cut()
+
+
+def test_a_stage_that_is_begun_again_after_a_cut_knows_it(places):
+    memory = places.memory()
+    memory.begin("bind")
+    assert not memory.was_cut()
+    memory.begin("bind")
+    assert memory.was_cut()
+    memory.end("bind", "ok")
+    memory.begin("quiesce")
+    assert not memory.was_cut()
