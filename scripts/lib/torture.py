@@ -14,6 +14,7 @@ import json
 import os
 import queue
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -45,9 +46,9 @@ def text_of(cut: dict[str, Any] | Cut) -> str:
 class Lane(threading.Thread):
     """Flies one flight after the other on its own address."""
 
-    def __init__(self, number: int, base: Path, waiting: queue.SimpleQueue[tuple[int, list[Cut]]], seed: int, name: str) -> None:
+    def __init__(self, number: int, base: Path, waiting: queue.SimpleQueue[tuple[int, list[Cut]]], args: argparse.Namespace) -> None:
         super().__init__(daemon=True)
-        self.number, self.base, self.waiting, self.seed, self.prefix = number, base, waiting, seed, name
+        self.number, self.base, self.waiting, self.args = number, base, waiting, args
         self.results: list[dict[str, Any]] = []
 
     def run(self) -> None:
@@ -59,21 +60,21 @@ class Lane(threading.Thread):
             self.results.append(self.fly(number, cuts))
 
     def fly(self, number: int, cuts: list[Cut]) -> dict[str, Any]:
-        name = f"{self.prefix}{number}"
+        network, seed = torture_machine.NETWORKS[self.args.net], self.args.seed
         disk = torture_disk.Disk(torture_disk.place() / f"{os.getpid()}-{number}", self.base / "tree")
-        machine = torture_machine.Machine(name, disk, 10 + self.number)
-        mirror = Mirror(self.base / "repository", torture_machine.GATEWAY)
+        machine = torture_machine.Machine(network, number, disk, 10 + self.number)
+        mirror = Mirror(self.base / "repository", network.gateway)
         flight = Flight(machine, mirror, cuts)
-        folder = OUT / f"{self.seed}-{number}"
+        folder = self.args.out / f"{seed}-{number}"
         shutil.rmtree(folder, ignore_errors=True)
         try:
             result = flight.run()
         except Exception as exc:
             result = {"cuts": flight.done, "missed": [], "end": "the test itself failed", "stops": flight.stops, "flight_seconds": 0, "seconds": 0}
             result["problems"] = [*flight.problems, f"{type(exc).__name__}: {exc}", traceback.format_exc()]
-        result.update(number=number, seed=self.seed, drawn=[cut.as_dict() for cut in cuts])
+        result.update(number=number, seed=seed, sample=self.args.sample, kept=str(folder), drawn=[cut.as_dict() for cut in cuts])
         try:
-            if result["problems"]:
+            if result["problems"] or self.args.keep:
                 flight.keep(folder)
                 (folder / "result.json").write_text(json.dumps(result, indent=1))
         finally:
@@ -92,7 +93,8 @@ def tell(result: dict[str, Any]) -> None:
     for problem in result["problems"]:
         say(f"          WRONG: {problem}")
     if result["problems"]:
-        say(f"          again: make torture SEED={result['seed']} ONLY={result['number']}    kept: build/torture/{result['seed']}-{result['number']}")
+        again = f"scripts/torture --sample --only {result['number']}" if result["sample"] else f"make torture SEED={result['seed']} ONLY={result['number']}"
+        say(f"          again: {again}    kept: {result['kept']}")
 
 
 def table(results: list[dict[str, Any]]) -> list[str]:
@@ -137,7 +139,7 @@ def summary(results: list[dict[str, Any]], seed: int, seconds: float) -> dict[st
 def wanted(args: argparse.Namespace) -> list[tuple[int, list[Cut]]]:
     """(number, cuts) of each flight that is asked for."""
     if args.sample:
-        out = list(enumerate(torture_cuts.sample(args.seed)))
+        out = [(number, cuts) for number, cuts in enumerate(torture_cuts.sample(args.seed)) if not args.only or number in args.only]
     else:
         out = [(number, torture_cuts.draw(args.seed, number)) for number in (args.only or range(args.n))]
     return [(number, cuts) for number, cuts in out if not args.kinds or cuts[0].kind in args.kinds]
@@ -151,29 +153,32 @@ def main() -> int:
     parser.add_argument("--only", type=int, nargs="*")
     parser.add_argument("--kinds", nargs="*", choices=[*torture_cuts.MATRIX, *torture_cuts.CONTROLLER])
     parser.add_argument("--sample", action="store_true", help="one flight for each kind of cut")
-    parser.add_argument("--name", default="intact-t-", help="what the containers' names begin with")
+    parser.add_argument("--net", default="intact-t", choices=list(torture_machine.NETWORKS), help="the network, after which the containers are named")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--keep", action="store_true", help="keep what all flights left, not only those that failed")
     args = parser.parse_args()
     if os.geteuid():
         raise StepFailed("loop devices and mounts need root: run this as root")
     begun = time.monotonic()
     torture_disk.clear()
-    torture_machine.remove_all(args.name)
+    subprocess.run([sys.executable, ROOT / "scripts" / "lib" / "lab_images.py", "bookworm"], stdout=subprocess.DEVNULL, check=True)
     base = torture_disk.prepare(torture_machine.IMAGE)
-    torture_machine.ensure_network()
+    torture_machine.NETWORKS[args.net].ensure()
     waiting: queue.SimpleQueue[tuple[int, list[Cut]]] = queue.SimpleQueue()
     flights = wanted(args)
     for entry in flights:
         waiting.put(entry)
     say(f"==> torture: {len(flights)} flights, seed {args.seed}, {args.jobs} side by side")
-    lanes = [Lane(number, base, waiting, args.seed, args.name) for number in range(args.jobs)]
+    lanes = [Lane(number, base, waiting, args) for number in range(args.jobs)]
     for lane in lanes:
         lane.start()
     for lane in lanes:
         lane.join()
     results = [result for lane in lanes for result in lane.results]
     document = summary(results, args.seed, time.monotonic() - begun)
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "result.json").write_text(json.dumps(document, indent=1))
+    torture_machine.NETWORKS[args.net].remove()
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "result.json").write_text(json.dumps(document, indent=1))
     print("\n".join(table(results)))
     print(f"{document['cuts']} cuts in {document['flights']} flights, {document['good']} ended as they must, {document['flights'] - document['good']} did not")
     return 0 if document["good"] == len(flights) > 0 else 1

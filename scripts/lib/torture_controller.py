@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torture_release
 from lab_containers import docker
-from torture_machine import NETWORK, Machine
+from torture_machine import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAY = ROOT / "molecule" / "interruptions" / "fly.yml"
@@ -72,7 +72,7 @@ class Controller:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
     def disconnect(self) -> None:
-        docker("network", "disconnect", "--force", NETWORK, self.machine.name)
+        docker("network", "disconnect", "--force", self.machine.network.name, self.machine.name)
 
     def connect(self) -> None:
-        docker("network", "connect", "--ip", self.machine.address, NETWORK, self.machine.name)
+        docker("network", "connect", "--ip", self.machine.address, self.machine.network.name, self.machine.name)

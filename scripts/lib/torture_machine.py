@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torture_disk
@@ -18,32 +20,46 @@ from steps import StepFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "intact-lab/bookworm:current"
-NETWORK, SUBNET, GATEWAY = "intact-t", "172.30.97.0/24", "172.30.97.1"
 LABEL = "owner=intact-torture"
 
 
-def ensure_network() -> None:
-    if not docker_ok("network", "inspect", NETWORK):
-        docker("network", "create", "--subnet", SUBNET, "--gateway", GATEWAY, "--label", LABEL, NETWORK)
+@dataclass(frozen=True)
+class Network:
+    """A network of /24; `ipv4` is what all its addresses begin with."""
+
+    name: str
+    ipv4: str
+
+    @property
+    def gateway(self) -> str:
+        return f"{self.ipv4}1"
+
+    def ensure(self) -> None:
+        """Make it, without what a killed run left on it."""
+        for name in docker("ps", "-a", "--filter", f"label={LABEL}", "--format", "{{.Names}}", ok=False).split():
+            if re.fullmatch(re.escape(self.name) + r"-\d+", name):
+                docker("rm", "-f", "-v", name, ok=False)
+        if not docker_ok("network", "inspect", self.name):
+            docker("network", "create", "--subnet", f"{self.ipv4}0/24", "--gateway", self.gateway, "--label", LABEL, self.name)
+
+    def remove(self) -> None:
+        docker("network", "rm", self.name, ok=False)
 
 
-def remove_all(prefix: str) -> None:
-    """Containers that a killed run left."""
-    for name in docker("ps", "-a", "--filter", f"label={LABEL}", "--format", "{{.Names}}", ok=False).split():
-        if name.startswith(prefix):
-            docker("rm", "-f", "-v", name, ok=False)
+# The scenario's flights and those of `make torture` may be cut side by side.
+NETWORKS = {network.name: network for network in (Network("intact-t", "172.30.97."), Network("intact-t-m", "172.30.98."))}
 
 
 class Machine:
     """One host. Its processes are seen and killed from outside, in the moment, without a command on it."""
 
-    def __init__(self, name: str, disk: torture_disk.Disk, number: int) -> None:
-        self.name, self.disk = name, disk
-        self.address = f"{SUBNET.rsplit('.', 1)[0]}.{number}"
+    def __init__(self, network: Network, number: int, disk: torture_disk.Disk, place: int) -> None:
+        self.network, self.name, self.disk = network, f"{network.name}-{number}", disk
+        self.address = f"{network.ipv4}{place}"
         self._init = 0
 
     def create(self) -> None:
-        options = ["--name", self.name, "--hostname", self.name, "--label", LABEL, "--network", NETWORK, "--ip", self.address]
+        options = ["--name", self.name, "--hostname", self.name, "--label", LABEL, "--network", self.network.name, "--ip", self.address]
         options += ["--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN"]
         # no profile that makes fsync do nothing: this is about what is on the disk
         options += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]
