@@ -112,7 +112,8 @@ def cut(rng: Random, kind: str, event: str, after: int = 0) -> Cut:
     if kind in ("state", "updates"):
         details = {"how": rng.choice(GARBAGE), "part": round(rng.random(), 4), "seed": rng.randrange(1 << 30)}
     if kind in ("disk", "mirror"):
-        details = {"seconds": round(rng.uniform(4, 14), 1)}
+        # mended while the host still tries, or only when it has stopped over it
+        details = {"seconds": rng.choice((round(rng.uniform(4, 14), 1), 120.0))}
     if kind == "connection":
         # the mirror is behind the same network: it must be back before commit-sources
         details = {"seconds": round(rng.uniform(4, 8), 1)}

@@ -129,7 +129,8 @@ def judge(host, log, sentence):
     attempts, given_up = _stages.after_failures(host.memory.state["attempts"], names)
     host.memory.save(attempts=attempts)
     if given_up:
-        said = [line for line in log.splitlines() if any(name in line for name in given_up)][-3:]
+        # "apt" is in every command that the log repeats
+        said = [line for line in log.splitlines() if any(name in line for name in given_up) and not line.startswith("--- ")][-3:] if given_up != ["apt"] else []
         raise _host.StageFailure("%s failed three times: %s" % (", ".join(given_up), " | ".join(said) or sentence), AGAIN % host.log)
 
 
