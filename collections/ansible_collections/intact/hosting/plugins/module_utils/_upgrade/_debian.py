@@ -21,6 +21,7 @@ class Debian(_engine.Engine):
         super().__init__(host, job)
         self.staged = _private_apt.PrivateApt(os.path.join(host.directory, "apt"), "/var/cache/apt/archives")
         host.sources = self._sources
+        host.read_lists = self._read_lists
         host.against_plan = lambda transaction: self._deviations(transaction, repair=True)
 
     def heal(self):
@@ -73,6 +74,17 @@ class Debian(_engine.Engine):
             _private_apt.forget_lists(_host.LISTS)
         self.host.wait_for_dpkg((_host.LISTS + "/lock",))
         self._apt(["update"], target=False)
+        # before packages change: healing after a power cut needs whole lists
+        self.host.settle()
+
+    def _read_lists(self):
+        """The lists in force anew, all of them; what could not be read is told by what needs it."""
+        if self._sources():
+            _private_apt.forget_lists(self.staged.root + "/lists")
+            self.staged.update()
+            return
+        _private_apt.forget_lists(_host.LISTS)
+        self.host.packages(["apt-get", "-q"] + [word for option in _host.OPTIONS for word in ("-o", option)] + ["update"])
 
     def _unseen(self, text):
         """Packages of the plan that are still what they were, and that apt (text of its simulation) neither brings nor keeps back: it lost its lists."""

@@ -56,6 +56,11 @@ def disk_full(log):
     return "No space left on device" in log
 
 
+def lists_lost(log):
+    """Whether the log says that apt knows no archive of a package that must be installed again: a power cut emptied its lists. Pure."""
+    return "needs to be reinstalled, but I can't find an archive for it" in log
+
+
 def heal(host):
     """Heal when needed; returns what was wrong ([] when nothing). Raises StageFailure when the same package fails a third time."""
     host.wait_for_dpkg()
@@ -77,7 +82,10 @@ def heal(host):
         still = look(host)
         if not still:
             return why
-        judge(host, host.log_since(start), "dpkg is still not sound: " + "; ".join(still))
+        log = host.log_since(start)
+        judge(host, log, "dpkg is still not sound: " + "; ".join(still))
+        if lists_lost(log):
+            host.read_lists()
         start = host.log_size()
         time.sleep(1 + attempt)
     raise _host.StageFailure("dpkg is still not sound: " + "; ".join(look(host)), AGAIN % host.log)

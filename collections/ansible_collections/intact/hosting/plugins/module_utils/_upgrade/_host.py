@@ -59,6 +59,8 @@ class Host:
         self.sources = list
         # transaction -> sentences on what it would take away against the plan; the engine knows the plan.
         self.against_plan = _nothing
+        # Reads the lists of the release that packages come from now anew; the engine knows which.
+        self.read_lists = _none
         # The host went down in the middle of our work, and nobody has looked yet at what that left.
         self.power_was_cut = False
 
@@ -226,6 +228,10 @@ class Host:
 
 def _nothing(_transaction):
     return []
+
+
+def _none():
+    return None
 
 
 def _name_of(process):

@@ -117,3 +117,22 @@ def test_apts_own_failure_is_told_by_what_apt_said(bench):
     with pytest.raises(_host.StageFailure) as caught:
         _heal.judge(bench, log, "apt-get update: Could not connect to mirror:80")
     assert str(caught.value) == "apt failed three times: apt-get update: Could not connect to mirror:80"
+
+
+def test_lists_that_a_power_cut_emptied_are_read_anew_while_healing(bench, monkeypatch):
+    """A package that was being unpacked must come again, and with empty lists apt found no archive of it, three times."""
+    sound, asked = [["half installed"], ["half installed"], ["half installed"], []], []
+    bench.power_was_cut = False
+    bench.wait_for_dpkg = lambda: None
+    bench.note = bench.sources = lambda *words: []
+    bench.against_plan = lambda would: []
+    bench.log_size = lambda: 0
+    bench.log_since = lambda start: "" if asked else "E: The package lab needs to be reinstalled, but I can't find an archive for it.\n"
+    bench.packages = lambda argv, **more: 0
+    bench.read_lists = lambda: asked.append("lists")
+    monkeypatch.setattr(_heal, "look", lambda host: sound.pop(0))
+    monkeypatch.setattr(_heal, "_set_aside", lambda host: None)
+    monkeypatch.setattr(_heal, "_refuse_losses", lambda host, words: None)
+    monkeypatch.setattr(_heal.time, "sleep", lambda seconds: None)
+    assert _heal.heal(bench) == ["half installed"]
+    assert asked == ["lists"]
