@@ -24,7 +24,7 @@ LOOK = 0.02
 # Seconds in which nothing at all happens on a host that should be at work.
 STUCK = 300
 INSIDE = ("/usr/bin/python3", "-I", "/opt/intact/torture/torture_inside.py")
-FLIGHT = "torture-upgrade-1"
+FLIGHT, OTHER = "torture-upgrade-1", "torture-upgrade-2"
 # Cuts of what surrounds the host: it may stop and say so, and goes on when that is mended.
 SURROUNDINGS = ("disk", "mirror")
 
@@ -33,7 +33,7 @@ class Seen:
     """What a flight's disk says of it."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root, self.flight = root, FLIGHT
         self.state: dict[str, Any] = {}
         self.counts: dict[tuple[str, str], int] = {}
         self.stirred = time.monotonic()
@@ -45,7 +45,7 @@ class Seen:
 
     @property
     def folder(self) -> Path:
-        return self.path("var/lib/intact/upgrade", FLIGHT)
+        return self.path("var/lib/intact/upgrade", self.flight)
 
     @property
     def stage(self) -> str:
@@ -138,34 +138,33 @@ class Flight:
         if self.controller:
             self.controller.start()
         elif self.cuts and self.cuts[0].kind == "starts" and self.cuts[0].event == "begin":
-            self._several(self.cuts.pop(0), [FLIGHT, "torture-upgrade-2", FLIGHT])
+            self._several(self.cuts.pop(0))
         else:
             said = self.starts([FLIGHT])[0]
             if said.get("failed"):
                 self.problems.append(f"it could not be started: {said['msg']}")
 
-    def _several(self, cut: Cut, flights: list[str]) -> None:
-        """Two starts of one flight and one of another: one flight flies, and the others say so."""
+    def _several(self, cut: Cut) -> None:
+        """Two starts of one flight and one of another at once: one flight flies, and the others say so."""
+        flights = [FLIGHT, OTHER, FLIGHT]
         answers = self.starts(flights)
-        begun = [a for a in answers if a.get("action") == "start"]
-        other = answers[1]
-        if cut.event == "begin" and other.get("action") == "start":
-            # the other one was first: then it is this host's flight, and ours was refused
-            self.problems += [f"two flights were started at once: {begun}"] if len(begun) > 1 else []
-            self.problems += ["the other flight won: this case is not followed"]
-        elif not other.get("failed") or FLIGHT not in other.get("msg", ""):
-            self.problems.append(f"a start of another flight was not refused by naming the one that works: {other}")
-        mine = [answers[0], answers[2]]
-        wanted = ["attach", "start"] if cut.event == "begin" else ["attach", "attach"]
-        if sorted(str(a.get("action")) for a in mine) != wanted:
-            self.problems.append(f"two starts at once said {[(a.get('action'), a.get('msg')) for a in mine]}, not {wanted}")
+        said = [(flight, answer.get("action"), answer.get("msg", "")) for flight, answer in zip(flights, answers, strict=True)]
+        if cut.event == "begin" and answers[1].get("action") == "start":
+            # it was the quickest
+            self.seen.flight = OTHER
+        ours = [(action, msg) for flight, action, msg in said if flight == self.seen.flight]
+        others = [(action, msg) for flight, action, msg in said if flight != self.seen.flight]
+        first = ["start"] if cut.event == "begin" else ["attach"]
+        if sorted(str(action) for action, _msg in ours) != sorted([*first, *["attach"] * (len(ours) - 1)]):
+            self.problems.append(f"several starts at once: those of the flight that flies said {ours}")
+        if any(self.seen.flight not in msg for _action, msg in others):
+            self.problems.append(f"several starts at once: those of the other flight did not name the one that flies: {others}")
         if cut.event != "begin":
-            code, said = self.machine.call(
-                "/usr/bin/python3", "-I", "-B", f"/var/lib/intact/upgrade/{FLIGHT}/runner/__main__.py", f"/var/lib/intact/upgrade/{FLIGHT}"
-            )
+            place = f"/var/lib/intact/upgrade/{self.seen.flight}"
+            code, text = self.machine.call("/usr/bin/python3", "-I", "-B", f"{place}/runner/__main__.py", place)
             if code != 75:
-                self.problems.append(f"a second runner beside the first ended with {code}: {said}")
-        self._note(cut, answers=[a.get("action") or a.get("msg") for a in answers])
+                self.problems.append(f"a second runner beside the first ended with {code}: {text}")
+        self._note(cut, answers=said)
 
     def _note(self, cut: Cut, **more: Any) -> None:
         where = {"hit": self.seen.stage, "late": cut.stage != self.seen.stage}
@@ -218,7 +217,7 @@ class Flight:
             self._mend = ("connection", time.monotonic() + cut.details["seconds"])
             self._note(cut)
         elif kind == "starts":
-            self._several(cut, [FLIGHT, "torture-upgrade-2", FLIGHT])
+            self._several(cut)
         if kind in ("runner", "power", "state", "updates"):
             self._waiting = {
                 "entry": self.done[-1],
@@ -269,7 +268,7 @@ class Flight:
             self.problems.append(f"it stopped in {state.get('stage')}: {state.get('message')} (next: {state.get('next')})")
             return False
         self._mended(True)
-        said = self.starts([FLIGHT])[0]
+        said = self.starts([self.seen.flight])[0]
         if said.get("failed") or said.get("action") not in ("continue", "start", "attach"):
             self.problems.append(f"it could not be started again after {stop['message']}: {said.get('msg') or said.get('action')}")
             return False
@@ -363,7 +362,7 @@ class Flight:
                 self.problems.append(f"the host does not answer: {facts['unreadable']}")
             else:
                 kinds = [entry["kind"] for entry in self.done]
-                journal = self.seen.path("var/lib/intact/flights", FLIGHT, "journal.jsonl")
+                journal = self.seen.path("var/lib/intact/flights", self.seen.flight, "journal.jsonl")
                 data = journal.read_bytes() if journal.exists() else b""
                 self.problems += torture_judge.judge(facts, data, self.seen.state, self.source(torture_release.NEW), kinds)
         end = "done" if self.seen.status == "done" else self.seen.status or "nothing"

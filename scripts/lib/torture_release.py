@@ -8,6 +8,7 @@ Two suites in one repository: `labold` (what the hosts have, one package a patch
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import subprocess
@@ -212,6 +213,7 @@ def common(number: str) -> list[Package]:
     return out
 
 
+@functools.cache
 def packages() -> dict[str, list[Package]]:
     """{suite: its packages}."""
     gone = plain("lab-gone", "1", scripts={"prerm": sleeping(0.8, "remove")})

@@ -198,6 +198,8 @@ def start():
     run(["systemctl", "daemon-reload"])
     run(["systemctl", "reset-failed", _runner.UNIT + ".service"], check=False)
     run(["systemctl", "enable", _runner.UNIT + ".timer"])
+    # systemctl tells nobody's disk of the link that starts it at the next boot
+    run(["sync", "-f", _runner.UNITS], timeout=600, check=False)
     run(["systemctl", "restart", _runner.UNIT + ".timer"])
     run(["systemctl", "start", "--no-block", _runner.UNIT + ".service"])
 
