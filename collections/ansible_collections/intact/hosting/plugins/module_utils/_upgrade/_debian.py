@@ -13,6 +13,9 @@ import time
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _engine, _heal, _host, _packages, _plan, _private_apt, _quiet, _simulate, _stages
 
+# Which packages were installed for another's sake.
+MARKS = "/var/lib/apt/extended_states"
+
 
 class Debian(_engine.Engine):
     """See Engine."""
@@ -26,6 +29,11 @@ class Debian(_engine.Engine):
 
     def heal(self):
         """See Engine and _heal."""
+        marks = os.path.join(self.host.backups, "before", MARKS.lstrip("/"))
+        if self.host.power_was_cut and not read_if_exists(MARKS) and read_if_exists(marks):
+            # apt does not sync them: without them nothing counts as installed for another package's sake any more
+            write_atomic(MARKS, read_if_exists(marks), 0o644)
+            self.host.memory.journal("note", text="%s was lost in a power cut and is what it was before the upgrade" % MARKS)
         return _heal.heal(self.host)
 
     # Names apt is asked for beside full-upgrade, see _plan.wanted_replacements().
@@ -123,7 +131,7 @@ class Debian(_engine.Engine):
             # What an earlier attempt kept may be out of date: its operator was asked to correct the sources.
             self.host.set_aside("before")
             self.host.memory.remember("backup_begun", True)
-        for path in ("/var/lib/dpkg/status", "/var/lib/apt/extended_states"):
+        for path in ("/var/lib/dpkg/status", MARKS):
             self.host.keep(path, "before")
         self.host.keep("/etc/apt", "before")
         fragile = _quiet.fragile(self.path, self.settings, self.host.package_version)

@@ -156,3 +156,20 @@ def test_a_plan_that_apt_no_longer_sees_stops(debian, monkeypatch):
     with pytest.raises(_host.StageFailure, match="no longer sees what was planned for 1 packages: curl") as caught:
         debian._see_all(text)
     assert "http://mirror" in caught.value.following
+
+
+def test_marks_that_a_power_cut_emptied_are_put_back(debian, places, monkeypatch):
+    """Without them nothing was removed at the end, and nothing would ever be."""
+    marks = places.path / "extended_states"
+    monkeypatch.setattr(_debian, "MARKS", str(marks))
+    marks.write_text("Package: lab\nAuto-Installed: 1\n")
+    debian.host.keep(str(marks), "before")
+    marks.write_text("")
+    debian.heal()
+    assert marks.read_text() == ""
+    debian.host.power_was_cut = True
+    debian.heal()
+    assert "Auto-Installed: 1" in marks.read_text()
+    marks.write_text("Package: newer\n")
+    debian.heal()
+    assert marks.read_text() == "Package: newer\n"
