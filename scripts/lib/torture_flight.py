@@ -39,6 +39,7 @@ class Seen:
         self.stirred = time.monotonic()
         self._offset = 0
         self._rest = b""
+        self._read = (0, 0)
 
     def path(self, *parts: str) -> Path:
         return self.root.joinpath(*parts)
@@ -60,15 +61,18 @@ class Seen:
 
     def forget(self) -> None:
         """The disk is another one than before: a power cut took what was not synced."""
-        self._offset, self._rest = 0, b""
+        self._offset, self._rest, self._read = 0, b"", (0, 0)
 
     def look(self) -> None:
         """Read what is new; what cannot be read stays as it was."""
         try:
-            data = (self.folder / "state.json").read_bytes()
-            state = json.loads(data)
-            if isinstance(state, dict) and state != self.state and "stages" in state:
-                self.state, self.stirred = state, time.monotonic()
+            path = self.folder / "state.json"
+            status = os.stat(path)
+            if (status.st_ino, status.st_mtime_ns) != self._read:
+                state = json.loads(path.read_bytes())
+                if isinstance(state, dict) and "stages" in state:
+                    self.state, self.stirred = state, time.monotonic()
+                self._read = (status.st_ino, status.st_mtime_ns)
         except (OSError, ValueError):
             pass
         try:
