@@ -25,6 +25,7 @@ class Debian(_engine.Engine):
         self.staged = _private_apt.PrivateApt(os.path.join(host.directory, "apt"), "/var/cache/apt/archives")
         host.sources = self._sources
         host.read_lists = self._read_lists
+        host.edited = frozenset(entry["path"] for entry in self.plan.get("conffiles") or [])
         host.against_plan = lambda transaction: self._deviations(transaction, repair=True)
 
     def heal(self):

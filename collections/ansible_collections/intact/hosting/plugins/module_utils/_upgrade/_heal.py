@@ -11,10 +11,9 @@ import os
 import re
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _simulate, _stages
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _again, _host, _simulate, _stages
 
 DPKG = "/var/lib/dpkg"
-ARCHIVES = "/var/cache/apt/archives"
 # dpkg writes its whole database anew after 250 entries.
 MOST = 300
 AGAIN = "repair it by hand (the log is %s), then start the upgrade again: it goes on where it stopped"
@@ -65,6 +64,8 @@ def heal(host):
     """Heal when needed; returns what was wrong ([] when nothing). Raises StageFailure when the same package fails a third time."""
     host.wait_for_dpkg()
     why = look(host)
+    if host.power_was_cut:
+        why = why or ["the power was cut"]
     if not why:
         return []
     host.note("healing: " + "; ".join(why))
@@ -72,7 +73,7 @@ def heal(host):
     _set_aside(host)
     start = host.log_size()
     if host.power_was_cut:
-        _unpack_again(host)
+        _again.again(host)
         host.power_was_cut = False
     for attempt in range(3):
         rc = host.packages(["dpkg", "--configure", "-a"] + _host.CONFFILES, status=False)
@@ -89,25 +90,6 @@ def heal(host):
         start = host.log_size()
         time.sleep(1 + attempt)
     raise _host.StageFailure("dpkg is still not sound: " + "; ".join(look(host)), AGAIN % host.log)
-
-
-def archives(text, there):
-    """Archives of the packages that are unpacked and not configured, as far as they are there. Pure.
-
-    text: lines of package, architecture, version and status, as dpkg-query gives them. there: names of the files in apt's archive directory.
-    """
-    wanted = [line.split() for line in text.splitlines() if line.endswith(" unpacked")]
-    names = ["%s_%s_%s.deb" % (parts[0], parts[2].replace(":", "%3a"), parts[1]) for parts in wanted if len(parts) == 4]
-    return [name for name in names if name in there]
-
-
-def _unpack_again(host):
-    """dpkg calls a package unpacked before its new configuration files are on the disk: after a power cut they may be empty, and would be put in place so."""
-    said = host.run(["dpkg-query", "-W", "-f", "${Package} ${Architecture} ${Version} ${db:Status-Status}\n"], check=False).text
-    names = archives(said, os.listdir(ARCHIVES) if os.path.isdir(ARCHIVES) else [])
-    if names:
-        host.memory.journal("note", text="unpacked again after a power cut: %s" % ", ".join(names))
-        host.packages(["dpkg", "--unpack"] + _host.CONFFILES + [os.path.join(ARCHIVES, name) for name in names], status=False)
 
 
 def _refuse_losses(host, words):

@@ -63,6 +63,9 @@ class Host:
         self.read_lists = _none
         # The host went down in the middle of our work, and nobody has looked yet at what that left.
         self.power_was_cut = False
+        # Moment (epoch) from which on its work may not be on the disk, and configuration files that the operator changed.
+        self.uncertain_since = 0.0
+        self.edited = frozenset()
 
     def run(self, argv, timeout=600, check=True, stdin=b"", env=None):
         """Run a short command (see _command.run) in the runner's environment."""

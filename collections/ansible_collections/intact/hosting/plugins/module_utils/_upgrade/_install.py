@@ -33,6 +33,7 @@ PARTS = (
     "_upgrade._stages",
     "_upgrade._state",
     "_upgrade._host",
+    "_upgrade._again",
     "_upgrade._heal",
     "_upgrade._quiet",
     "_upgrade._databases",

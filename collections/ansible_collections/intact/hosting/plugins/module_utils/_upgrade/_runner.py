@@ -102,6 +102,8 @@ class Runner:
         self.memory = _state.Memory(_state.load(flight, root, flights) or _state.fresh(flight), root, flights)
         self.host = _host.Host(directory, _flight.ensure(flight, flights), self.memory)
         self.host.power_was_cut = not self.memory.state["waiting_boot"] and self.memory.state["boot"] != _flight.boot_id()
+        begun = (self.memory.state["stages"].get(self.memory.state["stage"]) or {}).get("began")
+        self.host.uncertain_since = _flight.epoch(begun) if begun else 0.0
         self.engine = ENGINES[self.job["release_path"]["target"]["id"]](self.host, self.job)
 
     def asked_to_stop(self):

@@ -103,12 +103,6 @@ def test_an_entry_that_only_dpkg_finds_wrong_is_set_aside_too(bench, tmp_path, m
     assert len(list((tmp_path / "backup" / "unreadable-updates").iterdir())) == 2
 
 
-def test_what_is_unpacked_again_after_a_power_cut():
-    text = "lab all 1:2.0-1 unpacked\nnginx amd64 1.22 installed\nperl amd64 5.40 unpacked\nold all 1 config-files\n"
-    assert _heal.archives(text, {"lab_1%3a2.0-1_all.deb", "nginx_1.22_amd64.deb"}) == ["lab_1%3a2.0-1_all.deb"]
-    assert _heal.archives("", {"x"}) == []
-
-
 def test_apts_own_failure_is_told_by_what_apt_said(bench):
     """The stop repeated the command line, which has apt in it, and not the reason."""
     log = "--- apt-get -y -q update\nE: Could not connect to mirror:80\n"
