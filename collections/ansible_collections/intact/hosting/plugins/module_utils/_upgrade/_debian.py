@@ -82,7 +82,8 @@ class Debian(_engine.Engine):
             # what a power cut left of a list is empty, and apt takes it for the newest
             _private_apt.forget_lists(_host.LISTS)
         self.host.wait_for_dpkg((_host.LISTS + "/lock",))
-        self._apt(["update"], target=False)
+        # else apt calls it a success when no mirror answers
+        self._apt(["update", "-o", "APT::Update::Error-Mode=any"], target=False)
         # before packages change: healing after a power cut needs whole lists
         self.host.settle()
 
