@@ -139,6 +139,6 @@ class Engine:
 
     def cleanup(self):
         """Room that the runner took; evidence and backups stay."""
-        gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files", _state.HOLD)] + list(CACHES)
+        gone = [os.path.join(self.host.directory, name) for name in ("apt", "status-fd", "target-files", _state.HOLD, _state.RESERVE)] + list(CACHES)
         self.host.run(["rm", "-rf", "--"] + gone, check=False)
         return "staged files and lists removed"

@@ -7,11 +7,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import sys
-import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
@@ -140,23 +137,9 @@ def release():
     return {"id": facts.get("ID", ""), "version": facts.get("VERSION_ID", ""), "codename": facts.get("VERSION_CODENAME", "")}
 
 
-@contextlib.contextmanager
 def one_at_a_time(root=_state.ROOT, seconds=120):
-    """Hold what only one start at a time may: two at once would each find nothing under way. IntactError when another one does not end."""
-    os.makedirs(root, mode=0o700, exist_ok=True)
-    with open(os.path.join(root, "start-lock"), "a", encoding="ascii") as handle:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as exc:
-                if time.monotonic() > deadline:
-                    raise IntactError(
-                        "another start of an upgrade is under way on this host for %d s: look at it (fuser %s), then start again" % (seconds, handle.name)
-                    ) from exc
-                time.sleep(0.2)
-        yield
+    """Hold what only one start at a time may: two at once would each find nothing under way (see _state.alone)."""
+    return _state.alone(os.path.join(root, "start-lock"), seconds, "another start of an upgrade")
 
 
 def intent(flight, target, root=_state.ROOT, flights=_flight.FLIGHTS):

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -21,6 +22,9 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _de
 ENGINES = {"debian": _debian.Debian}
 UNIT = "intact-upgrade"
 UNITS = "/etc/systemd/system"
+# A disk, or what may be used of it, is full.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+RESERVED = 256 * 1024
 # Seconds between two looks whether a hold still holds.
 POLL = 0.5
 # Modules that the standard library imports only when it needs them; by then their files may be another version's.
@@ -110,9 +114,20 @@ class Runner:
         """Whether somebody asked for a stop before the next stage."""
         return os.path.exists(os.path.join(self.directory, "stop"))
 
+    def _keep_room(self):
+        """Room in which a full disk can still be told: without it the state stays as it was, and the timer tries for ever."""
+        path = os.path.join(self.directory, _state.RESERVE)
+        if not os.path.exists(path) and self.memory.state["status"] == "running":
+            try:
+                # random, as a file system that compresses would keep none
+                write_atomic(path, os.urandom(RESERVED))
+            except OSError:
+                pass
+
     def go(self):
         """Do what is left; returns the status at the end."""
         state = self.memory.state
+        self._keep_room()
         if state["status"] == "done":
             self._remove_units()
             return "done"
@@ -125,10 +140,16 @@ class Runner:
                 break
             if self.asked_to_stop():
                 return self._stop(stage)
-            self.memory.begin(stage)
-            if not self._hold(stage):
-                return self._stop(stage)
-            if not self._stage(stage):
+            try:
+                self.memory.begin(stage)
+                if not self._hold(stage):
+                    return self._stop(stage)
+                if not self._stage(stage):
+                    return state["status"]
+            except OSError as exc:
+                if exc.errno not in FULL:
+                    raise
+                self._fail(stage, "a filesystem is full: %s" % exc, "make room (df -h), then start the upgrade again: it goes on where it stopped")
                 return state["status"]
         self.memory.save(status="done", stage="", message="the upgrade is done", done=0, total=0, next="")
         self._remove_units()
@@ -166,6 +187,8 @@ class Runner:
             self._fail(stage, str(exc), getattr(exc, "following", "") or "see to it, then start the upgrade again: it goes on where it stopped")
             return False
         except Exception as exc:  # pylint: disable=broad-except  # an end without a word in the state file would hide the stage
+            if isinstance(exc, OSError) and exc.errno in FULL:
+                raise
             sys.stderr.write(traceback.format_exc())
             sys.stderr.flush()
             self._fail(
@@ -183,6 +206,9 @@ class Runner:
     def _fail(self, stage, message, following):
         """Stop for a person. Before the point of no return the host gets everything back."""
         lines = self.host.tail()
+        reserve = os.path.join(self.directory, _state.RESERVE)
+        if os.path.exists(reserve) and self.host.free(self.directory) < 4 * RESERVED:
+            os.unlink(reserve)
         self.memory.end(stage, "failed", message)
         if not _stages.passed(self.memory.state["stages"]):
             self._back_out()

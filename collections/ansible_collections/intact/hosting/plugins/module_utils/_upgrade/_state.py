@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
 
 ROOT = "/var/lib/intact/upgrade"
@@ -36,6 +38,7 @@ FIELDS = {
     "held": False,
 }
 HOLD = "hold"
+RESERVE = "reserve"
 
 
 def directory(flight, root=ROOT):
@@ -213,6 +216,25 @@ class Memory:
     def recall(self, key, default=None):
         """A fact that remember() kept."""
         return self.state["memory"].get(key, default)
+
+
+@contextlib.contextmanager
+def alone(path, seconds, what):
+    """Hold a lock file while a block runs; wait for who has it. IntactError when that takes longer than these seconds. what: names it, "another start"."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(path, "a", encoding="ascii") as handle:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as exc:
+                if time.monotonic() > deadline:
+                    raise IntactError(
+                        "%s is under way on this host for more than %d s: look at it (fuser %s), then start again" % (what, seconds, path)
+                    ) from exc
+                time.sleep(0.2)
+        yield
 
 
 def lock(root=ROOT):

@@ -231,3 +231,30 @@ def test_a_runner_that_comes_after_a_crash_of_the_host_knows_it(runner):
         state = dict(json.loads(Path(made.memory.path).read_text()), boot=boot, waiting_boot=waiting)
         Path(made.memory.path).write_text(json.dumps(state))
         assert runner.make().host.power_was_cut is cut
+
+
+@pytest.mark.parametrize("where", ["stage", "state"])
+def test_a_full_disk_is_told_with_the_room_that_was_kept(runner, monkeypatch, where):
+    """The state could not be written, the runner ended without a word, and the timer started it again for as long as the disk was full."""
+    full, save, made = OSError(28, "No space left on device"), _state.Memory.save, runner.make()
+    reserve = Path(made.directory) / "reserve"
+
+    def write(self, **fields):
+        if reserve.exists() and self.state["stage"] == "full":
+            raise full
+        save(self, **fields)
+
+    monkeypatch.setattr(_host.Host, "free", lambda self, path: 0)
+    if where == "state":
+        monkeypatch.setattr(_state.Memory, "save", write)
+    else:
+        runner.engine.trouble = {"full": full}
+    assert made.go() == "failed"
+    assert not reserve.exists()
+    state = _state.load("f-1", runner.places.root, runner.places.flights)
+    assert (state["status"], state["stage"]) == ("failed", "full")
+    assert state["message"].startswith("a filesystem is full") and "make room" in state["next"]
+    monkeypatch.setattr(_state.Memory, "save", save)
+    _install.renew(state, runner.places.root)
+    runner.engine.trouble = {}
+    assert runner.make().go() == "done"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _quiet, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _look, _quiet, _stages, _state
 
 
 def test_state_survives_and_is_told_from_the_journal_when_it_is_torn(places):
@@ -192,3 +193,20 @@ def test_a_stage_that_is_begun_again_after_a_cut_knows_it(places):
     memory.end("bind", "ok")
     memory.begin("quiesce")
     assert not memory.was_cut()
+
+
+def test_two_looks_at_once_do_not_meet(places, monkeypatch):
+    """Two controllers at once: the second one's apt found the first one's lock, and said that the mirror did not answer."""
+    inside = []
+
+    def looked(*_args):
+        inside.append("in")
+        with pytest.raises(IntactError, match="another look"), _state.alone(str(places.path / "plan" / "lock"), 0, "another look"):
+            pass
+        return None, []
+
+    monkeypatch.setattr(_look, "_looked", looked)
+    assert _look.look({}, str(places.path / "plan")) == (None, [])
+    assert inside == ["in"]
+    with _state.alone(str(places.path / "plan" / "lock"), 0, "another look"):
+        pass
