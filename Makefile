@@ -43,6 +43,9 @@ sanity: venv ## run ansible-test sanity on the built copy of the collection
 test-vm: venv ## test legacy disks in a QEMU machine: LVM, md, LUKS, clones, a reboot with them plugged (as root; the first time builds its disks)
 	@scripts/vm-lab test
 
+.PHONY: torture
+torture: venv engine ## cut 200 real upgrades in the middle, drawn from a seed (as root, N= SEED= JOBS= ONLY="NUMBER..." KINDS="KIND...")
+	@scripts/torture -n $(or $(N),200) --seed $(or $(SEED),1) --jobs $(or $(JOBS),3) $(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS))
 .PHONY: test-vm-upgrade
 test-vm-upgrade: venv ## upgrade a QEMU machine with LVM from Debian 12 to 13 for real, and let it go back (as root, takes hours under emulation)
 	@scripts/vm-lab test-upgrade

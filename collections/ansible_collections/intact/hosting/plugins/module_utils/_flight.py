@@ -191,6 +191,11 @@ def seconds_between(start, end):
     return round((moment(end) - moment(start)).total_seconds(), 3)
 
 
+def epoch(moment):
+    """One of our time stamps as seconds since 1970."""
+    return datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
+
+
 def newest(holding, root=FLIGHTS):
     """Id of the flight last changed whose directory holds a file of this name, or ""."""
     found = []

@@ -344,6 +344,7 @@ def begin(module, result):
     _install.install(job)
     # Before the start: the very first stage may be meant.
     _state.write_hold(result["directory"], hold)
+    _install.begin(params["flight_id"])
     _install.start()
 
 

@@ -13,6 +13,9 @@ import time
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _engine, _heal, _host, _packages, _plan, _private_apt, _quiet, _simulate, _stages
 
+# Which packages were installed for another's sake.
+MARKS = "/var/lib/apt/extended_states"
+
 
 class Debian(_engine.Engine):
     """See Engine."""
@@ -21,10 +24,17 @@ class Debian(_engine.Engine):
         super().__init__(host, job)
         self.staged = _private_apt.PrivateApt(os.path.join(host.directory, "apt"), "/var/cache/apt/archives")
         host.sources = self._sources
+        host.read_lists = self._read_lists
+        host.edited = frozenset(entry["path"] for entry in self.plan.get("conffiles") or [])
         host.against_plan = lambda transaction: self._deviations(transaction, repair=True)
 
     def heal(self):
         """See Engine and _heal."""
+        marks = os.path.join(self.host.backups, "before", MARKS.lstrip("/"))
+        if self.host.power_was_cut and not read_if_exists(MARKS) and read_if_exists(marks):
+            # apt does not sync them: without them nothing counts as installed for another package's sake any more
+            write_atomic(MARKS, read_if_exists(marks), 0o644)
+            self.host.memory.journal("note", text="%s was lost in a power cut and is what it was before the upgrade" % MARKS)
         return _heal.heal(self.host)
 
     # Names apt is asked for beside full-upgrade, see _plan.wanted_replacements().
@@ -66,6 +76,43 @@ class Debian(_engine.Engine):
             _heal.judge(self.host, log, refusal or "apt-get %s: %s" % (words[0], said))
             time.sleep(5)
 
+    def _update(self):
+        """Read the live sources' lists anew."""
+        if self.host.memory.was_cut():
+            # what a power cut left of a list is empty, and apt takes it for the newest
+            _private_apt.forget_lists(_host.LISTS)
+        self.host.wait_for_dpkg((_host.LISTS + "/lock",))
+        # else apt calls it a success when no mirror answers
+        self._apt(["update", "-o", "APT::Update::Error-Mode=any"], target=False)
+        # before packages change: healing after a power cut needs whole lists
+        self.host.settle()
+
+    def _read_lists(self):
+        """The lists in force anew, all of them; what could not be read is told by what needs it."""
+        if self._sources():
+            _private_apt.forget_lists(self.staged.root + "/lists")
+            self.staged.update()
+            return
+        _private_apt.forget_lists(_host.LISTS)
+        self.host.packages(["apt-get", "-q"] + [word for option in _host.OPTIONS for word in ("-o", option)] + ["update"])
+
+    def _unseen(self, text):
+        """Packages of the plan that are still what they were, and that apt (text of its simulation) neither brings nor keeps back: it lost its lists."""
+        would, now = _simulate.transaction(text), _packages.installed()
+        seen = {e["name"] for e in would["upgrade"] + would["remove"]} | set(_simulate.kept_back(text))
+        old = [e["name"] for e in self.plan["upgrade"] if now.get((e["name"], e["arch"]), {}).get("version") == e["from"]]
+        return sorted(set(old) - seen)
+
+    def _see_all(self, text):
+        """Stop when apt no longer sees what was planned."""
+        unseen = self._unseen(text)
+        if unseen:
+            raise _host.StageFailure(
+                "apt no longer sees what was planned for %d packages: %s" % (len(unseen), ", ".join(unseen[:5])),
+                "look whether %s still has %s and whether its lists below %s/lists are whole, then start the upgrade again"
+                % (", ".join(sorted({e["uri"] for e in self.plan["sources"]})[:3]), self.path["target"]["codename"], self.staged.root),
+            )
+
     def _deviations(self, transaction, repair=False):
         """How a transaction goes against the plan (see _plan.deviations)."""
         present = None if repair else {name for name, _arch in _packages.installed()}
@@ -80,17 +127,13 @@ class Debian(_engine.Engine):
                 "look at these removals; when they are right, name them in distro_upgrade_accepted_removals, then start the upgrade again",
             )
 
-    def _intention(self):
-        """What apt would do now in a full upgrade (see _simulate.transaction)."""
-        return _simulate.transaction(self.staged.simulate("full-upgrade", *self.extra))
-
     def quiesce(self):
         """Nobody else manages packages, and services that would choke on their old configuration wait."""
         if not self.host.memory.recall("backup_begun"):
             # What an earlier attempt kept may be out of date: its operator was asked to correct the sources.
             self.host.set_aside("before")
             self.host.memory.remember("backup_begun", True)
-        for path in ("/var/lib/dpkg/status", "/var/lib/apt/extended_states"):
+        for path in ("/var/lib/dpkg/status", MARKS):
             self.host.keep(path, "before")
         self.host.keep("/etc/apt", "before")
         fragile = _quiet.fragile(self.path, self.settings, self.host.package_version)
@@ -99,7 +142,7 @@ class Debian(_engine.Engine):
 
     def patch_source(self):
         """Today's release up to date, and at least the versions that the release path names."""
-        self._apt(["update"], target=False)
+        self._update()
         if self.plan["patch"]:
             self._apt(["upgrade", "--with-new-pkgs"], len(self.plan["patch"]), target=False)
         for name, rule in (self.path.get("minimum_versions") or {}).items():
@@ -114,6 +157,9 @@ class Debian(_engine.Engine):
     def stage_sources(self):
         """The target's sources beside the live ones, and their lists. Live sources stay as they are until commit-sources."""
         texts, _changes = _private_apt.staged_sources(self.path["suites"], self.settings["source_map"], self.path.get("components") or [])
+        self.host.wait_for_dpkg((self.staged.root + "/lists/lock",))
+        if self.host.memory.was_cut():
+            _private_apt.forget_lists(self.staged.root + "/lists")
         self.staged.prepare(texts)
         self.host.memory.remember("staged", [path for path, _text in texts])
         said = self.staged.update()
@@ -136,7 +182,9 @@ class Debian(_engine.Engine):
 
     def simulate(self):
         """What apt would do now is what the plan says, and there is room for it."""
-        self._refuse(self._deviations(self._intention()))
+        text = self.staged.simulate("full-upgrade", *self.extra)
+        self._refuse(self._deviations(_simulate.transaction(text)))
+        self._see_all(text)
         for mount, numbers in self.plan["disk"].items():
             free = self.host.free(mount)
             if free < numbers["needed"] - numbers["archives"]:
@@ -178,6 +226,7 @@ class Debian(_engine.Engine):
         self._refuse(self._deviations(_simulate.announced(self.staged.announced("full-upgrade", *self.extra))))
         count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "full") + len(self.plan["install"]) + len(self.plan["remove"])
         self._apt(["full-upgrade"] + self.extra, count)
+        self._see_all(self.staged.simulate("full-upgrade", *self.extra))
         for rule in self.path.get("settle") or []:
             self._settle(rule)
         return "%d packages" % count
@@ -206,7 +255,7 @@ class Debian(_engine.Engine):
             todo.append((path, new))
         for path, new in todo:
             write_atomic(path, new, os.stat(path).st_mode & 0o777)
-        self._apt(["update"], target=False)
+        self._update()
         return "backups in %s" % os.path.join(self.host.backups, "before/etc/apt")
 
     def autoremove(self):

@@ -11,9 +11,11 @@ import os
 import re
 import time
 
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _simulate, _stages
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _again, _host, _simulate, _stages
 
 DPKG = "/var/lib/dpkg"
+# dpkg writes its whole database anew after 250 entries.
+MOST = 300
 AGAIN = "repair it by hand (the log is %s), then start the upgrade again: it goes on where it stopped"
 
 
@@ -53,16 +55,26 @@ def disk_full(log):
     return "No space left on device" in log
 
 
+def lists_lost(log):
+    """Whether the log says that apt knows no archive of a package that must be installed again: a power cut emptied its lists. Pure."""
+    return "needs to be reinstalled, but I can't find an archive for it" in log
+
+
 def heal(host):
     """Heal when needed; returns what was wrong ([] when nothing). Raises StageFailure when the same package fails a third time."""
     host.wait_for_dpkg()
     why = look(host)
+    if host.power_was_cut:
+        why = why or ["the power was cut"]
     if not why:
         return []
     host.note("healing: " + "; ".join(why))
     host.memory.journal("note", text="healing dpkg: " + "; ".join(why))
     _set_aside(host)
     start = host.log_size()
+    if host.power_was_cut:
+        _again.again(host)
+        host.power_was_cut = False
     for attempt in range(3):
         rc = host.packages(["dpkg", "--configure", "-a"] + _host.CONFFILES, status=False)
         words = [word for option in _host.OPTIONS + host.sources() for word in ("-o", option)]
@@ -71,7 +83,10 @@ def heal(host):
         still = look(host)
         if not still:
             return why
-        judge(host, host.log_since(start), "dpkg is still not sound: " + "; ".join(still))
+        log = host.log_since(start)
+        judge(host, log, "dpkg is still not sound: " + "; ".join(still))
+        if lists_lost(log):
+            host.read_lists()
         start = host.log_size()
         time.sleep(1 + attempt)
     raise _host.StageFailure("dpkg is still not sound: " + "; ".join(look(host)), AGAIN % host.log)
@@ -109,8 +124,15 @@ def judge(host, log, sentence):
     attempts, given_up = _stages.after_failures(host.memory.state["attempts"], names)
     host.memory.save(attempts=attempts)
     if given_up:
-        said = [line for line in log.splitlines() if any(name in line for name in given_up)][-3:]
+        # "apt" is in every command that the log repeats
+        said = [line for line in log.splitlines() if any(name in line for name in given_up) and not line.startswith("--- ")][-3:] if given_up != ["apt"] else []
         raise _host.StageFailure("%s failed three times: %s" % (", ".join(given_up), " | ".join(said) or sentence), AGAIN % host.log)
+
+
+def refused(said):
+    """The file of dpkg's updates directory at which dpkg stops, by its own words; "" when it is none. Pure."""
+    found = re.search(r"parsing file '(%s/updates/\d+)'" % DPKG, said)
+    return found.group(1) if found else ""
 
 
 def _set_aside(host):
@@ -122,7 +144,18 @@ def _set_aside(host):
         with open(path, "rb") as handle:
             data = handle.read()
         if name.isdigit() and not parsable(data):
-            aside = os.path.join(host.backups, "unreadable-updates")
-            os.makedirs(aside, mode=0o700, exist_ok=True)
-            host.run(["mv", "--", path, os.path.join(aside, "%s-%d" % (name, int(time.time())))])
-            host.memory.journal("note", text="set aside unreadable %s" % path)
+            _away(host, path)
+    # What looks like a record may still be none to dpkg, which then refuses everything.
+    for _entry in range(MOST):
+        path = refused(host.run(["dpkg-query", "-W", "-f", ""], check=False).error)
+        if not path or not os.path.exists(path):
+            break
+        _away(host, path)
+
+
+def _away(host, path):
+    """Move an entry to the backups."""
+    aside = os.path.join(host.backups, "unreadable-updates")
+    os.makedirs(aside, mode=0o700, exist_ok=True)
+    host.run(["mv", "--", path, os.path.join(aside, "%s-%d" % (os.path.basename(path), int(time.time())))])
+    host.memory.journal("note", text="set aside unreadable %s" % path)

@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
-from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stall
 
@@ -33,12 +33,16 @@ ENVIRONMENT = {
 }
 CONFFILES = ["--force-confdef", "--force-confold"]
 OPTIONS = ["Dpkg::Use-Pty=0", "DPkg::Lock::Timeout=600", "Acquire::Retries=3"] + ["Dpkg::Options::=" + word for word in CONFFILES]
-LOCK = "/var/lib/dpkg/lock-frontend"
 # Seconds between two looks whether what was set up for the upgrade still stands, while a package command works.
 GUARD = 30
 # Filesystems that packages write to, and bytes below which one of them is called full.
 WRITTEN = ("/", "/usr", "/var", "/boot", "/boot/efi", "/tmp", "/var/cache/apt/archives")
 FULL = 1 << 20
+# dpkg goes on by itself when the apt that started it is killed: then only its own lock is left.
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+LISTS = "/var/lib/apt/lists"
+# What a stage may have written to: each is told to the disk before the stage counts as done.
+PLACES = ("/etc", "/usr", "/var", "/var/lib", "/var/lib/apt", "/var/lib/dpkg", "/var/cache/apt/archives", "/boot", "/boot/efi")
 
 
 class StageFailure(IntactError):
@@ -66,6 +70,13 @@ class Host:
         # Called while package commands work; the runner knows what for.
         self.guard = _idle
         self._guarded = 0.0
+        # Reads the lists of the release that packages come from now anew; the engine knows which.
+        self.read_lists = _none
+        # The host went down in the middle of our work, and nobody has looked yet at what that left.
+        self.power_was_cut = False
+        # Moment (epoch) from which on its work may not be on the disk, and configuration files that the operator changed.
+        self.uncertain_since = 0.0
+        self.edited = frozenset()
 
     def run(self, argv, timeout=600, check=True, stdin=b"", env=None):
         """Run a short command (see _command.run) in the runner's environment."""
@@ -122,7 +133,11 @@ class Host:
             except IntactError:
                 self.run(["rm", "-rf", "--", half], check=False)
                 raise
+            # nor an empty one when the power goes: a rename is on the disk before what was copied
+            whole = os.path.isfile(half) and not os.path.islink(half)
+            self.run(["sync", half] if whole else ["sync", "-f", os.path.dirname(half)], timeout=3600, check=False)
             os.rename(half, target)
+            fsync_directory(os.path.dirname(target))
         return target
 
     def set_aside(self, group):
@@ -159,21 +174,29 @@ class Host:
         """Tells a stall in the journal; not in the log, which is one of the signs of work."""
         return _stall.Watcher(self.stall_minutes, self.log_size, lambda text: self.memory.journal("note", text=text))
 
-    def lock_holder(self):
-        """Process id that holds dpkg's front-end lock, 0 when nobody does."""
-        try:
-            with open(LOCK, "rb+") as handle:
-                query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-                answer = struct.unpack("hhqqi4x", fcntl.fcntl(handle, fcntl.F_GETLK, query))
-        except OSError:
-            return 0
-        return answer[4] or -1 if answer[0] != fcntl.F_UNLCK else 0
+    def settle(self):
+        """Bring to the disk what was written, before it counts as done: a power cut must not take it back."""
+        places = {os.stat(path).st_dev: path for path in PLACES + (self.directory, os.path.dirname(self.log)) if os.path.isdir(path)}
+        self.run(["sync", "-f"] + sorted(places.values()), timeout=3600, check=False)
 
-    def wait_for_dpkg(self):
+    def lock_holder(self, locks=LOCKS):
+        """Process id that holds one of the package manager's locks, 0 when nobody does."""
+        for path in locks:
+            try:
+                with open(path, "rb+") as handle:
+                    query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                    answer = struct.unpack("hhqqi4x", fcntl.fcntl(handle, fcntl.F_GETLK, query))
+            except OSError:
+                continue
+            if answer[0] != fcntl.F_UNLCK:
+                return answer[4] or -1
+        return 0
+
+    def wait_for_dpkg(self, locks=LOCKS):
         """Wait until no package manager works: one that outlived a killed runner is left to end its work. Never kills it."""
         reader, offset, watcher, watched = Progress(0), 0, None, 0
         while True:
-            holder = self.lock_holder()
+            holder = self.lock_holder(locks)
             if not holder:
                 return
             if holder != watched:
@@ -182,7 +205,7 @@ class Host:
             progress = read_if_exists(os.path.join(self.directory, "status-fd")) or b""
             reader.feed(progress[offset:].decode("utf-8", "replace"))
             offset = len(progress)
-            message = "waiting for %s (process %d), which has dpkg's lock" % (_name_of(holder), holder)
+            message = "waiting for %s (process %d), which has the package manager's lock" % (_name_of(holder), holder)
             message += ": " + reader.message if reader.message else ""
             stalled = watcher.look(_session_of(holder)) if holder > 0 else ""
             self.memory.progress(reader.done, 0, "packages", "%s. %s" % (stalled, message) if stalled else message, self.tail())
@@ -263,6 +286,10 @@ def _session_of(process):
         return os.getsid(process)
     except OSError:
         return process
+
+
+def _none():
+    return None
 
 
 def _name_of(process):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._command import run
@@ -40,6 +39,7 @@ PARTS = (
     "_upgrade._rescue_try",
     "_upgrade._rescue",
     "_upgrade._deadman",
+    "_upgrade._again",
     "_upgrade._heal",
     "_upgrade._quiet",
     "_upgrade._databases",
@@ -174,18 +174,7 @@ def working(root=_state.ROOT):
 
 def exclusive(flight, root=_state.ROOT, patience=60):
     """The lock of who decides about a start, as an open file: two controllers at once would both find that nothing runs."""
-    deadline = time.monotonic() + patience
-    while True:
-        lock = _state.lock(root, flight, "start.lock")
-        if lock:
-            return lock
-        if time.monotonic() > deadline:
-            other, process = _state.holder(root, "start.lock") or ("", 0)
-            raise IntactError(
-                "another controller is starting the upgrade of flight %s on this host (process %d there): start again when it has"
-                % (other or "unknown", process)
-            )
-        time.sleep(0.2)
+    return _state.exclusive("starting an upgrade", root, flight, "start.lock", patience)
 
 
 def release():
@@ -251,8 +240,16 @@ def start():
     run(["systemctl", "daemon-reload"])
     run(["systemctl", "reset-failed", _runner.UNIT + ".service"], check=False)
     run(["systemctl", "enable", _runner.UNIT + ".timer"])
+    # systemctl tells nobody's disk of the link that starts it at the next boot
+    run(["sync", "-f", _runner.UNITS], timeout=600, check=False)
     run(["systemctl", "restart", _runner.UNIT + ".timer"])
     run(["systemctl", "start", "--no-block", _runner.UNIT + ".service"])
+
+
+def begin(flight, root=_state.ROOT, flights=_flight.FLIGHTS):
+    """Write the first state of a flight that has none: from here on another start knows of it."""
+    if _state.load(flight, root, flights) is None:
+        _state.Memory(_state.fresh(flight), root, flights).save(message="starting")
 
 
 def renew(state, root=_state.ROOT):

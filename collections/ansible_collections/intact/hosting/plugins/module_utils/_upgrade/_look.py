@@ -15,7 +15,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._command import run
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _packages, _plan, _private_apt, _questions, _simulate, _space
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _packages, _plan, _private_apt, _questions, _simulate, _space, _state
 
 ARCHIVES = "/var/cache/apt/archives"
 # With download=auto no more than this is fetched to tell the truth about configuration files.
@@ -132,8 +132,13 @@ def _archive_key(name):
 def look(path, root, source_map=(), protected=(), conffiles=(), default="", target_files=(), download="auto"):
     """(plan or None, [Finding]) for a release path (dict). root: directory of the private state, kept for the next look.
 
-    conffiles, default, target_files: see _conffiles.decision(). download: auto, true or false.
+    conffiles, default, target_files: see _conffiles.decision(). download: auto, true or false. Another look at the same time is waited for.
     """
+    with _state.exclusive("looking at an upgrade", root, patience=1800):
+        return _looked(path, root, source_map, protected, conffiles, default, target_files, download)
+
+
+def _looked(path, root, source_map, protected, conffiles, default, target_files, download):
     findings = []
     source, target = _private_apt.PrivateApt(root + "/source"), _private_apt.PrivateApt(root + "/target", root + "/archives")
     try:

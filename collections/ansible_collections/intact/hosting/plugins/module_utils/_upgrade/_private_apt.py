@@ -84,6 +84,17 @@ def staged_sources(suites, source_map=(), components=()):
     return texts, changes
 
 
+def forget_lists(directory):
+    """Take away the package lists in a directory, and what was fetched of them: the next update reads them anew."""
+    for name in os.listdir(directory) if os.path.isdir(directory) else []:
+        path = os.path.join(directory, name)
+        if os.path.isfile(path) and name != "lock":
+            os.unlink(path)
+    partial = os.path.join(directory, "partial")
+    for name in os.listdir(partial) if os.path.isdir(partial) else []:
+        os.unlink(os.path.join(partial, name))
+
+
 class PrivateApt:
     """apt over its own sources, lists and cache; dpkg's status is the live one, read only."""
 

@@ -121,6 +121,9 @@ class Runner:
         self.host = getattr(engine, "HOST", _host.Host)(directory, _flight.ensure(flight, flights), self.memory)
         self.host.stall_minutes = int(self.job["settings"].get("stall_minutes") or 0)
         self.host.guard = self._guard
+        self.host.power_was_cut = not self.memory.state["waiting_boot"] and self.memory.state["boot"] != _flight.boot_id()
+        begun = (self.memory.state["stages"].get(self.memory.state["stage"]) or {}).get("began")
+        self.host.uncertain_since = _flight.epoch(begun) if begun else 0.0
         self._said = ""
         self.engine = engine(self.host, self.job)
 
@@ -198,6 +201,7 @@ class Runner:
             self._guard()
             healed = self.engine.heal() if _stages.changes_packages(stage) else []
             note = getattr(self.engine, stage.replace("-", "_"))()
+            self.host.settle()
         except IntactError as exc:
             room = ROOM if "No space left on device" in str(exc) or "Disk quota exceeded" in str(exc) else ""
             self._fail(stage, str(exc), getattr(exc, "following", "") or room or "see to it, then start the upgrade again: it goes on where it stopped")
@@ -223,7 +227,7 @@ class Runner:
     def _fail(self, stage, message, following):
         """Stop for a person. Before the point of no return the host gets everything back."""
         lines = self.host.tail()
-        if following == ROOM:
+        if following == ROOM or self.host.full():
             self.memory.release()
         self.memory.end(stage, "failed", message)
         if not _stages.passed(self.memory.state["stages"]):

@@ -14,6 +14,7 @@ import time
 
 from ansible_collections.intact.hosting.plugins.module_utils import _budget, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, no_room, read_if_exists, write_atomic
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
 
 ROOT = "/var/lib/intact/upgrade"
@@ -116,6 +117,8 @@ def from_journal(flight, events):
     for entry in _flight.stages(events[begun:]):
         if entry["stage"] in state["stages"] and entry["result"] in _stages.RESULTS:
             state["stages"][entry["stage"]].update(status=entry["result"], seconds=entry["seconds"], note=entry["note"])
+        elif entry["stage"] in state["stages"] and entry["result"] is None:
+            state["stages"][entry["stage"]]["began"] = entry["start"]
     state = complete(state)
     if _stages.passed(state["stages"], "reboot"):
         state["waiting_boot"] = ""
@@ -123,6 +126,14 @@ def from_journal(flight, events):
         state.update(status="done", stage="", message="the upgrade is done")
     state["point_of_no_return"] = _stages.passed(state["stages"])
     return state
+
+
+def _whole(state):
+    """Whether a document is a state; what a failing disk left may be any JSON. Pure."""
+    if not isinstance(state, dict) or state.get("status") not in _stages.STATUSES or not isinstance(state.get("memory"), dict):
+        return False
+    stages = state.get("stages")
+    return isinstance(stages, dict) and bool(stages) and all(isinstance(entry, dict) and "status" in entry for entry in stages.values())
 
 
 def load(flight, root=ROOT, flights=_flight.FLIGHTS):
@@ -240,9 +251,13 @@ class Memory:
         if not self.state["waiting_boot"]:
             self.journal("stage.start", stage=stage)
         entry = self.state["stages"][stage]
-        entry.update(status="running", note="", began=entry.get("began") or _flight.now())
+        entry.update(status="running", note="", cut=bool(entry.get("began")), began=entry.get("began") or _flight.now())
         self.save(status="running", stage=stage, done=0, total=0, unit="", message=_stages.STAGES[stage][2], next="", last_lines=[], held=False)
         self.spend()
+
+    def was_cut(self):
+        """Whether the stage that runs was begun before and did not come to its end."""
+        return bool(self.state["stages"].get(self.state["stage"], {}).get("cut"))
 
     def end(self, stage, result, note=""):
         """Write down how a stage ended: ok, skipped or failed. The state first: the journal is only evidence."""
@@ -298,6 +313,22 @@ def lock(root=ROOT, flight="", name="lock"):
             handle.close()
             raise
     return handle
+
+
+def exclusive(what, root=ROOT, flight="", name="lock", patience=60):
+    """lock(), waited for as long as these seconds; IntactError after them. what: it says what the other one does, "starting an upgrade"."""
+    deadline = time.monotonic() + patience
+    while True:
+        taken = lock(root, flight, name)
+        if taken:
+            return taken
+        if time.monotonic() >= deadline:
+            other, process = holder(root, name) or ("", 0)
+            raise IntactError(
+                "another process (%d, flight %s) has been %s on this host for more than %d s: look at it there (fuser %s), then start again"
+                % (process, other or "unknown", what, patience, os.path.join(root, name))
+            )
+        time.sleep(0.2)
 
 
 def holder(root=ROOT, name="lock"):

@@ -62,6 +62,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(_install, "ask_to_stop", lambda flight: done.append("stop"))
     monkeypatch.setattr(_install, "install", done.append)
     monkeypatch.setattr(_install, "start", lambda: done.append("start"))
+    monkeypatch.setattr(_install, "begin", lambda flight: done.append("begin"))
     monkeypatch.setattr(_state, "directory", lambda flight, *a, f=_state.directory: f(flight, root))
     monkeypatch.setattr(
         _state, "write_hold", lambda path, names, f=_state.write_hold: (done.append(("hold", names)), os.makedirs(path, exist_ok=True), f(path, names))
@@ -90,8 +91,9 @@ def start(call_module, **more):
 def test_a_start_installs_the_job_and_starts_it(host, call_module):
     result = start(call_module, settings={"protected": ["nginx*"]})
     assert (result["changed"], result["action"]) == (True, "start")
-    job, hold, started = host.done
-    assert (hold, started) == (("hold", []), "start")
+    job, hold, begun, started = host.done
+    # the state before the start: another one finds it from then on
+    assert (hold, begun, started) == (("hold", []), "begin", "start")
     assert job["plan"]["hash"] == plan()["hash"]
     assert job["settings"]["protected"] == ["nginx*"]
     assert job["settings"]["postgresql"] == "keep"
@@ -189,7 +191,7 @@ def test_the_controllers_address_is_filled_in_and_what_would_fail_later_is_refus
 def test_a_hold_is_written_before_the_start_and_is_no_part_of_the_job(host, call_module):
     assert start(call_module, hold_before=["reboot", "full"])["changed"]
     job, *rest = host.done
-    assert rest == [("hold", ["full", "reboot"]), "start"]
+    assert rest == [("hold", ["full", "reboot"]), "begin", "start"]
     assert "hold" not in json.dumps(job)
 
 
@@ -216,7 +218,7 @@ def test_check_mode_leaves_the_hold_as_it_is(host, call_module):
 def test_a_hold_goes_with_a_continuation_and_not_with_a_flight_that_is_done(host, call_module):
     host.state(status="failed", point_of_no_return=True)
     start(call_module, hold_before=["reboot"])
-    assert [entry for entry in host.done if isinstance(entry, (str, tuple))] == ["renew", ("hold", ["reboot"]), "start"]
+    assert [entry for entry in host.done if isinstance(entry, (str, tuple))] == ["renew", ("hold", ["reboot"]), "begin", "start"]
     host.done.clear()
     host.state(status="done", point_of_no_return=True)
     assert start(call_module, hold_before=["full"])["action"] == "nothing"

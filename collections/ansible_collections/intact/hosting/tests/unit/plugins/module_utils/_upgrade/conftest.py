@@ -49,6 +49,12 @@ class Engine:
         return stage
 
 
+@pytest.fixture(autouse=True)
+def unsettled(monkeypatch):
+    """Nothing waits for this machine's disks."""
+    monkeypatch.setattr(_host.Host, "settle", lambda self: None)
+
+
 @pytest.fixture
 def places(tmp_path):
     """Directories of the runner and of the flights; memory() gives the flight's."""

@@ -13,8 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _heal, _host, _private_apt, _quiet
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _debian, _heal, _host, _packages, _private_apt, _quiet
 
+# A mirror that is gone is an error: apt-get update ended with 0, and the upgrade went on with the lists of before.
+UPDATE = "update -o APT::Update::Error-Mode=any"
 JOB = {
     "flight": "f-1",
     "plan": {},
@@ -58,7 +60,7 @@ def test_sources_are_committed(debian, sources):
     for _time in range(2):
         debian.commit_sources()
         assert [path.read_text() for path in sources.paths] == ["trixie", "trixie"]
-    assert debian.asked == ["update", "update"]
+    assert debian.asked == [UPDATE, UPDATE]
 
 
 def test_sources_are_committed_also_when_it_is_forgotten_which(debian, sources):
@@ -126,3 +128,50 @@ def test_timers_of_which_nobody_knows_how_they_were_are_named(debian, places, mo
     monkeypatch.setattr(_host.Host, "unit_state", lambda self, unit, what="": "masked" if unit == "apt-daily.timer" else "enabled")
     debian.unquiesce()
     assert [e["text"] for e in _flight.read("f-1", places.flights)[0]] == ["how these were before is lost, unmask those that should run: apt-daily.timer"]
+
+
+def test_lists_that_a_cut_may_have_emptied_are_read_anew(debian, places, monkeypatch):
+    """After a power cut an empty list was the newest to apt, and nothing was brought up to date."""
+    lists = places.path / "lists"
+    (lists / "partial").mkdir(parents=True)
+    for path in (lists / "a_Packages", lists / "lock", lists / "partial" / "b"):
+        path.write_bytes(b"")
+    monkeypatch.setattr(_host, "LISTS", str(lists))
+    debian.host.memory.begin("patch-source")
+    debian._update()
+    assert (lists / "a_Packages").exists()
+    debian.host.memory.begin("patch-source")
+    debian._update()
+    assert sorted(path.name for path in lists.rglob("*")) == ["lock", "partial"]
+    assert debian.asked == [UPDATE, UPDATE]
+
+
+def test_a_plan_that_apt_no_longer_sees_stops(debian, monkeypatch):
+    """With empty lists apt found nothing to do, and every stage ended well without an upgrade."""
+    versions = {"nginx": "1", "perl": "1", "php": "1", "vim": "2"}
+    debian.plan = {"upgrade": [{"name": n, "arch": "amd64", "from": "1", "to": "2"} for n in versions], "sources": [{"uri": "http://mirror"}]}
+    monkeypatch.setattr(_packages, "installed", lambda: {(name, "amd64"): {"version": version} for name, version in versions.items()})
+    text = "Not upgrading:\n  perl\nInst nginx [1] (3 Debian:13 [amd64])\nRemv php [1]\n"
+    debian._see_all(text)
+    versions["curl"] = "1"
+    debian.plan["upgrade"].append({"name": "curl", "arch": "amd64", "from": "1", "to": "2"})
+    with pytest.raises(_host.StageFailure, match="no longer sees what was planned for 1 packages: curl") as caught:
+        debian._see_all(text)
+    assert "http://mirror" in caught.value.following
+
+
+def test_marks_that_a_power_cut_emptied_are_put_back(debian, places, monkeypatch):
+    """Without them nothing was removed at the end, and nothing would ever be."""
+    marks = places.path / "extended_states"
+    monkeypatch.setattr(_debian, "MARKS", str(marks))
+    marks.write_text("Package: lab\nAuto-Installed: 1\n")
+    debian.host.keep(str(marks), "before")
+    marks.write_text("")
+    debian.heal()
+    assert marks.read_text() == ""
+    debian.host.power_was_cut = True
+    debian.heal()
+    assert "Auto-Installed: 1" in marks.read_text()
+    marks.write_text("Package: newer\n")
+    debian.heal()
+    assert marks.read_text() == "Package: newer\n"

@@ -87,3 +87,33 @@ def test_a_copy_that_was_cut_is_no_copy(places):
     live.write_text("later")
     assert Path(host.keep(str(live), "before")).read_text() == "whole"
     assert Path(host.keep(str(live), "before", anew=True)).read_text() == "later"
+
+
+def test_dpkg_that_outlived_its_apt_is_waited_for(places, monkeypatch):
+    """apt killed with -9 lets go of the front-end lock; its dpkg works on with its own, and whatever comes then fails on it."""
+    locks = [places.path / "lock-frontend", places.path / "lock"]
+    for path in locks:
+        path.write_bytes(b"")
+    host = _host.Host(places.directory, str(places.path), places.memory())
+    names = tuple(str(path) for path in locks)
+    assert host.lock_holder(names) == 0
+    program = "import fcntl, sys, time\nhandle = open(sys.argv[1], 'rb+')\nfcntl.lockf(handle, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(60)\n"
+    for path in names:
+        with subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE) as holder:
+            holder.stdout.readline()
+            assert host.lock_holder(names) == holder.pid
+            holder.kill()
+    assert host.lock_holder(names) == 0
+    assert names[1].rsplit("/", 1)[-1] in [os.path.basename(path) for path in _host.LOCKS]
+
+
+def test_a_copy_is_on_the_disk_before_it_has_its_name(places, monkeypatch):
+    """A power cut took the content of copies whose names were there already."""
+    asked, host = [], _host.Host(places.directory, str(places.path), places.memory())
+    run = host.run
+    monkeypatch.setattr(host, "run", lambda argv, **more: asked.append((argv[0], os.path.lexists(argv[-1]))) or run(argv, **more))
+    (places.path / "file").write_text("x")
+    (places.path / "tree").mkdir()
+    for name in ("file", "tree"):
+        host.keep(str(places.path / name), "before")
+    assert [entry for entry in asked if entry[0] == "sync"] == [("sync", True), ("sync", True)]

@@ -10,6 +10,9 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _stages, _state
 
 
@@ -39,6 +42,7 @@ class Engine:
         return stage
 _runner.ENGINES["x"] = Engine
 _host.Host.systemctl = lambda self, *words, **more: self.run(["true"])
+_host.PLACES = ()
 top = %r
 os.makedirs(top + "/u/f-1")
 json.dump({"flight": "f-1", "release_path": {"target": {"id": "x"}}, "plan": {}, "settings": {}}, open(top + "/u/f-1/job.json", "w"))
@@ -66,3 +70,34 @@ def test_a_flight_that_went_back_is_neither_continued_nor_in_the_way(tmp_path):
     memory.save(status="rolled-back")
     assert _install.intent("f-1", {"codename": "trixie"}, root, flights)[0] == "nothing"
     assert _install.unfinished("f-2", root) is None
+
+
+def start_of(flight, root, program="time.sleep(1)"):
+    """A process that holds the place of a start for a second."""
+    text = "import time\nfrom ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install\n"
+    text += "with _install.exclusive(%r, %r):\n    print('in', flush=True)\n    %s\n" % (flight, root, program)
+    return subprocess.Popen([sys.executable, "-c", text], env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)), stdout=subprocess.PIPE)
+
+
+def test_of_two_starts_the_second_waits_and_finds_the_first(places):
+    """Two starts of different flights at once both found nothing under way, and the second one's units took the first one's place."""
+    first = start_of("f-2", places.root)
+    first.stdout.readline()
+    with pytest.raises(IntactError, match=r"flight f-2.* has been starting an upgrade"), _install.exclusive("f-1", places.root, patience=0):
+        pass
+    with _install.exclusive("f-1", places.root, patience=30):
+        assert first.wait(timeout=10) == 0
+        _install.begin("f-1", places.root, places.flights)
+    first.stdout.close()
+    with pytest.raises(IntactError, match="the upgrade of flight f-1 is not finished"):
+        _install.intent("f-2", {"codename": "trixie"}, places.root, places.flights)
+    assert _install.intent("f-1", {"codename": "trixie"}, places.root, places.flights)[0] == "attach"
+
+
+def test_a_flight_whose_state_is_gone_is_still_under_way(places):
+    memory = places.memory()
+    memory.begin("bind")
+    memory.end("bind", "ok")
+    for left in (b"", b"[]", b"{", b"null", b"\0\0"):
+        (places.path / "upgrade" / "f-1" / "state.json").write_bytes(left)
+        assert _install.unfinished("f-2", places.root, places.flights) == "f-1"

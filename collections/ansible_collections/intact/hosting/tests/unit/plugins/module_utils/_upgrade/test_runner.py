@@ -207,3 +207,27 @@ def test_another_trouble_of_the_runner_is_left_to_the_timer(runner, monkeypatch,
 
 def cut_off():
     raise OSError(28, "No space left on device")
+
+
+def test_a_stage_is_on_the_disk_before_it_counts_as_done(runner, monkeypatch):
+    """Power cuts took back what stages had written, lists and carried files among it, and the stages were done all the same."""
+    counted = []
+    made = runner.make()
+    monkeypatch.setattr(_host.Host, "settle", lambda self: counted.append((made.memory.state["stage"], len(runner.engine.seen), _done(made))))
+    made.go()
+    assert counted == [(name, number + 1, number) for number, name in enumerate(_stages.ORDER)]
+
+
+def _done(made):
+    return sum(entry["status"] == "ok" for entry in made.memory.state["stages"].values())
+
+
+def test_a_runner_that_comes_after_a_crash_of_the_host_knows_it(runner):
+    made = runner.make()
+    made.memory.begin("bind")
+    assert not runner.make().host.power_was_cut
+    for boot, waiting, cut in (("another", "", True), ("", "", True), ("another", "another", False)):
+        made.memory.save()
+        state = dict(json.loads(Path(made.memory.path).read_text()), boot=boot, waiting_boot=waiting)
+        Path(made.memory.path).write_text(json.dumps(state))
+        assert runner.make().host.power_was_cut is cut

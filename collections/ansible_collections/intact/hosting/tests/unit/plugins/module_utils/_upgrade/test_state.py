@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _quiet, _stages, _state
+from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _look, _quiet, _stages, _state
 
 
 def test_state_survives_and_is_told_from_the_journal_when_it_is_torn(places):
@@ -192,3 +194,48 @@ def test_without_a_budget_nothing_is_told(places):
     first = places.memory()
     first.begin("bind")
     assert not [e for e in _flight.read("f-1", places.flights)[0] if e["event"] == "runner.budget"]
+
+
+@pytest.mark.parametrize(
+    "left", [b"12\n", b"[]", b'"x"', b"null", b'{"flight": "f-1"}', b'{"flight": "f-1", "stages": {"bind": 1}}', b"\0" * 40, b"\xff\xfe", b"{"]
+)
+def test_whatever_a_disk_left_of_the_state_the_journal_tells_it(places, left):
+    """JSON that is no state ended every start of the runner in a traceback."""
+    memory = places.memory()
+    for stage in ("bind", "quiesce"):
+        memory.begin(stage)
+        memory.end(stage, "ok")
+    memory.begin("patch-source")
+    Path(memory.path).write_bytes(left)
+    state = _state.load("f-1", places.root, places.flights)
+    assert state["stages"]["quiesce"]["status"] == "ok"
+    again = places.memory(state)
+    again.begin("patch-source")
+    assert again.was_cut()
+
+
+def test_a_stage_that_is_begun_again_after_a_cut_knows_it(places):
+    memory = places.memory()
+    memory.begin("bind")
+    assert not memory.was_cut()
+    memory.begin("bind")
+    assert memory.was_cut()
+    memory.end("bind", "ok")
+    memory.begin("quiesce")
+    assert not memory.was_cut()
+
+
+def test_two_looks_at_once_do_not_meet(places, monkeypatch):
+    """Two controllers at once: the second one's apt found the first one's lock, and said that the mirror did not answer."""
+    inside = []
+
+    def looked(*_args):
+        inside.append("in")
+        with pytest.raises(IntactError, match="has been looking"), _state.exclusive("looking", str(places.path / "plan"), patience=0):
+            pass
+        return None, []
+
+    monkeypatch.setattr(_look, "_looked", looked)
+    assert _look.look({}, str(places.path / "plan")) == (None, [])
+    assert inside == ["in"]
+    _state.exclusive("looking", str(places.path / "plan"), patience=0).close()
