@@ -70,6 +70,10 @@ bench-fleet: venv engine ## measure what each host of a fleet costs the controll
 	@scripts/lab-images trixie
 	@python benchmarks/fleet.py $(B)
 
+.PHONY: comparison
+comparison: venv ## draw docs/comparison.md and the README's table from docs/comparison.yml
+	@python scripts/lib/comparison.py
+
 .PHONY: build
 build: venv ## build the collection's tarball in build/ and prove that it is complete
 	@scripts/build
