@@ -81,7 +81,7 @@ class Rpm(_engine.Engine):
 
     def heal(self):
         """See Engine and _rpm_heal."""
-        return _rpm_heal.heal(self.host, lambda name: _rpm_heal.archives(self.manager.cache).get(name))
+        return _rpm_heal.heal(self.host, lambda name: _rpm_heal.archives(self.root).get(name))
 
     def _work(self, verb, finished):
         """Run a package command until finished() is "" and no script failed; heal in between; the third failure of the same package stops."""
@@ -221,6 +221,7 @@ class Rpm(_engine.Engine):
         self._refuse(self._deviations(would))
         count = len(self.plan["upgrade"]) + len(self.plan["install"]) + len(self.plan["remove"])
         if would["upgrade"] or would["install"] or would["remove"]:
+            _rpm_heal.keep_archives(self.manager.cache, os.path.join(self.root, "kept"))
             self._work("upgrade", self._left)
         self.verify()
         for rule in self.path.get("settle") or []:

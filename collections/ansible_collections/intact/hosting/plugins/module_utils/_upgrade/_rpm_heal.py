@@ -108,7 +108,16 @@ def run_again(host, name, archive):
         if _rpm_says.failed_packages(host.log_since(start)):
             return
     elif there:
-        host.memory.journal("note", text="the scripts of %s could not be run again: its package is no longer there" % name)
+        script = (host.memory.recall(KEY) or {}).get(name, "post")
+        _forget(host, name)
+        raise _host.StageFailure(
+            "the script %%%s of %s did not come to its end, and its package is no longer on the disk to run it again" % (script, name),
+            "read it (rpm -q --scripts %s), do by hand what it does, then start the upgrade again: it goes on where it stopped" % name,
+        )
+    _forget(host, name)
+
+
+def _forget(host, name):
     left = dict(host.memory.recall(KEY) or {})
     left.pop(name, None)
     host.memory.remember(KEY, left or None)
@@ -153,6 +162,15 @@ def archives(directory):
     for top, _names, files in os.walk(directory):
         out.update({name[:-4]: os.path.join(top, name) for name in files if name.endswith(".rpm")})
     return out
+
+
+def keep_archives(cache, kept):
+    """A second name for each downloaded package: zypper deletes what it has installed, and a script that failed is run again from there."""
+    os.makedirs(kept, mode=0o700, exist_ok=True)
+    for name, path in archives(cache).items():
+        second = os.path.join(kept, name + ".rpm")
+        if not os.path.lexists(second):
+            os.link(path, second)
 
 
 def broken_archives(host, paths):

@@ -28,6 +28,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
 )
 
 MANAGERS = {"dnf": _dnf.Dnf, "zypper": _zypper.Zypper}
+SIZES = r"%{NAME}\t%{ARCH}\t%{SIGSIZE}\t%{SIZE}\n"
 FILES = r"[%{=NAME}\t%{FILESIZES}\t%{FILENAMES}\n]"
 CONFIG = r"[%{=NAME}\t%{FILEFLAGS}\t%{FILEDIGESTS}\t%{FILENAMES}\n]"
 # rpm's file flags.
@@ -96,6 +97,18 @@ def _conffiles_of(full, there, decide):
         if package and package not in read:
             read[package] = configs(run(["rpm", "-qp", "--nosignature", "--qf", CONFIG, package]).text)
         out.append(conffile(path, old, disk, read[package].get(path) if package else None, bool(package), decide(path)))
+    return out
+
+
+def archive_sizes(directory):
+    """{(name, arch): (bytes of the archive, bytes installed)} of the packages below a directory, by what they say themselves."""
+    out, paths = {}, sorted(_rpm_heal.archives(directory).values())
+    for start in range(0, len(paths), 400):
+        words = ["rpm", "-qp", "--nosignature", "--qf", SIZES] + paths[start : start + 400]
+        for line in run(words, timeout=900, check=False).text.splitlines():
+            parts = line.split("\t")
+            if len(parts) == 4 and parts[2].isdigit() and parts[3].isdigit():
+                out[parts[0], parts[1]] = (int(parts[2]), int(parts[3]))
     return out
 
 
@@ -184,6 +197,10 @@ def look(path, root, source_map=(), protected=(), conffiles=(), default="", targ
                     "plan.source.unreachable", manager.name, "the packages cannot be downloaded", "; ".join(said[:5]), "repair the mirror, then look again"
                 )
             )
+    told = {} if sizes else archive_sizes(manager.cache)
+    if told:
+        # Where each package's files lie is known only now; the sums could name no file system.
+        disk, missing = _space_needed(full, packages, told, manager.cache, {})
     decide = lambda name: _conffiles.decision(name, conffiles, default, target_files)[0]  # noqa: E731
     entries = _conffiles_of(full, _rpm_heal.archives(manager.cache), decide)
     plan = build(path, changes, patch, full, conffiles=entries, disk=disk, missing=missing, protected=protected)

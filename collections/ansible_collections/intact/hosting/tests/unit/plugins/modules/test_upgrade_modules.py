@@ -165,7 +165,7 @@ def test_two_starts_at_once_are_one_start(host, call_module):
     """The other one decides at this moment: both would find that nothing runs."""
     other = _state.lock(host.root, "f-9", "start.lock")
     result = start(call_module)
-    assert "another controller is starting the upgrade of flight f-9 on this host (process %d there)" % os.getpid() in result["msg"]
+    assert "another process (%d, flight f-9) has been starting an upgrade on this host" % os.getpid() in result["msg"]
     assert host.done == []
     other.close()
     assert start(call_module)["action"] == "start"
@@ -185,7 +185,7 @@ def test_the_controllers_address_is_filled_in_and_what_would_fail_later_is_refus
     assert "'web1' is no IP address" in start(call_module, settings={"rescue_ssh": {"port": 4222, "from": ["web1"]}})["msg"]
     assert "which is no port" in start(call_module, settings={"rescue_ssh": {"port": 70000}})["msg"]
     assert "No such file" in start(call_module, settings={"dead_man": {"minutes": 5, "command": ["/nowhere"]}})["msg"]
-    assert len(host.done) == 3
+    assert len(host.done) == 4
 
 
 def test_a_hold_is_written_before_the_start_and_is_no_part_of_the_job(host, call_module):
