@@ -31,17 +31,24 @@ def live(directory):
     return out
 
 
+def _server(url, match):
+    """What the first * of a pattern that begins with it stands for in an address: all before the words that follow it. Pure."""
+    words = re.split(r"[*?\[]", match[1:])[0] if match.startswith("*") else ""
+    return url[: url.index(words)] if words else ""
+
+
 def decide(name, url, source, target, rules=(), source_map=()):
     """What becomes of a repository: {action: map | keep | disable, url, reason}. Pure. The operator's map wins over the path's rules.
 
     rules: the release path's repositories [{match, action: rename | release | disable | keep, uri, reason}]; match is a shell pattern on the URL, or with a
-    space in it on 'URL NAME'. source, target: release versions. Raises IntactError when the URL names the source release and nobody said what it becomes.
+    space in it on 'URL NAME'; {server} in uri stands for what match's first * matched, so that a mirror stays the same one. source, target: release versions. Raises IntactError when the URL names the source release and nobody said what it becomes.
     """
     for entry in list(source_map) + list(rules):
         if not fnmatch.fnmatchcase("%s %s" % (url, name) if " " in entry["match"] else url, entry["match"]):
             continue
         if entry["action"] == "rename":
-            return {"action": "map", "url": entry.get("uri") or url, "reason": entry["reason"]}
+            uri = (entry.get("uri") or url).replace("{server}", _server(url, entry["match"]))
+            return {"action": "map", "url": uri, "reason": entry["reason"]}
         if entry["action"] == "release":
             return {"action": "map", "url": url.replace(source, target), "reason": entry["reason"]}
         return {"action": entry["action"], "url": url, "reason": entry["reason"]}

@@ -234,6 +234,12 @@ def test_repositories_go_where_they_are_told():
     assert "repo=fedora-42&" in text, "with the target's releasever a repository that stays must still be the source's"
 
 
+def test_a_renamed_repository_stays_on_its_mirror():
+    rule = {"match": "*/distribution/leap/*/repo/oss*", "action": "rename", "uri": "{server}/distribution/leap/$releasever/repo/oss/$basearch", "reason": "r"}
+    found = _rpm_sources.decide("oss", "http://mirror.example/pub/suse/distribution/leap/15.6/repo/oss/", "15.6", "16.0", [rule])
+    assert found["url"] == "http://mirror.example/pub/suse/distribution/leap/$releasever/repo/oss/$basearch"
+
+
 @pytest.mark.parametrize(
     ("disk", "new", "target", "question"),
     [
