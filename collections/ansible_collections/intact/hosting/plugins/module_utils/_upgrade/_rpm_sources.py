@@ -41,7 +41,8 @@ def decide(name, url, source, target, rules=(), source_map=()):
     """What becomes of a repository: {action: map | keep | disable, url, reason}. Pure. The operator's map wins over the path's rules.
 
     rules: the release path's repositories [{match, action: rename | release | disable | keep, uri, reason}]; match is a shell pattern on the URL, or with a
-    space in it on 'URL NAME'; {server} in uri stands for what match's first * matched, so that a mirror stays the same one. source, target: release versions. Raises IntactError when the URL names the source release and nobody said what it becomes.
+    space in it on 'URL NAME'; {server} in uri is what match's first * stood for, so that a mirror stays the same one. source, target: release versions.
+    Raises IntactError when the URL names the source release and nobody said what it becomes.
     """
     for entry in list(source_map) + list(rules):
         if not fnmatch.fnmatchcase("%s %s" % (url, name) if " " in entry["match"] else url, entry["match"]):
