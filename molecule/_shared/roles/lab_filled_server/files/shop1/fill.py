@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import smtplib
+import ssl
 
 import accounts
 import databases
@@ -142,6 +143,10 @@ def post() -> None:
     lab.run("update-exim4.conf")
     lab.service("exim4.service", restart=fresh)
     lab.wait("Exim", greets)
+    if not certified():
+        # a daemon that was started before its certificate could be read shows one of its own until it is started again
+        lab.run("systemctl", "restart", "exim4.service")
+        lab.wait("Exim with the customers' certificate", certified)
     deliveries()
 
 
@@ -150,6 +155,20 @@ def greets() -> bool:
         with smtplib.SMTP("127.0.0.1", 25, local_hostname="client.example.test", timeout=10) as server:
             return server.noop()[0] == 250
     except OSError:
+        return False
+
+
+def certified() -> bool:
+    """Whether port 25 shows the certificate that Exim's configuration names."""
+    with open("/etc/ssl/hosting/mail.orchard.test.crt", encoding="ascii") as handle:
+        wanted = ssl.PEM_cert_to_DER_cert(handle.read().partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with smtplib.SMTP("127.0.0.1", 25, local_hostname="client.example.test", timeout=10) as server:
+            server.starttls(context=context)
+            return server.sock.getpeercert(binary_form=True) == wanted
+    except (OSError, smtplib.SMTPException):
         return False
 
 
