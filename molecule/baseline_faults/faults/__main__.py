@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from kinds import STATE
+from fault_kinds import STATE
 
 
 def main() -> int:

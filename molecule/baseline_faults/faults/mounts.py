@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from kinds import Fault, rewrite, run
+from fault_kinds import Fault, rewrite, run
 
 
 class MountMissing(Fault):

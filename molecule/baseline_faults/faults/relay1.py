@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from kinds import (
+from fault_kinds import (
     Case,
     Commands,
     Edited,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 
-from kinds import (
+from fault_kinds import (
     Case,
     CertificateReplaced,
     Commands,

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from kinds import (
+from fault_kinds import (
     Case,
     CertificateReplaced,
     Commands,
