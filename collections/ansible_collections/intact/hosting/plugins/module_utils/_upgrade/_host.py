@@ -229,7 +229,7 @@ class Host:
         reader.read = len(progress)
         message = "waiting for %s (process %d), which has the package manager's lock" % (_name_of(holder), holder)
         message += ": " + reader.message if reader.message else ""
-        stalled = watcher.look(_session_of(holder)) if holder > 0 else ""
+        stalled = watcher.look(session_of(holder)) if holder > 0 else ""
         self.memory.progress(reader.done, 0, "packages", "%s. %s" % (stalled, message) if stalled else message, self.tail())
 
     def log_size(self):
@@ -303,7 +303,8 @@ def _idle():
     return None
 
 
-def _session_of(process):
+def session_of(process):
+    """The session of a process that may be gone."""
     try:
         return os.getsid(process)
     except OSError:

@@ -12,7 +12,7 @@ import os
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _rescue, _stall
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _rescue, _rpm_host, _stall
 
 TROUBLE = (IndexError("list index out of range"), KeyError("handle"), OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EROFS, "Read-only"))
 
@@ -76,3 +76,25 @@ def test_a_sentence_that_the_full_disk_does_not_take_ends_no_stage(runner, monke
     made = runner.make()
     monkeypatch.setattr(made.memory, "journal", full)
     made.host.guard()
+
+
+@pytest.mark.parametrize("kind", [_host.Host, _rpm_host.RpmHost])
+def test_every_kind_of_host_looks_after_the_way_in_and_tells_a_stall_while_packages_change(places, monkeypatch, kind):
+    host, looked = kind(places.directory, _flight.ensure("f-1", places.flights), places.memory()), []
+    host.guard, host.stall_minutes = (lambda: looked.append(1)), 1
+    monkeypatch.setattr(_stall.Stall, "seen", lambda *words: "no sign of work")
+    assert host.packages(script(places, "whole"), status=False) == 0
+    told = [entry["text"] for entry in _flight.read("f-1", places.flights)[0] if entry["event"] == "note"]
+    assert looked and told == ["no sign of work"]
+
+
+def test_a_stall_of_somebody_elses_rpm_command_is_told_and_waited_for(places, monkeypatch):
+    host, looked = _rpm_host.RpmHost(places.directory, _flight.ensure("f-1", places.flights), places.memory()), []
+    host.guard, host.stall_minutes = (lambda: looked.append(1)), 1
+    holders = [os.getpid(), os.getpid(), 0]
+    monkeypatch.setattr(host, "lock_holder", lambda: holders.pop(0))
+    monkeypatch.setattr(_rpm_host.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(_stall.Stall, "seen", lambda *words: "no sign of work")
+    host.wait_for_dpkg()
+    assert looked and not holders
+    assert [entry["text"] for entry in _flight.read("f-1", places.flights)[0] if entry["event"] == "note"] == ["no sign of work"]
