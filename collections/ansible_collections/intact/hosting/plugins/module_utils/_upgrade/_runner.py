@@ -249,7 +249,7 @@ class Runner:
             self.engine.back_out()
         except (IntactError, OSError) as exc:
             # How it was stays known: the next attempt would otherwise take our masks for the operator's.
-            self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
+            self.memory.journal("note", text="not all could be given back: %s" % exc)
             self.memory.forget(but=("quiet", "snapshot", _rescue.MEMORY))
             return
         self.memory.forget()
