@@ -32,7 +32,7 @@ def lab(tmp_path, monkeypatch):
         made.calls = lambda: [line.partition(" ")[2] for line in (tmp_path / "state" / "calls").read_text().splitlines()]
         made.fly = lambda **more: made.run(playbook="upgrade-host.yml", **{"intact_rollback": LVM, **more})
         made.say = monkeypatch.setenv
-        made.mend = lambda name: monkeypatch.delenv(name)
+        made.mend = monkeypatch.delenv
         return made
 
     return make
