@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils import _files, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _stages, _state
 
 # The installed main, but with an engine that waits in one stage for a pipe to be written to.
@@ -53,10 +53,9 @@ def installed(places):
         for relative, text in dict(_install.files(), **{"__main__.py": MAIN}).items():
             path = os.path.join(directory, "runner", relative)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8") as handle:
-                handle.write(text)
-        with open(os.path.join(directory, "job.json"), "w", encoding="utf-8") as handle:
-            json.dump({"flight": flight, "release_path": {"target": {"id": "x"}}, "plan": {}, "settings": {}}, handle)
+            # As the real one does it: another one may be reading.
+            _files.write_atomic(path, text.encode())
+        _files.write_document(os.path.join(directory, "job.json"), {"flight": flight, "release_path": {"target": {"id": "x"}}, "plan": {}, "settings": {}})
         argv = [sys.executable, "-I", "-B", directory + "/runner/__main__.py", directory, places.root, places.flights, str(go)]
         started.append(subprocess.Popen(argv, stderr=subprocess.PIPE, text=True))
         return started[-1]
@@ -113,7 +112,7 @@ def test_many_starts_at_once_are_one(installed):
     os.close(gate)
     codes = [process.wait(timeout=120) for process in processes]
     # Who came after the end finds that it is done.
-    assert codes.count(75) + codes.count(0) == 5 and 0 in codes
+    assert codes.count(75) + codes.count(0) == 5 and 0 in codes, [process.stderr.read() for process in processes]
     events, torn = _flight.read("f-1", installed.places.flights)
     assert (torn, [s["attempts"] for s in _flight.stages(events)]) == (0, [1] * len(_stages.ORDER))
 
