@@ -198,6 +198,9 @@ ROLES = {
     "flight_watch": {"main": "- name: Watch\n  intact.hosting.stand_in: {what: watch}\n", "close": "", "validate": "[]\n"},
     "rollback": {
         "main": """
+- name: Find
+  intact.hosting.flight_info:
+  register: __rollback_found
 - name: Go back
   intact.hosting.stand_in: {what: rollback}
 - name: Prove

@@ -163,6 +163,12 @@ class ActionModule(ActionBase):
 """
 
 
+def test_going_back_by_hand_to_what_differs_has_its_report(lab):
+    one = lab("differs", release="trixie", open="a-upgrade-20261122t1134z", begun=True)
+    status, output = one.run(playbook="roll-back-host.yml", intact_hosts="a")
+    assert status != 0 and one.host("a")["verdict"] == "rolled-back" and one.calls()[-1] == "stand_in report", output
+
+
 @pytest.mark.parametrize("never", [False, True])
 def test_an_old_system_that_is_starting_is_waited_for(tmp_path, monkeypatch, never):
     """A refused connection is how a reboot looks like: until alone asks only a host that answers."""

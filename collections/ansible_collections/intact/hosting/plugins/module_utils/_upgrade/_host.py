@@ -195,7 +195,11 @@ class Host:
     def settle(self):
         """Bring to the disk what was written, before it counts as done: a power cut must not take it back."""
         places = {os.stat(path).st_dev: path for path in PLACES + (self.directory, os.path.dirname(self.log)) if os.path.isdir(path)}
-        self.run(["sync", "-f"] + sorted(places.values()), timeout=3600, check=False)
+        done = self.run(["sync", "-f"] + sorted(places.values()), timeout=3600, check=False)
+        if done.rc != 0:
+            # A disk that does not take what was written: no reason to stop in the middle, and nothing to be silent about.
+            said = (done.error.splitlines() or ["status %d" % done.rc])[-1]
+            self.only_tell(functools.partial(self.memory.journal, "note", text="what was written may not be on the disk: %s" % said))
 
     def lock_holder(self, locks=LOCKS):
         """Process id that holds one of the package manager's locks, 0 when nobody does."""

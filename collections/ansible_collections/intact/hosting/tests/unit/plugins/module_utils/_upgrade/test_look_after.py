@@ -98,3 +98,18 @@ def test_a_stall_of_somebody_elses_rpm_command_is_told_and_waited_for(places, mo
     host.wait_for_dpkg()
     assert looked and not holders
     assert [entry["text"] for entry in _flight.read("f-1", places.flights)[0] if entry["event"] == "note"] == ["no sign of work"]
+
+
+SETTLE = _host.Host.settle
+
+
+def test_a_disk_that_does_not_take_what_was_written_is_told(places, monkeypatch):
+    host = _host.Host(places.directory, _flight.ensure("f-1", places.flights), places.memory())
+    program = places.path / "sync"
+    program.write_text("#!/bin/sh\necho \"sync: error syncing '/var': Input/output error\" >&2\nexit 1\n")
+    program.chmod(0o755)
+    run = host.run
+    monkeypatch.setattr(host, "run", lambda argv, **more: run([str(program), *argv[1:]], **more))
+    SETTLE(host)
+    told = [entry["text"] for entry in _flight.read("f-1", places.flights)[0]]
+    assert told == ["what was written may not be on the disk: sync: error syncing '/var': Input/output error"]
