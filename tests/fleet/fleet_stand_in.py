@@ -5,7 +5,8 @@
 """A collection in which the fleet's playbook is real and what it does to a host is a stand-in: waves, stops and reports are tested by it, and no upgrade is.
 
 The fleet's own plugins are the real ones. A host's fate is its variable `fate`: ok, refused, refused-later, red, fails, dies (its connection goes away
-in the upgrade), dark (it never answers). What a host is (release, open flight) lies in STAND_IN/HOST.json.
+in the upgrade), dark (it never answers); for going back: stays (it cannot), differs (it does, and is not as it was). What a host is (release, open flight)
+lies in STAND_IN/HOST.json.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Stand(ActionBase):
             with open(self.place) as handle:
                 self.state.update(json.load(handle))
         with open(os.path.join(os.environ["STAND_IN"], "calls"), "a") as handle:
-            handle.write("%s %s %s\\n" % (self.host, self._task.action.split(".")[-1], self._task.args.get("what") or self._task.args.get("state") or ""))
+            what = self._task.args.get("what") or self._task.args.get("state") or self._task.args.get("target") or ""
+            handle.write("%s %s %s%s\\n" % (self.host, self._task.action.split(".")[-1], what, " (asked)" if self._task.check_mode else ""))
         if self.fate == "dark":
             raise AnsibleConnectionFailure("no route to host")
         try:
@@ -52,20 +54,56 @@ class ActionModule(Stand):
     "upgrade_state_info": """
 class ActionModule(Stand):
     def act(self, args):
-        new = self.state["release"] == "trixie"
-        release = {"id": "debian", "version": "13" if new else "12", "codename": self.state["release"]}
+        version = {"bullseye": "11", "bookworm": "12", "trixie": "13"}[self.state["release"]]
+        release = {"id": "debian", "version": version, "codename": self.state["release"]}
         begun = bool(self.state["open"]) and self.state["begun"]
-        return {"changed": False, "release": release, "stages": ["bind", "reboot"], "release_path": "debian-12-13" if begun else "",
+        status = "rolled-back" if self.state.get("went_back") else "failed" if begun else ""
+        path = "debian-11-12" if self.state.get("first") == "bullseye" and self.state.get("hop", 1) == 1 else "debian-12-13"
+        return {"changed": False, "release": release, "stages": ["bind", "reboot"], "release_path": path if begun else "",
+                "state": {"status": status} if status else {},
                 "action": "continue" if begun else "start", "point_of_no_return": begun, "directory": "/x"}
 """,
     "flight": """
 class ActionModule(Stand):
     def act(self, args):
+        resumed = bool(self.state["open"])
         if args["state"] == "closed":
             self.state.update(open="", verdict=args["verdict"])
         else:
             self.state["open"] = self.state["open"] or "%s-upgrade-20261122t1134z" % self.host
-        return {"changed": True, "flight_id": self.state["open"], "opened": "2026-11-22T11:34:00Z", "directory": "/x", "budget_seconds": 0, "budgets": {}}
+        return {"changed": True, "flight_id": self.state["open"], "opened": "2026-11-22T11:34:00Z", "directory": "/x", "resumed": resumed,
+                "budget_seconds": 0, "budgets": {}}
+""",
+    "flight_hop": """
+class ActionModule(Stand):
+    def act(self, args):
+        if not args.get("target"):
+            return {"changed": False, "hop": 1}
+        if not self.state.get("go"):
+            return {"failed": True, "msg": "%s: the post-flight of hop 1 does not say GO" % self.host}
+        if not self._task.check_mode:
+            self.state.update(begun=False, hop=2)
+        return {"changed": True, "hop": 2}
+""",
+    "dead_man": """
+class ActionModule(Stand):
+    def act(self, args):
+        return {"changed": True}
+""",
+    "rollback": """
+class ActionModule(Stand):
+    def act(self, args):
+        if self.state.get("sticks"):
+            return {"failed": True, "msg": "%s: the volume is in use" % self.host}
+        return {"changed": True, "lines": []}
+""",
+    "flight_watch": """
+class ActionModule(Stand):
+    def act(self, args):
+        if args["state"] == "ended":
+            self.state["watched"] = False
+        return {"changed": True, "watching": bool(self.state.get("watched")), "due": True, "verdict": self.state.get("watch_verdict", "intact"),
+                "why": "60 looks", "until": "x", "standing": [], "looks": 60}
 """,
     "stand_in": """
 class ActionModule(Stand):
@@ -82,12 +120,25 @@ class ActionModule(Stand):
                 raise AnsibleConnectionFailure("the power is off")
             if self.fate == "fails" and not os.environ.get("MENDED"):
                 return {"failed": True, "msg": "%s: the upgrade failed in full: apt said no" % self.host}
-            self.state["release"] = "trixie"
+            self.state.setdefault("first", self.state["release"])
+            self.state["release"] = {"bullseye": "bookworm"}.get(self.state["release"], "trixie")
             return {"changed": True}
         if what == "postflight":
-            go = self.fate != "red"
-            said = {} if go else {"failed": True, "msg": "%s: post-flight says NO GO: a site is gone" % self.host}
+            go = self.fate not in ("red", "stays", "differs")
+            said = {} if go or os.environ.get("ONLY_TOLD") else {"failed": True, "msg": "%s: post-flight says NO GO: a site is gone" % self.host}
+            self.state["go"] = go
             return dict(said, changed=False, verdict={"go": go, "findings": []})
+        if what == "rollback":
+            if self.fate == "stays" and not os.environ.get("MENDED"):
+                return {"failed": True, "msg": "%s: the snapshot ran full" % self.host}
+            self.state.update(release="bookworm", went_back=True)
+            if not os.environ.get("CUT"):
+                return {"changed": True}
+            return {"failed": True, "msg": "%s: cut" % self.host}
+        if what == "prove":
+            self.state.update(open="", verdict="rolled-back")
+            go = self.fate != "differs"
+            return dict({} if go else {"failed": True, "msg": "%s: rollback says NO GO" % self.host}, changed=False, verdict={"go": go})
         if what == "watch":
             self.state["watched"] = True
             return {"changed": True}
@@ -140,10 +191,23 @@ ROLES = {
         "main": """
 - name: Draw
   intact.hosting.stand_in: {what: report, flights: "{{ intact_flights_dir }}", flight: "{{ flight_report_flight_id }}"}
-"""
+""",
+        "fetch": "[]\n",
     },
     "outage_probe": {"main": "[]\n", "collect": "[]\n"},
-    "flight_watch": {"main": "- name: Watch\n  intact.hosting.stand_in: {what: watch}\n"},
+    "flight_watch": {"main": "- name: Watch\n  intact.hosting.stand_in: {what: watch}\n", "close": "", "validate": "[]\n"},
+    "rollback": {
+        "main": """
+- name: Find
+  intact.hosting.flight_info:
+  register: __rollback_found
+- name: Go back
+  intact.hosting.stand_in: {what: rollback}
+- name: Prove
+  intact.hosting.stand_in: {what: prove}
+  register: __rollback_gate
+"""
+    },
 }
 
 
@@ -171,5 +235,8 @@ def build(place: Path) -> Path:
         for name, text in files.items():
             (home / "roles" / role / "tasks").mkdir(parents=True, exist_ok=True)
             (home / "roles" / role / "tasks" / (name + ".yml")).write_text("---\n" + text.lstrip())
+    real = REAL / "roles" / "flight_watch" / "tasks" / "close.yml"
+    (home / "roles" / "flight_watch" / "tasks" / "close.yml").write_text(real.read_text())
+    (home / "roles" / "flight_watch" / "defaults").symlink_to(REAL / "roles" / "flight_watch" / "defaults")
     # the release paths are looked up beside the lookup's own file, which is the real one
     return place

@@ -73,8 +73,8 @@ class ActionModule(ActionBase):
         return answer.get("events") or []
 
     def _opened(self, events):
-        """When the flight was opened, in seconds since 1970."""
-        opening = next((entry for entry in events if entry.get("event") == "flight.open"), None)
+        """When the flight was opened, or the release that it is in begun, in seconds since 1970: no older file confirms it."""
+        opening = next((entry for entry in _confirm.of_this_hop(events) if entry.get("event") in ("flight.open", "flight.hop")), None)
         return parse_time(opening["time"]).timestamp() if opening else datetime.datetime.now(datetime.timezone.utc).timestamp()
 
     def _tell(self, waiting):

@@ -64,9 +64,15 @@ def check(entries, stages):
 
 
 def missing(entries, events):
-    """Those that nobody has answered in this flight. events: its journal."""
-    answered = {(entry.get("before"), entry.get("who")) for entry in events if entry.get("event") == "confirmation"}
+    """Those that nobody has answered in this flight, and of several releases for this one. events: its journal."""
+    answered = {(entry.get("before"), entry.get("who")) for entry in of_this_hop(events) if entry.get("event") == "confirmation"}
     return [entry for entry in entries if (entry["before"], entry["who"]) not in answered]
+
+
+def of_this_hop(events):
+    """The events since the last release that the flight began with, that one's included. Pure."""
+    starts = [number for number, entry in enumerate(events) if entry.get("event") == "flight.hop"]
+    return events[starts[-1] :] if starts else events
 
 
 def stages(entries):

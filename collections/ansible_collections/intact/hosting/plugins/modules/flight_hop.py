@@ -15,6 +15,7 @@ description:
   - Then it writes the event C(flight.hop) to the journal.
   - Refuses while the hop before is not done, or when its post-flight did not say GO.
   - Called again for a hop that has begun, it changes nothing.
+  - Without O(source) and O(target) it only ends what a cut left half put aside, which must be done before anything else looks at the flight.
 author:
   - Intact contributors (@intact-project)
 attributes:
@@ -32,11 +33,11 @@ options:
   source:
     description: The release that the host runs now, as the report shows it.
     type: str
-    required: true
+    default: ''
   target:
     description: The release that this hop goes to.
     type: str
-    required: true
+    default: ''
 seealso:
   - module: intact.hosting.flight
   - module: intact.hosting.upgrade_runner
@@ -68,12 +69,16 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _ho
 def main():
     """Begin the hop, tell its number."""
     module = AnsibleModule(
-        argument_spec={name: {"type": "str", "required": True} for name in ("flight_id", "source", "target")},
+        argument_spec={"flight_id": {"type": "str", "required": True}, "source": {"type": "str", "default": ""}, "target": {"type": "str", "default": ""}},
+        required_together=[("source", "target")],
         supports_check_mode=True,
     )
     flight, source, target = (module.params[name] for name in ("flight_id", "source", "target"))
     try:
         before = _flight.hops(_flight.read(flight)[0])
+        if not source:
+            finished = _hops.finish(flight, check=module.check_mode)
+            module.exit_json(changed=finished > 0, hop=finished or before)
         number = _hops.begin(flight, source, target, check=module.check_mode)
     except IntactError as exc:
         module.fail_json(msg=str(exc), **exc.details)

@@ -24,7 +24,7 @@ options:
     description:
       - V(back) goes back. V(saved) does its first half, up to what is saved, and lets the services rest, so that what was saved can be fetched.
       - V(settled) is for the old system. It waits for what is under way and puts the rest back, such as C(/boot).
-      - V(dropped) removes the snapshot, or the upgraded tree after going back, for good.
+      - V(dropped) removes the snapshot, or the upgraded tree after going back, for good. Without one there is nothing to do.
     type: str
     choices: [back, saved, settled, dropped]
     default: back
@@ -71,6 +71,8 @@ attributes:
   idempotent:
     description: A host that went back is not taken back again.
     support: full
+extends_documentation_fragment:
+  - intact.hosting.reconnect
 seealso:
   - module: intact.hosting.rollback_info
 author: Intact contributors (@intact-project)
@@ -131,7 +133,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import read_
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._rollback import _kept
 from ansible_collections.intact.hosting.plugins.module_utils._rollback._back import Back, chosen
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install
+from ansible_collections.intact.hosting.plugins.module_utils._rollback._stage import KEY
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _state
 
 SPEC = {
     "flight_id": {"type": "str", "default": ""},
@@ -144,7 +147,9 @@ SPEC = {
     "wait": {"type": "int", "default": 60},
     "baseline_options": {"type": "dict", "default": {}},
     "baseline_limits": {"type": "dict", "default": {}},
+    "reconnect_seconds": {"type": "int", "default": 0},
 }
+NOTHING = {"changed": False, "position": "new", "record": {}, "lines": [], "rebooting": False, "kept": "", "settled": False}
 
 
 def act(module, back):
@@ -193,6 +198,9 @@ def main():
         flight = chosen(module.params["flight_id"])
         if not flight:
             raise IntactError("this host has no flight to go back from: name it in flight_id")
+        if module.params["state"] == "dropped" and not ((_state.load(flight) or {}).get("memory") or {}).get(KEY):
+            # None was decided in time, or the attempt that took it has given it back.
+            module.exit_json(**NOTHING)
         result = act(module, Back(flight, _install.read_job(flight), module.params))
     except IntactError as exc:
         module.fail_json(msg=str(exc), **exc.details)

@@ -33,6 +33,7 @@ options:
     default: {}
 extends_documentation_fragment:
   - intact.hosting.info
+  - intact.hosting.reconnect
 seealso:
   - module: intact.hosting.rollback
 author: Intact contributors (@intact-project)
@@ -156,6 +157,7 @@ def main():
             "preview": {"type": "bool", "default": False},
             "baseline_options": {"type": "dict", "default": {}},
             "baseline_limits": {"type": "dict", "default": {}},
+            "reconnect_seconds": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )

@@ -135,19 +135,28 @@ class Back:
             self._journal("decision", what="back to the system before the upgrade, by %s" % self.facts["name"], who=record["who"], why=record["why"])
             try:
                 self._all(record, until)
-            except (IntactError, OSError) as exc:
+            except Exception as exc:  # pylint: disable=broad-except  # whatever it is: what serves customers must not stay stopped over it
                 _services.start(self.place, record["stopped"])
-                self._journal("note", text="the host did not go back: %s" % exc)
-                raise IntactError("the host did not go back and is the upgraded system as before: %s" % exc) from exc
+                why = str(exc) if isinstance(exc, (IntactError, OSError)) else "unexpected %s: %s" % (type(exc).__name__, exc)
+                with contextlib.suppress(OSError):
+                    self._journal("note", text="the host did not go back: %s" % why)
+                raise IntactError("the host did not go back and is the upgraded system as before: %s" % why) from exc
         return record
+
+    def _stop(self, record, patterns):
+        """Stop services; which ones is written down first, so that they run again also when this is killed."""
+        units = _services.active(self.place, patterns)
+        record["stopped"] += units
+        self._write(record)
+        _services.stop(self.place, units)
 
     def _all(self, record, until):
         with self._step(record, "rest"):
-            record["stopped"] += _services.stop(self.place, _services.WRITERS)
+            self._stop(record, _services.WRITERS)
         with self._step(record, "look"):
             before = self.before()
             after = self._look(before, self.options.get("baseline_options"), self.options.get("baseline_limits"))
-            record["stopped"] += _services.stop(self.place, _services.READERS)
+            self._stop(record, _services.READERS)
         with self._step(record, "save"):
             kept = _kept.save(
                 self.flight,

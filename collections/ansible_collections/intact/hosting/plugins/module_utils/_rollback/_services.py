@@ -48,12 +48,10 @@ def active(place, patterns):
     return sorted(found, key=lambda name: (name.endswith(".service"), name))
 
 
-def stop(place, patterns):
-    """Stop what matches; the units that ran."""
-    units = active(place, patterns)
+def stop(place, units):
+    """Stop them."""
     if units:
         place.run(["systemctl", "stop", "--", *units], timeout=600, check=False)
-    return units
 
 
 def start(place, units):

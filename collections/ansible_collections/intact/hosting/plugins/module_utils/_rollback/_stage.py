@@ -34,8 +34,8 @@ def snapshot(host, job, place=None):
         state = driver.state(place, _drivers.complete(known, settings))
         if state["whole"]:
             return "snapshot %s is there" % known["name"]
-    if known and known["driver"] != settings["driver"]:
-        # Decided otherwise since the cut: what was made goes first.
+    if known and (known["driver"] != settings["driver"] or known.get("undone")):
+        # Decided otherwise since the cut, or of an attempt that ended: what was made goes first.
         give_back(host, job, place)
         known = None
     facts = driver.decide(place, job["flight"], dict(settings, plan=job["plan"], directory=host.directory)) if not known else _drivers.complete(known, settings)
@@ -75,6 +75,14 @@ def give_back(host, job, place=None):
     known = host.memory.recall(KEY)
     if not known:
         return ""
-    said = _drivers.of(known["driver"]).drop(place or Place(host.run), _drivers.complete(known, job["settings"].get("rollback") or {}))
+    place, driver = place or Place(host.run), _drivers.of(known["driver"])
+    facts = _drivers.complete(known, job["settings"].get("rollback") or {})
+    if getattr(driver, "WAKES_INSIDE", False) and not known.get("complete") and not known.get("undone"):
+        if driver.state(place, facts)["whole"]:
+            raise IntactError("the snapshot %s was left alone: this may be the system that was set back to it" % known["name"])
+    else:
+        # No way back from here on: the host goes on, and what is written meanwhile is in no later look before the flight.
+        host.memory.remember(KEY, dict(known, complete=False, undone=True))
+    said = driver.drop(place, facts)
     host.memory.remember(KEY, None)
     return said

@@ -18,7 +18,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _st
 
 UNITS = "/etc/systemd/system"
 # The runner's, the rescue sshd's and the dead man's: none of them may work in the system that comes back.
-OURS = ("intact-upgrade", "intact-rescue-ssh", "intact-dead-man", "intact-deadman")
+OURS = ("intact-upgrade", "intact-rescue-ssh", "intact-rescue-door", "intact-dead-man")
 ENDINGS = (".service", ".timer", ".socket")
 KEPT = "/var/lib/intact/kept"
 STATUS = "rolled-back"

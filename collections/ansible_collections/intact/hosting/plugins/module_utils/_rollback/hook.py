@@ -17,6 +17,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._rollback._place im
 
 NAME = "hook"
 FILLS = False
+# A system that was set back finds itself in the middle of taking the snapshot.
+WAKES_INSIDE = True
 NEEDED = ("take", "there", "back", "drop")
 MARK = "{name}"
 SECONDS = 900

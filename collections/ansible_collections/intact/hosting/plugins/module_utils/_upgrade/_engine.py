@@ -58,8 +58,10 @@ class Engine:
         try:
             _rescue.close_way(self.host)
         finally:
-            _quiet.loud(self.host)
-        _stage.give_back(self.host, self.job)
+            try:
+                _quiet.loud(self.host)
+            finally:
+                _stage.give_back(self.host, self.job)
 
     def bind(self):
         """Host, plan and pre-flight result belong together, or nothing starts."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
-from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_document
+from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_document, write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _state
 
@@ -18,6 +18,8 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _st
 DOCUMENTS = ("preflight.json", "plan.json", "postflight.json", "comparison.json", "residue.json")
 DOCUMENTS += ("baseline-before.json.gz", "baseline-after.json.gz", "postflight-reference.json.gz")
 STATE = "state.json"
+# What is being put aside, as long as it is.
+MARK = "hop.json"
 
 
 def paths_between(paths, source, target):
@@ -43,6 +45,8 @@ def begin(flight, source, target, root=_state.ROOT, flights=_flight.FLIGHTS, che
 
     source, target: what the journal says of it, e.g. "Debian 12". Raises IntactError when the hop before is not done, or not found good by its post-flight.
     """
+    if not check:
+        finish(flight, root, flights)
     events, _torn = _flight.read(flight, flights)
     number = _flight.hops(events)
     last = next((e for e in reversed(events) if e["event"] == "flight.hop"), None)
@@ -51,17 +55,37 @@ def begin(flight, source, target, root=_state.ROOT, flights=_flight.FLIGHTS, che
         return number
     if state is None or state["status"] != "done":
         raise IntactError("hop %d of flight %s is %s: it must be done before the next one begins" % (number, flight, state["status"] if state else "not begun"))
-    here, place = _flight.directory(flight, flights), _state.directory(flight, root)
-    verdict = _verdict(here, number)
+    verdict = _verdict(_flight.directory(flight, flights), number)
     if not verdict.get("go"):
         raise IntactError("the post-flight of hop %d of flight %s does not say GO: the next hop would build on what it found" % (number, flight))
     if check:
         return number + 1
+    place = _state.directory(flight, root)
+    write_document(os.path.join(place, MARK), {"number": number, "source": source, "target": target})
+    return _put_aside(flight, root, flights)
+
+
+def finish(flight, root=_state.ROOT, flights=_flight.FLIGHTS, check=False):
+    """Put aside what a cut in begin() left, before anybody looks; returns the number of the hop that has begun, 0 when there was nothing to do."""
+    mark = os.path.join(_state.directory(flight, root), MARK)
+    if not os.path.exists(mark):
+        return 0
+    return read_document(mark)["number"] + 1 if check else _put_aside(flight, root, flights)
+
+
+def _put_aside(flight, root, flights):
+    here, place = _flight.directory(flight, flights), _state.directory(flight, root)
+    mark = os.path.join(place, MARK)
+    told = read_document(mark)
+    number, words = told["number"], {key: told[key] for key in ("source", "target")}
     _aside(here, [name for name in DOCUMENTS if os.path.lexists(os.path.join(here, name))], number)
-    names = [name for name in sorted(os.listdir(place)) if not name.startswith("hop-") and name != STATE] if os.path.isdir(place) else []
+    names = [name for name in sorted(os.listdir(place)) if not name.startswith("hop-") and name not in (STATE, MARK)]
     # the state goes last: without it and with a hop in the journal the new one has begun
     _aside(place, [*names, STATE], number)
-    _flight.append(flight, "flight.hop", flights, number=number + 1, source=source, target=target)
+    if _flight.hops(_flight.read(flight, flights)[0]) == number:
+        _flight.append(flight, "flight.hop", flights, number=number + 1, **words)
+    os.unlink(mark)
+    fsync_directory(place)
     return number + 1
 
 

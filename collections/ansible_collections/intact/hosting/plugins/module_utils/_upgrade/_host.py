@@ -7,12 +7,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import functools
 import itertools
 import os
 import struct
 import subprocess
+import sys
 import time
+import traceback
 
 from ansible_collections.intact.hosting.plugins.module_utils import _command
 from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists
@@ -70,6 +74,7 @@ class Host:
         # Called while package commands work; the runner knows what for.
         self.guard = _idle
         self._guarded = 0.0
+        self._trouble = ""
         # Reads the lists of the release that packages come from now anew; the engine knows which.
         self.read_lists = _none
         # The host went down in the middle of our work, and nobody has looked yet at what that left.
@@ -165,6 +170,19 @@ class Host:
             seen.add(device)
         return out
 
+    def only_tell(self, *tellers):
+        """Do what only tells and looks after: a package command works on whatever becomes of it, and must not lose its watcher, nor the flight its stage."""
+        for teller in tellers:
+            try:
+                teller()
+            except Exception as exc:  # pylint: disable=broad-except  # see above
+                said = "%s: %s" % (type(exc).__name__, exc)
+                if said != self._trouble:
+                    self._trouble = said
+                    with contextlib.suppress(OSError):
+                        sys.stderr.write(traceback.format_exc())
+                        sys.stderr.flush()
+
     def _look_after(self):
         if time.monotonic() - self._guarded >= GUARD:
             self._guarded = time.monotonic()
@@ -177,7 +195,11 @@ class Host:
     def settle(self):
         """Bring to the disk what was written, before it counts as done: a power cut must not take it back."""
         places = {os.stat(path).st_dev: path for path in PLACES + (self.directory, os.path.dirname(self.log)) if os.path.isdir(path)}
-        self.run(["sync", "-f"] + sorted(places.values()), timeout=3600, check=False)
+        done = self.run(["sync", "-f"] + sorted(places.values()), timeout=3600, check=False)
+        if done.rc != 0:
+            # A disk that does not take what was written: no reason to stop in the middle, and nothing to be silent about.
+            said = (done.error.splitlines() or ["status %d" % done.rc])[-1]
+            self.only_tell(functools.partial(self.memory.journal, "note", text="what was written may not be on the disk: %s" % said))
 
     def lock_holder(self, locks=LOCKS):
         """Process id that holds one of the package manager's locks, 0 when nobody does."""
@@ -194,23 +216,25 @@ class Host:
 
     def wait_for_dpkg(self, locks=LOCKS):
         """Wait until no package manager works: one that outlived a killed runner is left to end its work. Never kills it."""
-        reader, offset, watcher, watched = Progress(0), 0, None, 0
+        reader, watcher, watched = Progress(0), None, 0
         while True:
             holder = self.lock_holder(locks)
             if not holder:
                 return
             if holder != watched:
                 watcher, watched = self._watcher(), holder
-            # When it is one that a killed runner started, its progress is still being written.
-            progress = read_if_exists(os.path.join(self.directory, "status-fd")) or b""
-            reader.feed(progress[offset:].decode("utf-8", "replace"))
-            offset = len(progress)
-            message = "waiting for %s (process %d), which has the package manager's lock" % (_name_of(holder), holder)
-            message += ": " + reader.message if reader.message else ""
-            stalled = watcher.look(_session_of(holder)) if holder > 0 else ""
-            self.memory.progress(reader.done, 0, "packages", "%s. %s" % (stalled, message) if stalled else message, self.tail())
-            self._look_after()
+            self.only_tell(functools.partial(self._tell_holder, holder, reader, watcher), self._look_after)
             time.sleep(2)
+
+    def _tell_holder(self, holder, reader, watcher):
+        # When it is one that a killed runner started, its progress is still being written.
+        progress = read_if_exists(os.path.join(self.directory, "status-fd")) or b""
+        reader.feed(progress[reader.read :].decode("utf-8", "replace"))
+        reader.read = len(progress)
+        message = "waiting for %s (process %d), which has the package manager's lock" % (_name_of(holder), holder)
+        message += ": " + reader.message if reader.message else ""
+        stalled = watcher.look(session_of(holder)) if holder > 0 else ""
+        self.memory.progress(reader.done, 0, "packages", "%s. %s" % (stalled, message) if stalled else message, self.tail())
 
     def log_size(self):
         """Bytes in the log so far."""
@@ -261,16 +285,18 @@ class Host:
         with open(progress, "rb") as handle:
             while True:
                 rc = process.poll()
-                reader.feed(handle.read().decode("utf-8", "replace"))
-                message = watcher.look(process.pid) or reader.message
-                self._look_after()
-                if reader.percent and not reader.finished and not total:
-                    self.memory.progress(int(reader.percent), 100, "%", message, self.tail(4))
-                else:
-                    self.memory.progress(reader.done, max(total, reader.done), "packages", message, self.tail(4))
+                self.only_tell(functools.partial(self._tell_work, handle, reader, watcher, process.pid, total), self._look_after)
                 if rc is not None:
                     return rc
                 time.sleep(0.5)
+
+    def _tell_work(self, handle, reader, watcher, process, total):
+        reader.feed(handle.read().decode("utf-8", "replace"))
+        message = watcher.look(process) or reader.message
+        if reader.percent and not reader.finished and not total:
+            self.memory.progress(int(reader.percent), 100, "%", message, self.tail(4))
+        else:
+            self.memory.progress(reader.done, max(total, reader.done), "packages", message, self.tail(4))
 
 
 def _nothing(_transaction):
@@ -281,7 +307,8 @@ def _idle():
     return None
 
 
-def _session_of(process):
+def session_of(process):
+    """The session of a process that may be gone."""
     try:
         return os.getsid(process)
     except OSError:
@@ -308,6 +335,8 @@ class Progress:
         self.finished = set()
         self.message = ""
         self.percent = 0.0
+        # Bytes of the file that were fed, for who reads it as a whole.
+        self.read = 0
         self._rest = ""
 
     @property

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import re
 import struct
@@ -87,14 +88,22 @@ class RpmHost(_host.Host):
 
     def wait_for_dpkg(self):
         """Wait until no package manager works, one that outlived a killed runner included. Never kills it."""
+        watcher, watched = None, 0
         while True:
             holder = self.lock_holder()
             if not holder:
                 return
-            done, total, name = _rpm_says.step(_rpm_says.last_command(self.log_since(max(0, self.log_size() - 65536)))[0])
-            message = "waiting for %s (process %d), which changes packages" % (at_work(holder) or "a package manager", holder)
-            self.memory.progress(done, total, "steps", message + (": " + name if name else ""), self.tail())
+            if holder != watched:
+                watcher, watched = self._watcher(), holder
+            self.only_tell(functools.partial(self._tell_changer, holder, watcher), self._look_after)
             time.sleep(1)
+
+    def _tell_changer(self, holder, watcher):
+        done, total, name = _rpm_says.step(_rpm_says.last_command(self.log_since(max(0, self.log_size() - 65536)))[0])
+        message = "waiting for %s (process %d), which changes packages" % (at_work(holder) or "a package manager", holder)
+        stalled = watcher.look(_host.session_of(holder)) if holder > 0 else ""
+        message = (stalled + ". " if stalled else "") + message + (": " + name if name else "")
+        self.memory.progress(done, total, "steps", message, self.tail())
 
     def packages(self, argv, total=0, status=True):
         """Run a package command to its end, however long it takes; returns its exit status.
@@ -107,11 +116,15 @@ class RpmHost(_host.Host):
             process = subprocess.Popen(  # pylint: disable=consider-using-with  # waited for below, in steps
                 list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT, start_new_session=True, cwd="/"
             )
+        watcher = self._watcher()
         while True:
             rc = process.poll()
-            done, steps, name = _rpm_says.step(self.log_since(max(start, self.log_size() - 65536)))
-            self.memory.progress(done, max(steps, done), "steps", name, self.tail(4))
+            self.only_tell(functools.partial(self._tell_step, start, watcher, process.pid), self._look_after)
             if rc is not None:
                 self.note("ended with status %d" % rc)
                 return rc
             time.sleep(0.2)
+
+    def _tell_step(self, start, watcher, process):
+        done, steps, name = _rpm_says.step(self.log_since(max(start, self.log_size() - 65536)))
+        self.memory.progress(done, max(steps, done), "steps", watcher.look(process) or name, self.tail(4))

@@ -128,12 +128,14 @@ class Runner:
         self.engine = engine(self.host, self.job)
 
     def _guard(self):
-        """Set right what somebody else's work took from the second way in, told once while it stays the same; look how full a snapshot is."""
+        """Set right what somebody else's work took from the second way in, told once while it stays the same; look how full a snapshot is. Never raises."""
+        self.host.only_tell(self._guard_way, self.engine.watch)
+
+    def _guard_way(self):
         said = _rescue.watch(self.host)
         if said and said != self._said:
             self.memory.journal("note", text=said)
         self._said = said
-        self.engine.watch()
 
     def asked_to_stop(self):
         """Whether somebody asked for a stop before the next stage."""
@@ -247,7 +249,7 @@ class Runner:
             self.engine.back_out()
         except (IntactError, OSError) as exc:
             # How it was stays known: the next attempt would otherwise take our masks for the operator's.
-            self.memory.journal("note", text="timers and services could not all be given back: %s" % exc)
+            self.memory.journal("note", text="not all could be given back: %s" % exc)
             self.memory.forget(but=("quiet", "snapshot", _rescue.MEMORY))
             return
         self.memory.forget()

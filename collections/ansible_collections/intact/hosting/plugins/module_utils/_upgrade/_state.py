@@ -128,14 +128,6 @@ def from_journal(flight, events):
     return state
 
 
-def _whole(state):
-    """Whether a document is a state; what a failing disk left may be any JSON. Pure."""
-    if not isinstance(state, dict) or state.get("status") not in _stages.STATUSES or not isinstance(state.get("memory"), dict):
-        return False
-    stages = state.get("stages")
-    return isinstance(stages, dict) and bool(stages) and all(isinstance(entry, dict) and "status" in entry for entry in stages.values())
-
-
 def load(flight, root=ROOT, flights=_flight.FLIGHTS):
     """The state of a flight: from state.json, else from the journal, else None when the runner never started."""
     data = read_if_exists(os.path.join(directory(flight, root), "state.json"))

@@ -14,7 +14,7 @@ from ansible_collections.intact.hosting.plugins.module_utils import _flight
 END = "--intact-end--"
 # cat and systemctl only: the host's Python may be between two versions.
 COMMAND = "cat %s; echo; echo --intact-units--; systemctl is-active intact-upgrade.service intact-upgrade.timer 2>&1; echo " + END
-FINAL = ("done", "failed", "stopped")
+FINAL = ("done", "failed", "stopped", "rolled-back")
 # So many looks in a row must find neither runner nor timer before it is taken for gone.
 GONE = 10
 
@@ -81,6 +81,8 @@ class Watch:
         state = self.state
         if state["status"] == "done":
             return {"changed": True, "state": state, "held": "", "stages": self._stages(), "gaps": self.gaps, "msg": "the upgrade is done"}
+        if state["status"] == "rolled-back":
+            return self._failed("%s: went back to the system before this flight: end that with roll-back-host.yml" % self.host)
         lines = "".join("\n    " + line for line in state.get("last_lines", [])[-6:])
         word = "stopped before" if state["status"] == "stopped" else "failed in"
         return self._failed(

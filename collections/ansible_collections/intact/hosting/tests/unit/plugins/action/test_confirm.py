@@ -144,3 +144,13 @@ def test_wrong_settings_are_a_sentence(ask):
     assert ask([one("prompt", before="rebot")], state="told")["msg"].startswith("web1: distro_upgrade_confirm: no such stage")
     with pytest.raises(AnsibleError):
         ask([one("prompt")], state="perhaps")
+
+
+def test_a_file_of_the_release_before_confirms_nothing(ask, tmp_path):
+    path = tmp_path / "yes"
+    path.write_text("Jo Smith\n")
+    path.chmod(0o600)
+    hop = {"event": "flight.hop", "time": "2099-01-01T00:00:00Z", "number": 2}
+    assert not ask([one("file", path=str(path), minutes=0.001)], before="reboot").get("failed")
+    result = ask([one("file", path=str(path), minutes=0.001)], before="reboot", journal=(OPENED, hop))
+    assert result["failed"] and "it confirmed an earlier one" in result["msg"]

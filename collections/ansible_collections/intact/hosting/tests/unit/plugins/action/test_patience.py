@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.intact.hosting.plugins.action import flight, flight_info, upgrade_runner, upgrade_state_info
+from ansible_collections.intact.hosting.plugins.action import flight, flight_info, rollback, rollback_info, upgrade_runner, upgrade_state_info
 from ansible_collections.intact.hosting.plugins.plugin_utils import _patience
 
 KILLED = {"failed": True, "msg": "Module result deserialization failed: No start of json char found", "module_stdout": "", "module_stderr": "", "rc": 143}
@@ -87,6 +87,6 @@ def test_without_patience_nothing_is_tried_again(ask):
         ask([AnsibleConnectionFailure("timed out"), GOOD], limit=0)
 
 
-@pytest.mark.parametrize("plugin", [flight, flight_info, upgrade_runner, upgrade_state_info])
+@pytest.mark.parametrize("plugin", [flight, flight_info, rollback, rollback_info, upgrade_runner, upgrade_state_info])
 def test_the_modules_that_may_meet_a_reboot_have_it(plugin):
     assert issubclass(plugin.ActionModule, _patience.PatientAction)

@@ -51,6 +51,14 @@ def test_they_come_in_the_order_of_the_steps_and_only_unanswered_ones_wait():
     assert [(e["before"], e["who"]) for e in _confirm.missing(entries, events)] == [("gate", "boss"), ("full", "customer"), ("reboot", "the data centre")]
 
 
+def test_a_yes_to_one_release_is_none_to_the_next_in_the_same_flight():
+    entries = _confirm.check([{"before": "reboot", "who": "the data centre", "how": "prompt"}], ("reboot",))
+    yes = {"event": "confirmation", "before": "reboot", "who": "the data centre"}
+    hop = {"event": "flight.hop", "number": 2}
+    assert _confirm.missing(entries, [yes]) == [] and _confirm.missing(entries, [hop, yes]) == []
+    assert _confirm.missing(entries, [yes, hop]) == entries
+
+
 @pytest.mark.parametrize(("text", "name"), [("", ""), ("\n\n", ""), ("J", ""), ("Jo Smith\nmore", "Jo Smith"), ("  Jo\x1b[2J ", "Jo[2J")])
 def test_a_yes_has_a_name(text, name):
     assert _confirm.name(text, GOOD) == name

@@ -40,6 +40,7 @@ class Back:
     where: ClassVar[str] = "new"
     refused: ClassVar[list] = []
     calls: ClassVar[list] = []
+    memory: ClassVar[object] = {}
 
     def __init__(self, flight, job, options=None):
         self.flight, self.kept, self.place = flight, "/nowhere", None
@@ -83,8 +84,17 @@ def back(monkeypatch):
         monkeypatch.setattr(module, "Back", Back)
         monkeypatch.setattr(module, "chosen", lambda flight: flight)
         monkeypatch.setattr(module._install, "read_job", lambda flight: {"settings": {}})
-    monkeypatch.setattr(rollback_info._state, "load", lambda flight: {"memory": {"snapshot": {"driver": "lvm"}}})
+    Back.memory = {"snapshot": {"driver": "lvm"}}
+    monkeypatch.setattr(rollback_info._state, "load", lambda flight: Back.memory and {"memory": Back.memory})
     return Back
+
+
+@pytest.mark.parametrize("memory", [None, {"snapshot": None}, {"fact": 1}])
+def test_there_is_nothing_to_drop_where_nothing_was_taken(back, call_module, memory):
+    """Else a flight whose way back was decided after take-off could never be closed."""
+    back.memory = memory
+    result = call_module(rollback.main, flight_id="f-1", state="dropped")
+    assert not result.get("failed") and not result["changed"] and back.calls == []
 
 
 def test_it_goes_back_and_asks_for_the_reboot(back, call_module):

@@ -19,7 +19,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import write
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._rollback import _back, _stage, _told
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _runner, _state
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _deadman, _rescue, _runner, _state
 
 FLIGHT = "f-1"
 CMDLINE = "root=UUID=x ro rootflags=subvol=@rootfs"
@@ -27,7 +27,7 @@ JOB = {"flight": FLIGHT, "plan": {}, "release_path": {"target": {"id": "debian"}
 MESSAGE = "From: a@example.com\nSubject: %s\n\nbody of %s\n"
 
 
-class Cut(Exception):
+class Cut(BaseException):
     """The power goes."""
 
 
@@ -92,6 +92,11 @@ class Lab:
         (self.root / "etc/os-release").write_text("VERSION_CODENAME=new\n")
         memory.save(status="done")
         return host
+
+    def fly_on(self, host):
+        """The rest of a flight whose snapshot was taken."""
+        write_document(os.path.join(_flight.ensure(FLIGHT, self.names[1]), "baseline-before.json.gz"), self.look())
+        host.memory.save(status="done")
 
     def back(self, run=None, **options):
         options = {"why": "red", "who": "a test", **options}
@@ -226,6 +231,37 @@ def test_what_an_earlier_try_stopped_is_started_again(lab):
     assert sorted(lab.active) == ["cron.service", "mariadb.service", "nginx.service"]
 
 
+@pytest.mark.parametrize("trouble", [ValueError("torn"), KeyError("items"), RuntimeError("x")])
+def test_services_run_again_whatever_it_fails_with(lab, trouble):
+    lab.fly()
+
+    def look(*_args):
+        raise trouble
+
+    lab.look = look
+    with pytest.raises(IntactError, match="did not go back and is the upgraded system as before"):
+        lab.back().go()
+    assert sorted(lab.active) == ["cron.service", "mariadb.service", "nginx.service"]
+
+
+def test_what_was_stopped_when_it_was_killed_is_started_again(lab):
+    lab.fly()
+
+    def killed(argv, **more):
+        done = lab.run(argv, **more)
+        if argv[:2] == ["systemctl", "stop"]:
+            raise Cut
+        return done
+
+    with pytest.raises(Cut):
+        lab.back(killed).go()
+    assert lab.active == ["mariadb.service"]
+    shutil.rmtree(lab.root / "var/lib/intact/flights" / FLIGHT)
+    with pytest.raises(IntactError, match="did not go back"):
+        lab.back().go()
+    assert sorted(lab.active) == ["cron.service", "mariadb.service", "nginx.service"]
+
+
 def test_what_can_not_be_saved_stops_it_until_somebody_says_so(lab):
     lab.fly()
     look = lab.look
@@ -290,6 +326,36 @@ def test_the_stage_is_repeated_after_a_cut_and_never_taken_late(lab):
     host.memory.end("patch-source", "ok")
     assert "changed the host already" in _stage.snapshot(host, JOB, lab.place())
     assert _stage.snapshot(host, dict(JOB, settings={}), lab.place()) == ""
+
+
+def test_a_snapshot_that_could_not_be_given_back_is_made_anew_by_the_next_attempt(lab):
+    """The host went on after the attempt that it was made for: what came meanwhile is in no later look, and would be lost without a word."""
+    os.makedirs(_state.directory(FLIGHT, lab.names[0]))
+    host = SimpleNamespace(memory=lab.memory(), directory="", run=lab.run)
+    _stage.snapshot(host, JOB, lab.place())
+
+    def refuses(argv, **more):
+        if argv[:3] == ["btrfs", "subvolume", "delete"]:
+            raise IntactError("busy")
+        return lab.run(argv, **more)
+
+    with pytest.raises(IntactError, match="busy"):
+        _stage.give_back(host, JOB, lab.place(refuses))
+    host.memory = lab.memory()
+    lab.mail("after-the-first-attempt")
+    with pytest.raises(IntactError, match="busy"):
+        _stage.snapshot(host, JOB, lab.place(refuses))
+    assert _stage.snapshot(host, JOB, lab.place()) == "intact-f-1 by btrfs"
+    assert host.memory.recall("snapshot")["complete"] is True and "undone" not in host.memory.recall("snapshot")
+    lab.fly_on(host)
+    lab.back().go()
+    lab.disk.boot()
+    assert os.listdir(lab.box / "new") == ["after-the-first-attempt"]
+
+
+def test_every_unit_of_the_flight_is_taken_away_in_the_snapshot():
+    for unit in (_runner.UNIT, _rescue.UNIT, _rescue.DOOR, _deadman.UNIT):
+        assert os.path.splitext(unit)[0] in _told.OURS
 
 
 def test_links_in_the_snapshot_lead_nowhere_else(tmp_path):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._rollback import _drivers, hook, restore
+from ansible_collections.intact.hosting.plugins.module_utils._rollback import _drivers, _stage, hook, restore
 from ansible_collections.intact.hosting.plugins.module_utils._rollback._place import Place
 
 SCRIPT = """#!/bin/sh
@@ -57,6 +58,31 @@ def test_take_back_drop_with_the_exact_name(lab):
     assert {line.split()[1] for line in (lab / "calls").read_text().splitlines()} == {"intact-f-1"}
     with pytest.raises(IntactError, match="nothing to go back to"):
         hook.boot_back(place, facts)
+
+
+def test_who_wakes_up_inside_of_the_snapshot_does_not_drop_it(lab):
+    """The runner fails in stage snapshot then, and gives back what it took: but the snapshot is the system in which it runs."""
+    job, told = {"flight": "f-1", "plan": {}, "settings": {"rollback": dict(settings(lab), driver="hook")}}, {}
+    memory = SimpleNamespace(state={"stages": {}}, recall=told.get, remember=told.__setitem__, journal=lambda *words, **fields: None)
+    host = SimpleNamespace(memory=memory, directory="", run=Place().run)
+    # As it was in the moment of the snapshot: made, and not yet known to be.
+    facts = hook.decide(Place(), "f-1", settings(lab))
+    told["snapshot"] = dict(_drivers.public(facts), complete=False)
+    hook.take(Place(), facts)
+    with pytest.raises(IntactError, match="is there already"):
+        _stage.snapshot(host, job, Place())
+    with pytest.raises(IntactError, match="left alone"):
+        _stage.give_back(host, job, Place())
+    assert (lab / "intact-f-1").is_dir() and told["snapshot"]["complete"] is False
+    # One that failed before there was any is forgotten, and one that was whole goes with its attempt, in however many steps.
+    hook.drop(Place(), facts)
+    assert _stage.give_back(host, job, Place()) == "" and told["snapshot"] is None
+    assert _stage.snapshot(host, job, Place()) == "intact-f-1 by hook"
+    (lab / "break.drop").touch()
+    with pytest.raises(IntactError, match="status 3"):
+        _stage.give_back(host, job, Place())
+    (lab / "break.drop").unlink()
+    assert _stage.give_back(host, job, Place()) == "snapshot intact-f-1 removed" and told["snapshot"] is None
 
 
 def test_a_failure_is_told_without_secrets(lab):

@@ -99,6 +99,51 @@ def test_cut_while_it_begins_it_begins_when_called_again(flown, monkeypatch, at)
     assert [e["number"] for e in _flight.read("f-1", flown.places.flights)[0] if e["event"] == "flight.hop"] == [2]
 
 
+@pytest.mark.parametrize("at", range(1, 40))
+def test_cut_while_it_begins_who_looks_next_finds_it_whole(flown, monkeypatch, at):
+    """Half of it put aside is a flight that nobody can look at: no job, and a state that says done."""
+    calls, left = {name: getattr(_hops.os, name) for name in ("rename", "unlink", "fsync", "mkdir")}, [at]
+
+    def cut(name):
+        def call(*words, **more):
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+            return calls[name](*words, **more)
+
+        return call
+
+    before = files(flown)
+    for name in calls:
+        monkeypatch.setattr(_hops.os, name, cut(name))
+    ended = False
+    try:
+        flown.begin()
+        ended = True
+    except KeyboardInterrupt:
+        pass
+    for name, call in calls.items():
+        monkeypatch.setattr(_hops.os, name, call)
+    if _hops.finish("f-1", flown.places.root, flown.places.flights, check=True) and not ended:
+        assert _hops.finish("f-1", flown.places.root, flown.places.flights) == 2
+    assert _hops.finish("f-1", flown.places.root, flown.places.flights) == 0
+    left_alone = files(flown) - {name for name in files(flown) if "/.intact-" in name} == before
+    assert left_alone or (
+        sorted(n for n in os.listdir(flown.here) if not n.startswith(".intact-")) == ["hop-1", "journal.jsonl"]
+        and [n for n in os.listdir(flown.places.directory) if not n.startswith(".intact-")] == ["hop-1"]
+    )
+    assert ended or left_alone or _flight.hops(_flight.read("f-1", flown.places.flights)[0]) == 2
+    assert flown.begin() == 2
+    assert [e["number"] for e in _flight.read("f-1", flown.places.flights)[0] if e["event"] == "flight.hop"] == [2]
+
+
+def test_there_is_nothing_to_finish_where_no_hop_was_begun(flown):
+    before = files(flown)
+    assert _hops.finish("f-1", flown.places.root, flown.places.flights) == 0
+    assert _hops.finish("f-never", flown.places.root, flown.places.flights) == 0
+    assert files(flown) == before
+
+
 def test_cut_before_the_journal_knows_it_begins_when_called_again(flown, monkeypatch):
     append = _flight.append
 

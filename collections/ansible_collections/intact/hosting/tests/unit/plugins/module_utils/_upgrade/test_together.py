@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils import _flight
+from ansible_collections.intact.hosting.plugins.module_utils import _files, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _stages, _state
 
 # The installed main, but with an engine that waits in one stage for a pipe to be written to.
@@ -42,7 +44,7 @@ sys.exit(_runner.main(sys.argv[1], sys.argv[2], sys.argv[3]))
 
 @pytest.fixture
 def installed(places):
-    """start(flight) starts the installed program; it waits in stage full until go() is called."""
+    """start(flight) starts the installed program; it waits in stage full until gate() was opened and closed."""
     started, go = [], places.path / "go"
     os.mkfifo(go)
 
@@ -51,15 +53,26 @@ def installed(places):
         for relative, text in dict(_install.files(), **{"__main__.py": MAIN}).items():
             path = os.path.join(directory, "runner", relative)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8") as handle:
-                handle.write(text)
-        with open(os.path.join(directory, "job.json"), "w", encoding="utf-8") as handle:
-            json.dump({"flight": flight, "release_path": {"target": {"id": "x"}}, "plan": {}, "settings": {}}, handle)
+            # As the real one does it: another one may be reading.
+            _files.write_atomic(path, text.encode())
+        _files.write_document(os.path.join(directory, "job.json"), {"flight": flight, "release_path": {"target": {"id": "x"}}, "plan": {}, "settings": {}})
         argv = [sys.executable, "-I", "-B", directory + "/runner/__main__.py", directory, places.root, places.flights, str(go)]
         started.append(subprocess.Popen(argv, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
-    yield SimpleNamespace(start=start, go=lambda: go.write_text("x"), places=places)
+    def gate(patience=120):
+        """The pipe, opened for writing, when one of them waits in its stage; fails, and does not hang, when none ever will."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return os.open(str(go), os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as exc:
+                # ENXIO: nobody reads yet
+                assert exc.errno == errno.ENXIO
+            assert None in [process.poll() for process in started] and time.monotonic() < deadline, "nobody comes to the stage"
+            time.sleep(0.05)
+
+    yield SimpleNamespace(start=start, gate=gate, places=places)
     for process in started:
         process.kill()
         process.communicate()
@@ -67,8 +80,7 @@ def installed(places):
 
 def test_of_two_starts_one_works_and_the_other_says_which(installed):
     first = installed.start("f-1")
-    # Opening a pipe for writing waits for its reader: the first is in its stage then.
-    gate = os.open(str(installed.places.path / "go"), os.O_WRONLY)
+    gate = installed.gate()
     for flight in ("f-2", "f-1"):
         second = installed.start(flight)
         said = second.communicate(timeout=60)[1]
@@ -88,26 +100,32 @@ def test_of_two_starts_one_works_and_the_other_says_which(installed):
     assert (torn, [s["attempts"] for s in _flight.stages(events)]) == (0, [1] * len(_stages.ORDER))
 
 
+def test_one_that_dies_before_its_stage_is_no_hang(installed):
+    installed.start("f-1").kill()
+    with pytest.raises(AssertionError):
+        installed.gate()
+
+
 def test_many_starts_at_once_are_one(installed):
     processes = [installed.start("f-1") for _number in range(5)]
-    gate = os.open(str(installed.places.path / "go"), os.O_WRONLY)
+    gate = installed.gate()
     os.close(gate)
     codes = [process.wait(timeout=120) for process in processes]
     # Who came after the end finds that it is done.
-    assert codes.count(75) + codes.count(0) == 5 and 0 in codes
+    assert codes.count(75) + codes.count(0) == 5 and 0 in codes, [process.stderr.read() for process in processes]
     events, torn = _flight.read("f-1", installed.places.flights)
     assert (torn, [s["attempts"] for s in _flight.stages(events)]) == (0, [1] * len(_stages.ORDER))
 
 
 def test_who_is_killed_holds_nothing(installed):
     first = installed.start("f-1")
-    gate = os.open(str(installed.places.path / "go"), os.O_WRONLY)
+    gate = installed.gate()
     first.kill()
-    first.wait()
+    first.wait(timeout=60)
     os.close(gate)
     assert _state.holder(installed.places.root) is None
     second = installed.start("f-1")
-    os.close(os.open(str(installed.places.path / "go"), os.O_WRONLY))
+    os.close(installed.gate())
     assert second.wait(timeout=60) == 0
 
 

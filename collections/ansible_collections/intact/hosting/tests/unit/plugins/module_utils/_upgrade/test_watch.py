@@ -37,6 +37,11 @@ def test_a_watcher_says_where_it_failed_and_what_is_next():
     assert all(word in verdict["msg"] for word in ("web1", "full", "disk full", "make room", "tar: x"))
 
 
+def test_a_watcher_of_a_host_that_went_back_does_not_wait_for_an_upgrade_nor_ask_for_one():
+    verdict = _watch.Watch("web1", 100).heard(heard("rolled-back", units="inactive\ninactive"), 0)
+    assert verdict["failed"] and "roll-back-host.yml" in verdict["msg"] and "tart the upgrade" not in verdict["msg"]
+
+
 def test_a_watcher_gives_up_on_a_host_that_stays_away_and_says_that_nothing_is_lost():
     watch = _watch.Watch("web1", 100)
     watch.heard(heard("running"), 0)

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _files, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._rollback import _stage
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _deadman, _engine, _host, _quiet, _rescue, _stages
 
 
@@ -64,6 +65,19 @@ def test_services_are_given_back_also_when_the_door_cannot_be_closed(engine, mon
     with pytest.raises(IntactError, match="nft refused"):
         made.back_out()
     assert made.calls == ["loud"]
+
+
+def test_the_snapshot_is_given_back_whatever_else_cannot_be(engine, monkeypatch):
+    def fails(host):
+        raise IntactError("nft refused a rule")
+
+    made = engine()
+    monkeypatch.setattr(_rescue, "close_way", fails)
+    monkeypatch.setattr(_quiet, "loud", fails)
+    monkeypatch.setattr(_stage, "give_back", lambda host, job: made.calls.append("snapshot"))
+    with pytest.raises(IntactError, match="nft refused"):
+        made.back_out()
+    assert made.calls == ["snapshot"]
 
 
 def test_a_command_that_cannot_be_called_is_told_before_anything_changes(engine):
