@@ -5,7 +5,8 @@
 """A collection in which the fleet's playbook is real and what it does to a host is a stand-in: waves, stops and reports are tested by it, and no upgrade is.
 
 The fleet's own plugins are the real ones. A host's fate is its variable `fate`: ok, refused, refused-later, red, fails, dies (its connection goes away
-in the upgrade), dark (it never answers). What a host is (release, open flight) lies in STAND_IN/HOST.json.
+in the upgrade), dark (it never answers), minor (AlmaLinux 8.10, whose release has a minor version). What a host is (release, open
+flight) lies in STAND_IN/HOST.json.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class ActionModule(Stand):
     def act(self, args):
         new = self.state["release"] == "trixie"
         release = {"id": "debian", "version": "13" if new else "12", "codename": self.state["release"]}
+        release = {"id": "almalinux", "version": "8.10", "codename": ""} if self.fate == "minor" else release
         begun = bool(self.state["open"]) and self.state["begun"]
         return {"changed": False, "release": release, "stages": ["bind", "reboot"], "release_path": "debian-12-13" if begun else "",
                 "action": "continue" if begun else "start", "point_of_no_return": begun, "directory": "/x"}
@@ -61,11 +63,19 @@ class ActionModule(Stand):
     "flight": """
 class ActionModule(Stand):
     def act(self, args):
+        resumed = False
         if args["state"] == "closed":
             self.state.update(open="", verdict=args["verdict"])
         else:
+            resumed = bool(self.state["open"])
             self.state["open"] = self.state["open"] or "%s-upgrade-20261122t1134z" % self.host
-        return {"changed": True, "flight_id": self.state["open"], "opened": "2026-11-22T11:34:00Z", "directory": "/x", "budget_seconds": 0, "budgets": {}}
+        return {"changed": True, "flight_id": self.state["open"], "opened": "2026-11-22T11:34:00Z", "directory": "/x", "budget_seconds": 0, "budgets": {},
+                "resumed": resumed}
+""",
+    "dead_man": """
+class ActionModule(Stand):
+    def act(self, args):
+        return {"changed": False}
 """,
     "stand_in": """
 class ActionModule(Stand):
