@@ -150,7 +150,8 @@ ROLES = {
         "main": """
 - name: Draw
   intact.hosting.stand_in: {what: report, flights: "{{ intact_flights_dir }}", flight: "{{ flight_report_flight_id }}"}
-"""
+""",
+        "fetch": "[]\n",
     },
     "outage_probe": {"main": "[]\n", "collect": "[]\n"},
     "flight_watch": {"main": "- name: Watch\n  intact.hosting.stand_in: {what: watch}\n"},
