@@ -229,6 +229,7 @@ def caveats(model, sources):
         "failed": "could not be read",
         "missing": "is missing",
         "partial": "was not looked at completely",
+        "unknown": "did not exist yet at the earlier look: nothing in it was compared",
     }
     for (status, name), entries in sorted(skipped.items()):
         reasons = sorted({e["reason"] for e in entries if e["reason"] and status != "off"})

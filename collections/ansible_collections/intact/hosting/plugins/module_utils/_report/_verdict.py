@@ -58,6 +58,9 @@ def unread(before, after):
             elif section["unlooked"]:
                 reason = count(len(section["unlooked"]), "thing") + " left out, first: %s" % section["unlooked"][0].get("why", "")
                 out.append({"section": name, "moment": moment, "status": "partial", "reason": reason})
+    if before and after:
+        later = sorted(set(after["sections"]) - set(before["sections"]))
+        out += [{"section": name, "moment": "before", "status": "unknown", "reason": ""} for name in later]
     return out
 
 

@@ -85,7 +85,7 @@ def test_the_pre_flight_judges_by_it(path):
     def on(version, codename, *suites):
         text = "".join("deb http://deb.test/debian %s main\n" % suite for suite in suites)
         files = {"/etc/os-release": 'ID=debian\nVERSION_ID="%s"\nVERSION_CODENAME=%s\n' % (version, codename), "/etc/apt/sources.list": text}
-        return fake.context(release_path=path, files=files)
+        return fake.context({"apt-get": ""}, release_path=path, files=files)
 
     assert release.pair(on("13", "trixie")) == []
     assert [f.id for f in release.pair(on("14", "forky"))] == ["release.reached"]
