@@ -18,12 +18,13 @@ TEMPLATES = {t["name"]: t for t in CONFIGURATION["controller_templates"]}
 WORKFLOWS = CONFIGURATION["controller_workflows"]
 STAGES = ROOT / "collections" / "ansible_collections" / "intact" / "hosting" / "plugins" / "module_utils" / "_upgrade" / "_stages.py"
 # Playbooks that change hosts; each needs a template that runs it in check mode.
-CHANGING = {"playbooks/upgrade-host.yml", "playbooks/upgrade-fleet.yml"}
+CHANGING = {"playbooks/upgrade-host.yml", "playbooks/upgrade-fleet.yml", "playbooks/roll-back-host.yml"}
 SURVEY_TYPES = {"str": {"text", "textarea", "multiplechoice"}, "path": {"text"}, "int": {"integer"}, "float": {"float", "integer"}, "list": {"multiselect"}}
 # Collection-wide inputs and where their choices come from.
 WIDE = {
     "intact_hosts": "str",
     "intact_release_path": "str",
+    "intact_target_release": "str",
     "intact_serial": "str",
     "intact_budget_seconds": "int",
     "intact_window_start": "str",
@@ -39,8 +40,15 @@ WIDE = {
 
 def text_of(playbook):
     """A playbook's text, with that of the files of tasks and variables that it takes in."""
-    text = (ROOT / playbook).read_text()
-    return text + "".join((ROOT / "playbooks" / name).read_text() for name in sorted(set(re.findall(r"\b(?:tasks|vars)/[\w-]+\.yml", text))))
+    rest, texts = [playbook], {}
+    while rest:
+        name = rest.pop()
+        if name not in texts:
+            texts[name] = (ROOT / name).read_text()
+            rest += ["playbooks/" + found for found in re.findall(r"\b(?:tasks|vars)/[\w-]+\.yml", texts[name])]
+            # Files of tasks name their neighbours without the directory.
+            rest += ["playbooks/tasks/" + found for found in re.findall(r"_tasks: ([\w-]+\.yml)", texts[name]) if "/tasks/" in name]
+    return "".join(texts.values())
 
 
 def roles_of(playbook):

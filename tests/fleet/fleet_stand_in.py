@@ -5,8 +5,8 @@
 """A collection in which the fleet's playbook is real and what it does to a host is a stand-in: waves, stops and reports are tested by it, and no upgrade is.
 
 The fleet's own plugins are the real ones. A host's fate is its variable `fate`: ok, refused, refused-later, red, fails, dies (its connection goes away
-in the upgrade), dark (it never answers); for going back: stays (it cannot), differs (it does, and is not as it was). What a host is (release, open flight)
-lies in STAND_IN/HOST.json.
+in the upgrade), dark (it never answers), minor (AlmaLinux 8.10); for going back: stays (it cannot), differs (it does, and is not as it was). What a host
+is (release, open flight) lies in STAND_IN/HOST.json.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class ActionModule(Stand):
     def act(self, args):
         version = {"bullseye": "11", "bookworm": "12", "trixie": "13"}[self.state["release"]]
         release = {"id": "debian", "version": version, "codename": self.state["release"]}
+        release = {"id": "almalinux", "version": "8.10", "codename": ""} if self.fate == "minor" else release
         begun = bool(self.state["open"]) and self.state["begun"]
         status = "rolled-back" if self.state.get("went_back") else "failed" if begun else ""
         path = "debian-11-12" if self.state.get("first") == "bullseye" and self.state.get("hop", 1) == 1 else "debian-12-13"

@@ -145,3 +145,10 @@ def test_one_host_by_upgrade_host_ends_as_it_always_did(fleet):
     assert status != 0 and "a: post-flight says NO GO: a site is gone" in output and lab.host("a")["verdict"] == "loss" and lab.touched() == ["a"], output
     status, output = lab.run(playbook="upgrade-host.yml")
     assert status == 0 and "a runs Debian 13 (trixie) already; nothing to do" in " ".join(output.split()) and lab.host("b")["verdict"] == "intact", output
+
+
+def test_a_release_with_a_minor_version_is_told_which_path_to_name(fleet):
+    lab = fleet(a="minor")
+    status, output = lab.run(playbook="upgrade-host.yml")
+    said = " ".join(output.split())
+    assert status and "a runs Almalinux 8.10" in said and "set intact_release_path to almalinux-8-9, or take the host out" in said

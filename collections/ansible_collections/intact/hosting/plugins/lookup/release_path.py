@@ -85,12 +85,24 @@ def find_every(pattern, places):
     return [path for name, path in sorted(known_paths(places).items()) if fnmatch.fnmatchcase(name, pattern)]
 
 
+def whole_releases(name, known):
+    """Release paths that start from the release as a whole, for a pattern ID-VERSION-* with a minor version (almalinux-8.10-*: almalinux-8-9)."""
+    found = re.match(r"^(.*-[0-9]+)[.][0-9.]+-[*]$", name)
+    return sorted(entry for entry in known if found and fnmatch.fnmatchcase(entry, found.group(1) + "-*"))
+
+
 def find(name, places):
     """Path of the one file that a name or pattern means; AnsibleLookupError says which there are."""
     known = known_paths(places)
     if not NAME.match(name or ""):
         raise AnsibleLookupError("%r is not the name of a release path; there are: %s" % (name, ", ".join(sorted(known)) or "none"))
     matching = sorted(entry for entry in known if fnmatch.fnmatchcase(entry, name))
+    whole = whole_releases(name, known)
+    if not matching and whole:
+        raise AnsibleLookupError(
+            "no release path is named after this minor version (%s). %s from it as a whole, which somebody must say: set intact_release_path to %s"
+            % (name[:-2], ", ".join(whole) + (" starts" if len(whole) == 1 else " start"), " or ".join(whole))
+        )
     if len(matching) != 1:
         raise AnsibleLookupError(
             "%s release path %s; there are: %s. Write one below %s, or set intact_release_path"

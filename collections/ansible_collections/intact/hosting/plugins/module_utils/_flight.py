@@ -35,9 +35,9 @@ EVENTS = (
     "stage.progress",  # stage, done, total, unit, note
     "stage.end",  # stage, result: ok | failed | skipped, seconds, note
     "gate",  # name: preflight | postflight, go, counts
-    "decision",  # what, who, why
+    "decision",  # what, who, why; rollback {state: taken (automatic) | begun}: of the way back
     "proof",  # name, digest, taken, note
-    "note",  # text
+    "note",  # text; about: stall | snapshot; rollback {state: saved (place, counts, unsaved, lines) | stopped | back | dropped}: of the way back
     "flight.hop",  # number (from 2 on), source, target: the next of several releases in one flight; its stages and documents begin anew
     "estimate",  # stages {stage: seconds}, total, low, high, rollback, basis [sentences], work, measures, release_path
     "confirmation",  # before, who (asked), by (who said so), how, what

@@ -75,7 +75,7 @@ def allows(rule, finding):
     """
     if still(finding) and rule.get("change") != "still":
         return False
-    if "rename" in rule or rule["section"] != finding.section or finding.details.get("change") in ("unread", "unlooked", "off", "uncompared"):
+    if "rename" in rule or rule["section"] != finding.section or finding.details.get("change") in ("unread", "unlooked", "off", "uncompared", "unknown"):
         return False
     if "path" in rule and not _is_path(rule, finding):
         return False

@@ -43,6 +43,9 @@ CAUSES = (
     "files",
 )
 
+# Sections that came after the others: a look from before has none of them, and is whole without.
+LATER = ("integrity", "runtimes", "confinement", "rotation")
+
 
 def differences(before, after, ignore=()):
     """Differences of two {subject: {attribute: value}} maps, sorted by subject.
@@ -98,7 +101,7 @@ def covered(entry, finding):
 def _about_the_look(finding):
     """Whether a finding is about the earlier look or the operator's own limits: no event on the host explains these."""
     change = finding.details.get("change")
-    return change in ("off", "unlooked", "uncompared") or (change == "unread" and finding.subject.endswith("(before)"))
+    return change in ("off", "unlooked", "uncompared", "unknown") or (change == "unread" and finding.subject.endswith("(before)"))
 
 
 def _rank(finding):
@@ -289,7 +292,19 @@ def state_findings(section, old, new):
     out = []
     for moment, part in (("before", old), ("after", new)):
         status = (part or {}).get("status", "missing")
-        if status in ("missing", "failed"):
+        if part is None and moment == "before" and section in LATER and new is not None:
+            out.append(
+                Finding(
+                    id="%s.unknown" % section,
+                    severity="warning",
+                    subject="%s (before)" % section,
+                    title="the earlier look was taken before there was a section %s: nothing in it was compared" % section,
+                    evidence="not in the earlier document; the later look has it (%s)" % new.get("status", "?"),
+                    remedy="before the next work look again (check-host.yml), so that it is compared then; look at what the later one says by hand now",
+                    details=details("unknown"),
+                )
+            )
+        elif status in ("missing", "failed"):
             out.append(
                 Finding(
                     id="%s.unread" % section,

@@ -13,7 +13,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import Fi
 
 
 def pair(context):
-    """PF01: the host runs the release that the release path starts from, and the path is one step."""
+    """PF01: the host runs the release that the release path starts from, and a path of Debian is one step (other engines judge how far they go)."""
     os_release = context.os_release()
     source, target = context.release_path.get("source") or {}, context.release_path.get("target") or {}
     runs = "%s %s" % (os_release.get("ID", "?"), os_release.get("VERSION_ID", "?"))
@@ -29,7 +29,7 @@ def pair(context):
                 remedy="nothing to upgrade: run verify-host to see that it is well",
             )
         ]
-    if runs == "%s %s" % (target.get("id"), target.get("version")):
+    if is_release(os_release, target):
         return [
             Finding(
                 id="release.reached",
@@ -39,7 +39,8 @@ def pair(context):
                 remedy="nothing to upgrade: run verify-host to see that it is well",
             )
         ]
-    if source.get("id") == target.get("id") and steps(source.get("version"), target.get("version")) != 1:
+    by_one = (context.release_path.get("engine") or target.get("id")) == "debian"
+    if by_one and source.get("id") == target.get("id") and steps(source.get("version"), target.get("version")) != 1:
         return [
             Finding(
                 id="release.path.unsupported",
@@ -50,11 +51,11 @@ def pair(context):
                 remedy="use one path per release, with a full check before and after each",
             )
         ]
-    if runs == "%s %s" % (source.get("id"), source.get("version")):
+    if is_release(os_release, source):
         return []
     hops = steps(os_release.get("VERSION_ID"), target.get("version"))
     remedy = "choose the path that starts from %s with intact_release_path" % runs
-    if os_release.get("ID") == target.get("id") and hops and hops > 1:
+    if by_one and os_release.get("ID") == target.get("id") and hops and hops > 1:
         first = int(float(os_release["VERSION_ID"]))
         remedy = "upgrade one release at a time, with a full check before and after each: " + " -> ".join(str(first + n) for n in range(hops + 1))
     return [
@@ -67,6 +68,12 @@ def pair(context):
             remedy=remedy,
         )
     ]
+
+
+def is_release(os_release, release):
+    """Whether a host's os-release is this release's ({id, version}): a version without a minor one means all of them (AlmaLinux 8 is 8.10 too). Pure."""
+    runs, version = os_release.get("VERSION_ID", ""), str(release.get("version"))
+    return os_release.get("ID") == release.get("id") and (runs == version or ("." not in version and runs.split(".")[0] == version))
 
 
 def steps(older, newer):

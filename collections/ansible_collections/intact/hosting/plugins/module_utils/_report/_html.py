@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _parts, _style, _svg, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._report import _course, _migration, _parts, _rollback, _style, _svg, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._report._markup import Markup, join, tag
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import STAGES, count, day, duration, listing
 
@@ -29,8 +29,10 @@ def page(model):
             tiles(model),
             tag("div", away(model), stages(model), cls="pair"),
             lost(model),
-            contents(chart),
+            contents(model, chart),
             _parts.timeline(model, chart),
+            _course.section(model),
+            _rollback.section(model["rollback"]),
             _migration.section(model),
             _watch.section(model["watch"]),
             _parts.findings(model),
@@ -254,9 +256,10 @@ def lost(model):
     )
 
 
-def contents(chart):
+def contents(model, chart):
     """Where to read on."""
-    links = ([("timeline", "Timeline")] if chart else []) + [
+    maybe = [("timeline", "Timeline", chart), ("way", "On the way", _course.lines(model)), ("rollback", "Way back", model["rollback"])]
+    links = [(anchor, label) for anchor, label, there in maybe if there] + [
         ("findings", "Findings and waivers"),
         ("sections", "Before and after"),
         ("proofs", "Proofs"),

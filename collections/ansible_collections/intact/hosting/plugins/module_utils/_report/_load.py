@@ -14,7 +14,9 @@ from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_document, read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 
-DOCUMENTS = ("preflight", "postflight", "comparison", "outages", "plan", "progress", "migration")
+DOCUMENTS = ("preflight", "postflight", "comparison", "outages", "plan", "progress", "migration", "rollback-verdict")
+# What the report needs of the hops before the last one, from their own directories.
+HOP_DOCUMENTS = ("preflight", "postflight", "comparison")
 BASELINES = ("baseline-before", "baseline-after")
 # Packages whose versions tell a reader what the host runs.
 TELLING = (
@@ -41,7 +43,7 @@ TELLING = (
 
 def load(directory):
     """What a flight left: {events, torn, unreadable: [{file, why}], files: {name: {bytes, sha256}}, preflight … progress: dict or None,
-    baseline-before, baseline-after: digest() or None}.
+    baseline-before, baseline-after: digest() or None, hops: {number: {preflight, postflight, comparison}} of those before the last}.
     """
     if not os.path.isdir(directory):
         raise IntactError("there is no flight in %s: name the directory that was copied from the host" % directory)
@@ -50,21 +52,30 @@ def load(directory):
         raise IntactError("%s has no journal: nothing is known about this flight, so no report can be drawn" % directory)
     sources = {"events": events, "torn": torn, "unreadable": [], "files": {}}
     for name in DOCUMENTS + BASELINES:
-        path = os.path.join(directory, name + (".json.gz" if name in BASELINES else ".json"))
-        sources[name] = None
-        if not os.path.exists(path):
-            continue
-        try:
-            document = read_document(path)
-            if not isinstance(document, dict):
-                raise ValueError("not a JSON object")
-            sources[name] = digest(document) if name in BASELINES else document
-            with open(path, "rb") as handle:
-                data = handle.read()
-            sources["files"][os.path.basename(path)] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        except (OSError, ValueError, EOFError) as exc:
-            sources["unreadable"].append({"file": os.path.basename(path), "why": str(exc)[:200]})
+        document = _document(directory, name + (".json.gz" if name in BASELINES else ".json"), sources)
+        sources[name] = digest(document) if document is not None and name in BASELINES else document
+    sources["hops"] = {
+        number: {name: _document(directory, "hop-%d/%s.json" % (number, name), sources) for name in HOP_DOCUMENTS} for number in range(1, _flight.hops(events))
+    }
     return sources
+
+
+def _document(directory, name, sources):
+    """One file's data, None when it is not there or cannot be read, which sources then tells of."""
+    path = os.path.join(directory, name)
+    if not os.path.exists(path):
+        return None
+    try:
+        document = read_document(path)
+        if not isinstance(document, dict):
+            raise ValueError("not a JSON object")
+        with open(path, "rb") as handle:
+            data = handle.read()
+    except (OSError, ValueError, EOFError) as exc:
+        sources["unreadable"].append({"file": name, "why": str(exc)[:200]})
+        return None
+    sources["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return document
 
 
 def digest(document):

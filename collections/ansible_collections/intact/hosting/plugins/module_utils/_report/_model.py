@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from ansible_collections.intact.hosting.plugins.module_utils import _budget, _flight
-from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _verdict, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._report import _course, _migration, _rollback, _verdict, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._report._words import moment
 
 SCHEMA = 1
@@ -17,9 +17,9 @@ SCHEMA = 1
 def build(sources, flight, made):
     """The model. flight: id; made: stamp of the drawing.
 
-    Keys: schema, made, flight, estimate, confirmations, contacts, watch, verdict, lost, caveats, outages, stages,
-    gates, decisions, proofs, notes, findings {preflight,
-    postflight}, waivers, sections, unread, residue, environment, migration (None when there was none), files, journal, torn_lines.
+    Keys: schema, made, flight, estimate, hops, confirmations, stalls, budget_warnings, alarms, contacts, rollback, watch, verdict, lost, caveats,
+    outages, stages, gates, decisions, proofs, notes, findings {preflight, postflight}, waivers, sections, unread, residue, environment,
+    migration (None when there was none), files, journal, torn_lines.
     """
     events = sources["events"]
     opening, closed, stages = _flight.opening(events), _flight.closing(events), _flight.stages(events)
@@ -27,6 +27,7 @@ def build(sources, flight, made):
     window, budgets = (opening or {}).get("window") or {}, (opening or {}).get("budgets") or {}
     budget = _budget.seconds(opening)
     seconds = max(0.0, _flight.seconds_between(begun, ended)) if begun and ended else None
+    hop_documents = sources.get("hops") or {}
     model = {
         "schema": SCHEMA,
         "made": made,
@@ -45,14 +46,19 @@ def build(sources, flight, made):
             "window_end": window.get("end", ""),
         },
         "estimate": estimate(events),
+        "hops": _course.hops(events, {**hop_documents, _flight.hops(events): sources}, ended),
+        "stalls": _course.stalls(events),
+        "budget_warnings": _course.warnings(events),
+        "alarms": _course.alarms(events),
+        "rollback": _rollback.build(events, sources.get("rollback-verdict")),
         "confirmations": _named(events, "confirmation", ("before", "who", "by", "how", "what")),
         "contacts": (opening or {}).get("contacts") or [],
         "watch": _watch.build(events, ended),
         "verdict": _verdict.decide(sources, opening, closed, stages),
-        "lost": _verdict.lost(sources.get("postflight"), sources.get("comparison")),
-        "compared": bool(sources.get("comparison")),
+        "lost": _verdict.lost_at_the_end(sources),
+        "compared": bool(sources.get("comparison") or _verdict.proof_of_return(sources)),
         "outages": outages(sources.get("outages")),
-        "stages": [stage(entry, budgets, events, ended, (estimate(events) or {}).get("stages") or {}) for entry in stages],
+        "stages": [stage(entry, budgets, events, ended, (estimate(events, entry["hop"]) or {}).get("stages") or {}) for entry in stages],
         "gates": _named(events, "gate", ("name", "go", "counts")),
         "decisions": _named(events, "decision", ("what", "who", "why")),
         "proofs": proofs(sources),
@@ -74,7 +80,7 @@ def build(sources, flight, made):
         for name, found in sorted(model["findings"].items())
         for f in found
         if f.get("waiver")
-    ]
+    ] + _course.waivers(hop_documents, _flight.hops(events))
     model["residue"] = [f for f in model["findings"]["postflight"] if f.get("check") == "QF32" or "conffile" in f.get("id", "") or "residue" in f.get("id", "")]
     model["caveats"] = caveats(model, sources)
     return model
@@ -99,10 +105,23 @@ def _named(events, name, keys):
     return [dict({key: e.get(key) for key in keys}, time=e.get("time", "")) for e in events if e["event"] == name]
 
 
-def estimate(events):
-    """What was expected before the work: {stages, total, low, high, rollback, basis, time}, None when nobody did. The last one counts."""
-    found = next((e for e in reversed(events) if e["event"] == "estimate"), None)
-    return {key: found.get(key) for key in ("stages", "total", "low", "high", "rollback", "basis", "time")} if found else None
+def estimate(events, hop=None):
+    """What was expected before the work: {stages, total, low, high, rollback, basis, time}, None when nobody did. Each hop's last one counts.
+
+    hop: of this one alone; without, the hops' times are added up, since each was estimated when it was begun.
+    """
+    found, number = {}, 1
+    for entry in events:
+        if entry["event"] == "flight.hop":
+            number = entry.get("number") or number + 1
+        elif entry["event"] == "estimate":
+            found[number] = {key: entry.get(key) for key in ("stages", "total", "low", "high", "rollback", "basis", "time")}
+    if hop is not None or len(found) < 2:
+        return found.get(hop) if hop is not None else next(iter(found.values()), None)
+    whole = dict(found[max(found)])
+    whole.update({key: sum(_seconds(one[key]) for one in found.values()) for key in ("total", "low", "high")})
+    whole["basis"] = ["hop %d: %s" % (n, text) for n, one in sorted(found.items()) for text in one["basis"] or []]
+    return whole
 
 
 def stage(entry, budgets, events, now, expected=None):
@@ -210,6 +229,7 @@ def caveats(model, sources):
         "failed": "could not be read",
         "missing": "is missing",
         "partial": "was not looked at completely",
+        "unknown": "did not exist yet at the earlier look: nothing in it was compared",
     }
     for (status, name), entries in sorted(skipped.items()):
         reasons = sorted({e["reason"] for e in entries if e["reason"] and status != "off"})
@@ -231,5 +251,4 @@ def caveats(model, sources):
         out.append("Interrupted and continued in: %s." % ", ".join(again))
     if model["flight"]["over_budget"]:
         out.append("The flight took longer than its budget.")
-    out += _watch.caveats(model["watch"])
-    return out
+    return out + _course.caveats(model) + _rollback.caveats(model["rollback"]) + _watch.caveats(model["watch"])

@@ -56,6 +56,10 @@ def marks(model):
             found.append((entry["time"], "", "Proof: %s" % entry["name"]))
     for entry in model["confirmations"]:
         found.append((entry["time"], "", "Confirmed before %s: %s, by %s (%s)" % (entry["before"], entry["who"], entry["by"], entry["how"])))
+    for row in model["hops"][1:]:
+        found.append((row["begun"], "", "Next release: %s to %s" % (row["source"], row["target"])))
+    for entry in model["budget_warnings"] + model["alarms"]:
+        found.append((entry["time"], "no", entry["text"] or ""))
     for alarm in (model["watch"] or {}).get("alarms", []):
         found.append((alarm["raised"], "no", "Alarm: %s: %s" % (alarm["subject"], alarm["title"])))
     found = sorted((f for f in found if moment(f[0])), key=lambda f: f[0])

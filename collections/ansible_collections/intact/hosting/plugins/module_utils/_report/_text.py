@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 
-from ansible_collections.intact.hosting.plugins.module_utils._report import _migration, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._report import _course, _migration, _rollback, _watch
 from ansible_collections.intact.hosting.plugins.module_utils._report._html import intervals, outage_words
 from ansible_collections.intact.hosting.plugins.module_utils._report._parts import figures
 from ansible_collections.intact.hosting.plugins.module_utils._report._svg import marks
@@ -59,6 +59,10 @@ def report(model):
     lines += away(model["outages"])
     lines += heading("Stages against budget")
     lines += stages(model)
+    for title, told in (("On the way", _course.lines(model)), ("Way back", _rollback.lines(model["rollback"]) if model["rollback"] else [])):
+        if told:
+            lines += heading(title)
+            lines += [part for line in told for part in wrap(line.strip(), line[: len(line) - len(line.lstrip())], "    ")]
     if model["watch"]:
         lines += heading("Watch after the work")
         lines += _watch.lines(model["watch"])

@@ -34,6 +34,20 @@ def lost(postflight, comparison):
     return [f for f in (comparison or {}).get("findings", []) if f.get("severity") == "blocker" and is_loss(f)]
 
 
+def proof_of_return(sources):
+    """Whether the flight was taken back and the system that came back was compared with the look before it."""
+    closed = next((e for e in reversed(sources["events"]) if e["event"] == "flight.close"), None)
+    back = any(e["event"] == "gate" and e.get("name") == "rollback" for e in sources["events"])
+    return bool(closed and closed.get("verdict") == "rolled-back" and back)
+
+
+def lost_at_the_end(sources):
+    """What is lost on the host as it is now: after a rollback that is what differs in the system that came back."""
+    if proof_of_return(sources):
+        return [f for f in open_blockers(sources.get("rollback-verdict")) if is_loss(f)]
+    return lost(sources.get("postflight"), sources.get("comparison"))
+
+
 def unread(before, after):
     """Sections that were not looked at, in either look: [{section, moment, status, reason}]. before, after: _load.digest() or None."""
     out = []
@@ -44,6 +58,9 @@ def unread(before, after):
             elif section["unlooked"]:
                 reason = count(len(section["unlooked"]), "thing") + " left out, first: %s" % section["unlooked"][0].get("why", "")
                 out.append({"section": name, "moment": moment, "status": "partial", "reason": reason})
+    if before and after:
+        later = sorted(set(after["sections"]) - set(before["sections"]))
+        out += [{"section": name, "moment": "before", "status": "unknown", "reason": ""} for name in later]
     return out
 
 
@@ -111,11 +128,12 @@ def decide(sources, opening, closed, stages):
             [f.get("title", "") for f in blockers],
         )
     back = [e for e in sources["events"] if e["event"] == "gate" and e.get("name") == "rollback"]
-    if closed and closed.get("verdict") == "rolled-back" and back:
+    if proof_of_return(sources):
         # What was lost in the new system is no loss any more; what differs in the old one is.
         if back[-1].get("go"):
             return _verdict(FAILED, "The work on %s was rolled back, and it was compared: it is the system before the work." % host, [])
-        return _verdict(LOSS, "The work on %s was rolled back, and it differs from before the work." % host, [])
+        differs = [f.get("title", "") for f in open_blockers(sources.get("rollback-verdict"))]
+        return _verdict(LOSS, "The work on %s was rolled back, and it differs from before the work." % host, differs)
     if gone:
         return _verdict(
             LOSS,

@@ -26,6 +26,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _ru
 STEPS = ("rest", "look", "save", "tell", "switch")
 RECORD = "rollback.json"
 SPARE = 64 << 20
+TOLD = 200  # lines of what was saved that the journal, and so the report, has; kept.json has all
 FULL = 97.0
 BEFORE = "baseline-before.json.gz"
 
@@ -132,14 +133,15 @@ class Back:
             # What an earlier try stopped rests still.
             record["stopped"] = [unit for unit in earlier.get("stopped") or [] if earlier.get("boot") == record["boot"]]
             self._write(record)
-            self._journal("decision", what="back to the system before the upgrade, by %s" % self.facts["name"], who=record["who"], why=record["why"])
+            what = "back to the system before the upgrade, by %s" % self.facts["name"]
+            self._journal("decision", what=what, who=record["who"], why=record["why"], rollback={"state": "begun"})
             try:
                 self._all(record, until)
             except Exception as exc:  # pylint: disable=broad-except  # whatever it is: what serves customers must not stay stopped over it
                 _services.start(self.place, record["stopped"])
                 why = str(exc) if isinstance(exc, (IntactError, OSError)) else "unexpected %s: %s" % (type(exc).__name__, exc)
                 with contextlib.suppress(OSError):
-                    self._journal("note", text="the host did not go back: %s" % why)
+                    self._journal("note", text="the host did not go back: %s" % why, rollback={"state": "stopped"})
                 raise IntactError("the host did not go back and is the upgraded system as before: %s" % why) from exc
         return record
 
@@ -173,7 +175,9 @@ class Back:
                     "%d things could not be saved: %s. Save them yourself and say rollback_accept_unsaved, or repair what is named"
                     % (len(kept["unsaved"]), lost)
                 )
-            self._journal("note", text="saved below %s: %s" % (os.path.join(self.kept, self.flight), "; ".join(_kept.lines(kept))[:4000]))
+            place, lines = os.path.join(self.kept, self.flight), _kept.lines(kept)
+            saved = {"state": "saved", "place": place, "counts": kept["counts"], "unsaved": len(kept["unsaved"]), "lines": lines[:TOLD]}
+            self._journal("note", text="saved below %s: %s" % (place, "; ".join(lines)[:4000]), rollback=saved)
         if until == "save":
             return
         with self._step(record, "tell"), self.driver.opened(self.place, self.facts) as tree:
@@ -223,7 +227,7 @@ class Back:
         if done is not None:
             record["settled"] = done
             record["steps"]["settle"] = {"seconds": _flight.seconds_between(began, _flight.now()), "at": _flight.now()}
-            self._journal("note", text="back in the system before the upgrade: %s" % ("; ".join(done) or "nothing was left to do"))
+            self._journal("note", text="back in the system before the upgrade: %s" % ("; ".join(done) or "nothing was left to do"), rollback={"state": "back"})
         self._write(record)
         return record, progress
 
@@ -232,5 +236,5 @@ class Back:
         if self.position() == "switched":
             raise IntactError("the next boot is the old system: reboot first")
         said = self.driver.drop(self.place, self.facts)
-        self._journal("note", text=said or "no snapshot is left")
+        self._journal("note", text=said or "no snapshot is left", rollback={"state": "dropped"})
         return said

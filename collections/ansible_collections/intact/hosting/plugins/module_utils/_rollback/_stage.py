@@ -44,8 +44,15 @@ def snapshot(host, job, place=None):
     state = driver.state(place, facts)
     if not state["whole"]:
         raise IntactError("the snapshot was made, and can't be gone back to: %s" % state["why"])
-    host.memory.remember(KEY, dict(_drivers.public(facts), complete=True, taken=_flight.now()))
-    host.memory.journal("decision", what="the way back: %s by %s" % (facts["name"], driver.NAME), who="operator", why="decided before take-off")
+    # A backup was taken before; every other driver took its snapshot now.
+    host.memory.remember(KEY, dict(_drivers.public(facts), complete=True, taken=facts.get("taken") or _flight.now()))
+    host.memory.journal(
+        "decision",
+        what="the way back: %s by %s" % (facts["name"], driver.NAME),
+        who="operator",
+        why="decided before take-off",
+        rollback={"state": "taken", "automatic": bool(settings.get("automatic"))},
+    )
     return "%s by %s" % (facts["name"], driver.NAME)
 
 
@@ -66,7 +73,7 @@ def watch(host, job, place=None):
     if not step or host.memory.recall(TOLD) == step:
         return ""
     host.memory.remember(TOLD, step)
-    host.memory.journal("note", text=said)
+    host.memory.journal("note", text=said, about="snapshot")
     return said
 
 

@@ -25,9 +25,12 @@ MARK = "hop.json"
 def paths_between(paths, source, target):
     """The release paths that lead from one release to another, in their order, the fewest; IntactError when none do. Pure.
 
-    paths: release paths (dicts). source, target: {id, version}.
+    paths: release paths (dicts). source, target: {id, version}. A path that starts from 8 starts from 8.10 too.
     """
     start, end = ((release["id"], str(release["version"])) for release in (source, target))
+    whole = (start[0], start[1].split(".")[0])
+    starts = {(path["source"]["id"], str(path["source"]["version"])) for path in paths}
+    start = whole if start not in starts and whole in starts and start != end else start
     ways, seen = [(start, [])], {start}
     for place, way in ways:
         if place == end:

@@ -190,7 +190,7 @@ class Host:
 
     def _watcher(self):
         """Tells a stall in the journal; not in the log, which is one of the signs of work."""
-        return _stall.Watcher(self.stall_minutes, self.log_size, lambda text: self.memory.journal("note", text=text))
+        return _stall.Watcher(self.stall_minutes, self.log_size, lambda text: self.memory.journal("note", text=text, about="stall"))
 
     def settle(self):
         """Bring to the disk what was written, before it counts as done: a power cut must not take it back."""

@@ -41,6 +41,15 @@ def test_what_cannot_be_found_says_what_there_is(places, name, word):
     assert "debian-12-13" in str(caught.value)
 
 
+def test_a_minor_version_is_told_which_path_starts_from_its_release_as_a_whole():
+    places = lookup.directories("")
+    with pytest.raises(AnsibleLookupError, match=r"almalinux-8.10\). almalinux-8-9 starts from it as a whole.*set intact_release_path to almalinux-8-9"):
+        lookup.find("almalinux-8.10-*", places)
+    with pytest.raises(AnsibleLookupError, match=r"no release path almalinux-7\.9-"):
+        lookup.find("almalinux-7.9-*", places)
+    assert lookup.read(lookup.find("opensuse-leap-15.6-*", places))["name"] == "opensuse-leap-15.6-16.0"
+
+
 @pytest.mark.parametrize("text, word", [("a: [", "cannot be read"), ("name: x\n", "lacks source, target"), ("", "lacks name")])
 def test_a_file_that_is_no_release_path(tmp_path, text, word):
     path = tmp_path / "x.yml"

@@ -38,6 +38,35 @@ def test_a_path_of_two_releases_is_refused():
     assert [f.id for f in release.pair(fake.context(release_path=path))] == ["release.path.unsupported"]
 
 
+PATHS = {
+    "almalinux": {"engine": "leapp", "source": {"id": "almalinux", "version": "8"}, "target": {"id": "almalinux", "version": "9"}},
+    "fedora": {"engine": "dnf", "source": {"id": "fedora", "version": "41"}, "target": {"id": "fedora", "version": "43"}},
+    "ubuntu": {"engine": "ubuntu", "source": {"id": "ubuntu", "version": "22.04"}, "target": {"id": "ubuntu", "version": "24.04"}},
+    "opensuse-leap": {"engine": "zypper", "source": {"id": "opensuse-leap", "version": "15.6"}, "target": {"id": "opensuse-leap", "version": "16.0"}},
+}
+
+
+@pytest.mark.parametrize(
+    "name, version, ident",
+    [
+        ("almalinux", "8.10", None),
+        ("almalinux", "8", None),
+        ("almalinux", "9.4", "release.reached"),
+        ("almalinux", "7.9", "release.unsupported"),
+        ("almalinux", "80.1", "release.unsupported"),
+        ("fedora", "41", None),
+        ("fedora", "43", "release.reached"),
+        ("ubuntu", "22.04", None),
+        ("ubuntu", "22.10", "release.unsupported"),
+        ("opensuse-leap", "15.6", None),
+        ("opensuse-leap", "15.5", "release.unsupported"),
+    ],
+)
+def test_a_minor_version_is_of_its_release_and_other_engines_know_how_far_they_go(name, version, ident):
+    found = release.pair(fake.context(release_path=PATHS[name], files={"/etc/os-release": 'ID="%s"\nVERSION_ID="%s"\n' % (name, version)}))
+    assert [f.id for f in found] == ([ident] if ident else [])
+
+
 def test_unpatched_blocks_unless_the_upgrade_patches_itself():
     plan = {"patch": [{"name": "bash", "from": "1", "to": "2"}]}
     assert fake.ids(release.patched(fake.context(plan=plan))) == [("packages.unpatched", "blocker", "1 packages")]

@@ -17,6 +17,7 @@ from ansible_collections.intact.hosting.plugins.module_utils import _command, _f
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mailboxes
 from ansible_collections.intact.hosting.plugins.module_utils._files import write_document
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._report import _rollback
 from ansible_collections.intact.hosting.plugins.module_utils._rollback import _back, _stage, _told
 from ansible_collections.intact.hosting.plugins.module_utils._system import System
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _deadman, _rescue, _runner, _state
@@ -137,6 +138,10 @@ def test_what_came_later_is_in_the_old_system_that_does_not_take_off_again(lab):
     assert back.settle()[0]["settled"] == lab.back().record["settled"]
     events = _flight.read(FLIGHT, lab.names[1])[0]
     assert [e["who"] for e in events if e["event"] == "decision"] == ["operator", "a test"]
+    told = _rollback.build(events, None)
+    assert (told["driver"], told["automatic"], told["done"], told["saved"]["counts"]["messages"]) == ("btrfs", False, True, 2)
+    assert told["snapshots"][0]["names"] == ["intact-" + FLIGHT] and told["tries"][0]["who"] == "a test" and told["seconds"] >= 0
+    assert any("mailbox anna INBOX: 2 messages saved" in line for line in told["saved"]["lines"]) and "until it is dropped" in told["left"][0]
     with pytest.raises(IntactError, match="went back already"):
         lab.back().go()
 

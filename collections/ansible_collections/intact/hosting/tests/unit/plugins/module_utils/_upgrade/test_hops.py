@@ -47,6 +47,14 @@ def test_the_fewest_hops_are_found():
         _hops.paths_between(paths, {"id": "debian", "version": "12"}, {"id": "debian", "version": "11"})
 
 
+def test_a_minor_version_starts_where_its_release_does():
+    paths = [{"name": "a-8-9", "source": {"id": "a", "version": "8"}, "target": {"id": "a", "version": "9"}}]
+    assert [p["name"] for p in _hops.paths_between(paths, {"id": "a", "version": "8.10"}, {"id": "a", "version": "9"})] == ["a-8-9"]
+    assert not _hops.paths_between(paths, {"id": "a", "version": "8.10"}, {"id": "a", "version": "8.10"})
+    with pytest.raises(IntactError, match=r"from a 7\.9 to a 9"):
+        _hops.paths_between(paths, {"id": "a", "version": "7.9"}, {"id": "a", "version": "9"})
+
+
 def test_the_next_hop_has_its_own_state_documents_and_stages(flown):
     before = files(flown)
     assert flown.begin(check=True) == 2 and files(flown) == before

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _allowed, _compare, runtimes, services
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._upgrade.release_rules import directory, file, left, link, rules
 
@@ -39,6 +39,19 @@ RULES = rules("debian-11-12")
         ("/etc/php/8.2/cli/conf.d/10-pdo.ini", None, link("/home/club/pdo.ini"), False),
         ("/etc/apt/sources.list", file(170), file(168), True),
         ("/etc/apt/sources.list", file(170), file(0), False),
+        ("/etc/apache2/mods-enabled/php7.4.load", link("../mods-available/php7.4.load"), None, True),
+        ("/etc/apache2/mods-enabled/php7.4.conf", file(80), None, False),
+        ("/etc/apache2/mods-enabled/php8.2.load", None, link("../mods-available/php8.2.load"), True),
+        ("/etc/apache2/mods-enabled/rewrite.load", link("../mods-available/rewrite.load"), None, False),
+        ("/etc/postgresql/13/main/start.conf", file(300), file(302), True),
+        ("/etc/postgresql/13/main/postgresql.conf", file(300, digest="a" * 64), file(300, digest="b" * 64), True),
+        ("/etc/postgresql/13/main/pg_hba.conf", file(300, digest="a" * 64), file(300, digest="b" * 64), False),
+        ("/etc/postgresql/15/main/pg_hba.conf", None, file(300, mode="0640"), True),
+        ("/etc/postgresql/15/main/pg_hba.conf", None, file(0, mode="0640"), False),
+        ("/usr/local/lib/python3.9", directory(), None, True),
+        ("/usr/local/lib/python3.9/dist-packages/club.py", file(30), None, False),
+        ("/var/lib/dokuwiki/lib/plugins/authmysql", directory(), None, True),
+        ("/var/lib/dokuwiki/lib/plugins/club", directory(), None, False),
     ],
 )
 def test_a_file_may_become_what_the_package_makes_of_it_and_nothing_else(path, before, after, allowed):
@@ -62,3 +75,48 @@ def test_other_markup_is_expected_of_debians_applications_only(root, allowed):
     paths = ["/etc/nginx/sites-available/club.test", root, "socket:[::]:443"]
     found = Finding(id="sites.markup.changed", severity="warning", subject="club.test", title="t", details={"change": "changed", "paths": paths})
     assert any(_allowed.allows(rule, found) for rule in RULES) is allowed
+
+
+PHP = {"extensions": ["gd", "json", "mysqli"], "packages": {}, "complaints": [], "pools": ["club"]}
+
+
+def test_php_is_its_successor_and_an_extension_that_is_gone_is_told():
+    before = {"PHP 7.4 fpm": PHP, "PHP 7.4 cli": dict(PHP, pools=[])}
+    after = {"PHP 8.2 fpm": PHP, "PHP 8.2 cli": dict(PHP, pools=[])}
+    assert told("runtimes", runtimes, before, after) == []
+    less = {name: dict(item, extensions=["gd", "json"]) for name, item in after.items()}
+    assert told("runtimes", runtimes, before, less) == [("runtimes.extension.missing", "PHP 8.2: mysqli")]
+    assert told("runtimes", runtimes, before, {})
+
+
+def unit(active="active", enabled="enabled"):
+    return {"enabled": enabled, "active": active, "watched": True, "local": False, "links": [], "result": "", "package": ""}
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("php7.4-fpm.service", "php8.2-fpm.service"),
+        ("postgresql@13-main.service", "postgresql@15-main.service"),
+        ("ntp.service", "ntpsec.service"),
+        ("spamassassin.service", "spamd.service"),
+    ],
+)
+def test_a_unit_that_changed_its_name_is_held_against_its_successor(old, new):
+    assert told("services", services, {old: unit()}, {new: unit()}) == []
+    assert told("services", services, {old: unit()}, {new: unit(active="inactive")}) == [("services.active.changed", new)]
+    assert [name for name, _subject in told("services", services, {old: unit()}, {})] == ["services.missing"]
+
+
+def test_a_cluster_that_is_kept_keeps_its_unit():
+    name = "postgresql@13-main.service"
+    assert told("services", services, {name: unit()}, {name: unit()}) == []
+
+
+def told(section, probe, before, after):
+    """(id, subject) of what a section tells when the path's rules took and renamed theirs."""
+
+    def document(items):
+        return {"sections": {section: {"status": "ok", "data": {"items": items, "summary": {}}}}}
+
+    return [(f.id, f.subject) for f in _compare.compare(document(before), document(after), {section: probe}, RULES)["findings"]]

@@ -123,6 +123,6 @@ def test_a_command_that_waits_is_told_in_state_and_journal_and_lives(places, mon
     stalled = [message for message in seen if message]
     assert stalled and all(m.startswith("STALLED: no sign of work for 2") and "(sh, process" in m and "left alone" in m for m in stalled)
     assert seen[-1] == ""
-    notes = [event["text"] for event in _flight.read("f-1", places.flights)[0] if event["event"] == "note"]
+    notes = [event["text"] for event in _flight.read("f-1", places.flights)[0] if event["event"] == "note" and event["about"] == "stall"]
     assert len(notes) == 2 and notes[0].startswith("no sign of work") and notes[1].startswith("it moves again")
     assert (places.path / "flights" / "f-1" / "apt.log").read_text().splitlines()[1:] == ["begin", "end"]
