@@ -44,8 +44,9 @@ def snapshot(host, job, place=None):
     state = driver.state(place, facts)
     if not state["whole"]:
         raise IntactError("the snapshot was made, and can't be gone back to: %s" % state["why"])
-    # A backup was taken before; every other driver took its snapshot now.
-    host.memory.remember(KEY, dict(_drivers.public(facts), complete=True, taken=facts.get("taken") or _flight.now()))
+    # A backup was taken before, if there is one; every other driver took its snapshot now.
+    taken = facts["taken"] if driver.NAME == _drivers.restore.NAME else _flight.now()
+    host.memory.remember(KEY, dict(_drivers.public(facts), complete=True, taken=taken))
     host.memory.journal(
         "decision",
         what="the way back: %s by %s" % (facts["name"], driver.NAME),

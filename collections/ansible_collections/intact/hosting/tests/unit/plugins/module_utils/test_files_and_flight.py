@@ -105,7 +105,7 @@ def test_only_plain_files_are_read(tmp_path):
 
 
 def test_a_line_for_which_there_is_no_room_is_an_error(tmp_path, monkeypatch):
-    """A disk that fills up takes the beginning of a line; that was taken for the whole."""
+    """A disk that fills up takes the beginning of a line and says nothing: that beginning is taken back, and the next line is whole."""
     path, write = tmp_path / "journal", os.write
     _files.append_durable(str(path), b"a whole line")
     monkeypatch.setattr(_files.os, "write", lambda fd, data: write(fd, data[:3]))

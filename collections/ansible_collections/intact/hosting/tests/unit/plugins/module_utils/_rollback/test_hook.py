@@ -157,3 +157,17 @@ def test_a_restore_says_which_backup_and_what_it_costs(tmp_path):
     assert restore.state(place, facts)["whole"]
     with pytest.raises(IntactError, match=r"backup of 2026-11-23T03:00:00Z from attic, vault: ansible-playbook playbooks/restore-host.yml"):
         restore.boot_back(place, facts)
+
+
+@pytest.mark.parametrize(
+    "proofs, taken", [([{"kind": "backup", "taken": "2026-11-20T12:00:00Z", "repositories": {"vault": {}}}], "2026-11-20T12:00:00Z"), ([], "")]
+)
+def test_what_is_remembered_is_the_time_of_the_backup_and_not_of_the_flight(tmp_path, proofs, taken):
+    memory, said = {}, []
+    told = SimpleNamespace(
+        recall=memory.get, remember=memory.__setitem__, journal=lambda event, **fields: said.append((event, fields["rollback"])), state={"stages": {}}
+    )
+    job = {"flight": "f-1", "plan": {}, "settings": {"rollback": {"driver": "restore", "automatic": True, "proofs": proofs}}}
+    _stage.snapshot(SimpleNamespace(memory=told, directory=str(tmp_path)), job, Place(root=str(tmp_path)))
+    assert memory["snapshot"]["taken"] == taken and memory["snapshot"]["complete"]
+    assert said == [("decision", {"state": "taken", "automatic": True})]
