@@ -89,7 +89,7 @@ class ActionModule(Stand):
     "dead_man": """
 class ActionModule(Stand):
     def act(self, args):
-        return {"changed": True}
+        return {"changed": True} if not os.environ.get("NO_DISARM") else {"failed": True, "msg": "Read-only file system"}
 """,
     "rollback": """
 class ActionModule(Stand):

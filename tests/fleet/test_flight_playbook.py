@@ -86,6 +86,13 @@ def test_what_cannot_go_back_is_said_beside_the_verdict_stays_open_and_is_tried_
     assert status != 0 and one.host("a")["verdict"] == "rolled-back" and not one.host("a")["open"], output
 
 
+def test_an_alarm_that_cannot_be_called_off_hinders_nobody_from_going_back(lab):
+    one = lab("red")
+    one.say("NO_DISARM", "1")
+    status, output = one.fly()
+    assert status != 0 and "its alarm may come: Read-only" in output and one.host("a")["verdict"] == "rolled-back", output
+
+
 def test_a_host_that_went_back_and_differs_has_its_report_and_is_closed(lab):
     one = lab("differs")
     status, output = one.fly()

@@ -112,6 +112,8 @@ def main():
     except IntactError as exc:
         following = getattr(exc, "following", "")
         module.fail_json(msg=str(exc) + ("; " + following if following else ""), **exc.details)
+    except OSError as exc:
+        module.fail_json(msg="the dead-man check of flight %s is as it was: %s" % (params["flight_id"], exc))
     module.exit_json(**result)
 
 

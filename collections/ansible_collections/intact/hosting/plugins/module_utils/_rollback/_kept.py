@@ -46,20 +46,27 @@ def tell(before, after):
             was = (((old.get(user) or {}).get("folders")) or {}).get(name) or {}
             if was.get("digest") != folder.get("digest"):
                 boxes.append({"mailbox": user, "folder": name, "before": was.get("messages"), "after": folder.get("messages")})
-    tables, _accounts = _kept_databases.changed(data(before, "databases"), data(after, "databases"))
+    tables, _accounts = _kept_databases.changed(data(before, "databases"), data(after, "databases"), unread(before, after, "databases"))
     queued = set(data(after, "queue").get("items") or {}) - set(data(before, "queue").get("items") or {})
     return {"mailboxes": boxes, "databases": tables, "queue": len(queued), "blind": blind(before, after)}
 
 
 def blind(before, after):
-    """Sections that one of the two looks could not tell of, with the reason. Pure."""
+    """Sections that one of the two looks could not tell of, and mailboxes that the later one could not, with the reason. Pure."""
     out = []
     for name in SECTIONS:
         for which, document in (("before", before), ("now", after)):
             section = document["sections"].get(name) or {"status": "off", "reason": "the look did not have it"}
             if section["status"] in ("failed", "off"):
                 out.append({"what": "section %s" % name, "why": "the look %s: %s" % (which, section.get("reason") or section["status"])})
+    if not [entry for entry in out if entry["what"] == "section mail"]:
+        out += _kept_mail.unread(data(after, "mail"), after["sections"]["mail"].get("unlooked") or [])
     return out
+
+
+def unread(before, after, name):
+    """What one of the two looks at a section left out or only counted, as it is called there. Pure."""
+    return {entry["what"] for document in (before, after) for entry in (document["sections"].get(name) or {}).get("unlooked") or []}
 
 
 def save(flight, before, after, system=None, kept=KEPT, options=None, trees=(), spool=_kept_mail.POSTFIX):
@@ -78,14 +85,21 @@ def save(flight, before, after, system=None, kept=KEPT, options=None, trees=(), 
         raise IntactError("what was written since can't be saved below %s: %s" % (kept, exc.strerror)) from exc
     since = parse_time(before["taken"]).timestamp()
     for entry in blind(before, after):
-        if entry["why"].startswith("the look now"):
+        # what the look before did not see is saved whole
+        if not entry["why"].startswith("the look before"):
             store.lost(entry["what"], entry["why"])
     document = {"schema": SCHEMA, "flight": flight, "made": _flight.now(), "since": before["taken"]}
     unknown = (before["sections"].get("databases") or {}).get("status") in (None, "failed", "off")
     try:
         document["mail"] = _kept_mail.mailboxes(store, data(before, "mail"), data(after, "mail"), since, parse_time(after["taken"]).timestamp())
         document["databases"] = _kept_databases.save(
-            store, data(before, "databases"), data(after, "databases"), system or System(), (options or {}).get("databases"), unknown
+            store,
+            data(before, "databases"),
+            data(after, "databases"),
+            system or System(),
+            (options or {}).get("databases"),
+            unknown,
+            unread(before, after, "databases"),
         )
         document["queue"] = _kept_mail.queue(store, data(before, "queue"), data(after, "queue"), spool)
         document["trees"] = [_tree(store, path, since) for path in trees]

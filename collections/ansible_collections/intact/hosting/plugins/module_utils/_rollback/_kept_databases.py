@@ -15,7 +15,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._findings import In
 CONTENT = ("table", "materialised view")
 
 
-def changed(before, after):
+def changed(before, after, unread=()):
     """{database: [{table, before, after, how}]} and the servers whose accounts differ. before, after: sections databases of two baselines. Pure.
 
     before, after: numbers of rows, None where the table is not there. how: new, gone, or as the digests judge (added, changed, lost ...).
@@ -28,11 +28,11 @@ def changed(before, after):
         server = subject.split(":", 1)[0].split(" ", 1)[0]
         if item["kind"] in ("user", "role") and (was or {}).get("secret") != (now or {}).get("secret"):
             accounts.add(server)
-        if item["kind"] == "database" and was is None:
+        if item["kind"] == "database" and (was is None or (subject in unread and now is not None)):
             out.setdefault(subject, [])
         if item["kind"] not in CONTENT:
             continue
-        how = "new" if was is None else "gone" if now is None else _how(was, now)
+        how = "new" if was is None else "gone" if now is None else "unknown" if subject in unread else _how(was, now)
         if how:
             name = "%s:%s" % (server, item["database"])
             rows = [entry.get("rows") if entry else None for entry in (was, now)]
@@ -49,9 +49,9 @@ def _how(was, now):
     return verdict[0] if verdict else ""
 
 
-def save(store, before, after, system, options=None, everything=False):
+def save(store, before, after, system, options=None, everything=False, unread=()):
     """Dump every changed database; [{database, file, sha256, bytes, tables}]. everything: the earlier look says nothing, so all are saved."""
-    wanted, accounts = changed(before, after)
+    wanted, accounts = changed(before, after, unread)
     items = after.get("items") or {}
     for subject, item in sorted(items.items()):
         if item["kind"] in ("server", "database") and item.get("error"):

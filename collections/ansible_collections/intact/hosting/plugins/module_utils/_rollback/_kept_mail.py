@@ -40,8 +40,20 @@ def mailboxes(store, before, after, since, looked):
             if entry and (entry["messages"] or entry["gone"]):
                 out.append(entry)
     for user in sorted(name for name, item in old.items() if item.get("kind") == "mailbox" and name not in new):
+        # The mail server may not have named it: what is on the disk counts.
+        there = {name: folder for name, folder in old[user]["folders"].items() if folder.get("path") and os.path.lexists(unescape(folder["path"]))}
+        found = [_folder(store, user, name, folder, folder, since) for name, folder in sorted(there.items())]
+        out += [entry for entry in found if entry and (entry["messages"] or entry["gone"])]
+        if there:
+            continue
         out.append({"mailbox": user, "folder": "", "path": "", "messages": 0, "gone": _count(old[user]), "sure": True})
     return out
+
+
+def unread(after, unlooked):
+    """[{what, why}] of mailboxes that the later look could not read: they are there, and nobody knows what is new in them. Pure."""
+    new = after.get("items") or {}
+    return [entry for entry in unlooked if entry["what"].startswith("mailbox ") and entry["what"][8:].split(": ")[0] not in new]
 
 
 def _same(was, folder):

@@ -16,6 +16,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._files import read_
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
     _configuration,
+    _deadman,
     _engine,
     _host,
     _plan,
@@ -245,6 +246,9 @@ class Rpm(_engine.Engine):
         """See Engine. Not once more where the packages changed in a boot of their own."""
         if self.host.memory.recall("own_boot"):
             self.host.memory.journal("note", text="reboot: the new system was started in stage full")
+            armed = _deadman.arm(self.host, self.settings)
+            if armed:
+                self.host.memory.journal("note", text=armed)
             return ""
         return super().reboot()
 

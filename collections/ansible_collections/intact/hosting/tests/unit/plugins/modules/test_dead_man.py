@@ -65,3 +65,14 @@ def test_what_it_refuses(host, call_module, more, said):
     told = call_module(dead_man.main, **dict({"flight_id": "f-1"}, **more))
     assert told["failed"] and said in told["msg"]
     assert os.listdir(host.units) == []
+
+
+def test_a_disk_that_takes_nothing_is_a_sentence(host, call_module, monkeypatch):
+    call_module(dead_man.main, flight_id="f-1", state="armed", minutes=5)
+
+    def fails(_host):
+        raise OSError(30, "Read-only file system", "/etc/systemd/system")
+
+    monkeypatch.setattr(_deadman, "disarm", fails)
+    told = call_module(dead_man.main, flight_id="f-1")
+    assert told["failed"] and told["msg"].startswith("the dead-man check of flight f-1 is as it was: ") and "Read-only" in told["msg"]

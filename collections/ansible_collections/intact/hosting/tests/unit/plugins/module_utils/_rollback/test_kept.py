@@ -128,6 +128,7 @@ def test_a_new_mailbox_and_one_that_is_gone(tmp_path):
     anna, carl = Box(tmp_path / "anna"), Box(tmp_path / "carl")
     carl.put("mail")
     before = look(carl=carl)
+    shutil.rmtree(carl.home)
     anna.put("first")
     kept = _kept.save("f-1", before, look(anna=anna), kept=str(tmp_path / "kept"))
     assert [(e["mailbox"], e["messages"], e["gone"]) for e in kept["mail"]] == [("anna", 1, 0), ("carl", 0, 1)]
@@ -295,3 +296,54 @@ def test_what_counts_as_changed():
     user = {"kind": "user", "secret": "a"}
     assert _kept_databases.changed({"items": {}}, {"items": {"mariadb user x@y": user}})[1] == {"mariadb"}
     assert _kept_databases.changed({"items": {}}, {"items": {"mariadb:new": {"kind": "database"}}})[0] == {"mariadb:new": []}
+
+
+def test_what_a_look_only_counted_is_saved_whole():
+    """As many rows as before say nothing of what is in them."""
+    big = {"kind": "table", "database": "shop", "rows": 9}
+    file = {"kind": "database", "path": "/srv/app.db"}
+    items = {"items": {"mariadb:shop": {"kind": "database"}, "mariadb:shop.t": big, "sqlite:/srv/app.db": file}}
+    assert _kept_databases.changed(items, items) == ({}, set())
+    wanted = _kept_databases.changed(items, items, {"mariadb:shop.t", "sqlite:/srv/app.db"})[0]
+    assert wanted == {"mariadb:shop": [{"table": "shop.t", "before": 9, "after": 9, "how": "unknown"}], "sqlite:/srv/app.db": []}
+
+
+def test_a_table_over_the_limit_that_was_only_updated_is_saved(server, tmp_path):
+    server.sql("CREATE DATABASE shop; CREATE TABLE shop.orders (id INT PRIMARY KEY, what TEXT); INSERT INTO shop.orders VALUES (1, 'open');")
+    options = {"mysql_defaults_file": server.options, "sqlite_trees": [], "table_bytes": 1}
+
+    def look_now():
+        view = Server(options)
+        return {"status": "partial", "data": databases.capture(view), "unlooked": view.unlooked}
+
+    before = document()
+    before["sections"]["databases"] = look_now()
+    server.sql("UPDATE shop.orders SET what = 'paid';")
+    after = document()
+    after["sections"]["databases"] = look_now()
+    assert list(_kept.tell(before, after)["databases"]) == ["mariadb:shop"]
+    kept = _kept.save("f-1", before, after, system=Server(options), kept=str(tmp_path / "kept"), options={"databases": options})
+    assert not kept["unsaved"] and "paid" in (tmp_path / "kept/f-1" / kept["databases"][0]["file"]).read_text()
+
+
+def test_a_mailbox_that_the_look_now_could_not_read_is_not_taken_for_deleted(tmp_path):
+    anna, bob, eve = (Box(tmp_path / name) for name in ("anna", "bob", "eve"))
+    for box in (anna, bob, eve):
+        box.put("old")
+    before = look(anna=anna, bob=bob, eve=eve)
+    anna.put("new")
+    shutil.rmtree(eve.home)
+    bob.put("unnamed")
+    # anna: her directory could not be listed; bob: the mail server did not name him; eve is really gone; carl is new, and could not be read
+    after = look()
+    after["sections"]["mail"].update(
+        status="partial", unlooked=[{"what": "mailbox anna", "why": "Input/output error"}, {"what": "mailbox carl", "why": "Permission denied"}]
+    )
+    kept = _kept.save("f-1", before, after, kept=str(tmp_path / "kept"))
+    assert sorted(entry["what"] for entry in kept["unsaved"]) == ["mailbox anna", "mailbox carl"]
+    assert [(entry["mailbox"], entry["messages"], entry["gone"]) for entry in kept["mail"]] == [("anna", 1, 0), ("bob", 1, 0), ("eve", 0, 1)]
+    assert sorted(entry["what"] for entry in _kept.tell(before, after)["blind"]) == ["mailbox anna", "mailbox carl"]
+    # a folder of which only names and sizes are known is looked into when it is saved
+    after = look(anna=anna, bob=bob)
+    after["sections"]["mail"].update(status="partial", unlooked=[{"what": "mailbox anna: INBOX", "why": "too much mail for the limit"}])
+    assert _kept.save("f-1", before, after, kept=str(tmp_path / "kept"))["unsaved"] == []

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.intact.hosting.plugins.module_utils import _files, _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._rollback import _stage
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _deadman, _engine, _host, _quiet, _rescue, _stages
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _deadman, _engine, _host, _quiet, _rescue, _rpm, _stages
 
 
 class Ended(BaseException):
@@ -105,6 +105,16 @@ def test_the_dead_man_is_armed_before_the_reboot_and_not_after_it(engine, places
     assert made.reboot().startswith("system is")
     assert not [word for word in made.calls if "dead-man" in word]
     assert engine(reboot=False, dead_man={"minutes": 30, "command": []}).reboot() == ""
+
+
+def test_the_dead_man_is_armed_also_where_the_package_manager_had_the_boot(engine, places):
+    """leapp and dnf's offline upgrade reboot in stage full: the verdict is waited for from the stage that would have rebooted."""
+    made = engine(reboot=True, dead_man={"minutes": 30, "command": []})
+    rpm = object.__new__(_rpm.Rpm)
+    rpm.host, rpm.settings = made.host, made.settings
+    made.host.memory.remember("own_boot", "before")
+    assert rpm.reboot() == "" and _deadman.state(places.directory) == "armed"
+    assert "restart intact-dead-man.timer" in made.calls and "reboot" not in made.calls
 
 
 def test_what_is_lost_meanwhile_is_noticed_between_stages_and_told_once(runner, monkeypatch):
