@@ -53,6 +53,10 @@ test-vm-upgrade: venv ## upgrade a QEMU machine with LVM from Debian 12 to 13 fo
 test-servers: venv engine ## upgrade two more kinds of servers at once, then seed every fault on them: Apache, PostgreSQL, Exim, ProFTPD; BIND and Postfix
 	@scripts/run-tests molecule upgrade_servers
 
+.PHONY: test-fleet
+test-fleet: venv engine ## upgrade a fleet of 50 light servers in waves: one is refused, one loses its power, one loses a file, the wave stops
+	@scripts/run-tests molecule fleet
+
 .PHONY: test-hops
 test-hops: venv engine ## upgrade the lab's hosting server from Debian 11 to 13 in one flight of two hops
 	@scripts/run-tests molecule upgrade_hops

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,12 @@ def test_the_run_was_red_and_the_power_was_really_cut_among_the_packages():
 def test_every_host_is_what_it_is(fleet):
     states = {name: row["state"] for name, row in rows(fleet).items()}
     assert states.pop("f4") in ("open", "lost")
-    assert states == {"f1": "intact", "f2": "refused", "f3": "loss", "f5": "intact", "f6": "untouched"}
+    flown = {"f1": "intact", "f2": "refused", "f3": "loss", "f5": "intact", "f6": "intact", "f7": "intact"}
+    assert states == {**flown, **{f"f{number}": "untouched" for number in range(8, 51)}}
 
 
 def test_the_waves_were_the_ones_asked_for(fleet):
-    assert [[h.split(".")[0] for h in wave["hosts"]] for wave in fleet[0]["waves"]] == [["f1"], ["f3", "f4", "f5"]]
+    assert [[h.split(".")[0] for h in wave["hosts"]] for wave in fleet[0]["waves"]] == [["f1"], ["f3", "f4", "f5", "f6", "f7"]]
 
 
 def test_the_report_opens_on_the_worst_and_leads_to_the_flights(fleet):
@@ -54,12 +56,26 @@ def test_the_report_opens_on_the_worst_and_leads_to_the_flights(fleet):
     assert "The worst: " in page and "The lab" in page
 
 
-@pytest.mark.parametrize(("name", "release"), [("f1", "trixie"), ("f2", "bookworm"), ("f3", "trixie"), ("f5", "trixie"), ("f6", "bookworm")])
+@pytest.mark.parametrize(
+    ("name", "release"), [("f1", "trixie"), ("f2", "bookworm"), ("f3", "trixie"), ("f5", "trixie"), ("f7", "trixie"), ("f8", "bookworm"), ("f10", "bookworm")]
+)
 def test_the_hosts_themselves_say_the_same(name, release, host):
     # by the connection's own name: the one whose power was cut answers nothing
-    if not host.backend.get_hostname().split(".")[0].endswith(name):
+    if host.backend.get_hostname().split(".")[0].rpartition("-")[2] != name:
         pytest.skip("another host")
     assert host.check_output(". /etc/os-release; echo $VERSION_CODENAME") == release
     assert host.check_output("dpkg --audit") == ""
     untouched = host.run("ls /var/lib/intact/upgrade").rc != 0
     assert untouched is (release == "bookworm")
+
+
+def test_those_that_were_not_reached_have_nothing_of_ours():
+    """All 43, asked without Ansible."""
+    for number in range(8, 51):
+        done = subprocess.run(
+            ["docker", "exec", f"intact-m-fleet-f{number}", "cat", "/etc/os-release", "/home/letters/letter.txt"], capture_output=True, text=True, check=True
+        )
+        assert "bookworm" in done.stdout and done.stdout.endswith("Dear Sir or Madam\n"), number
+        assert subprocess.run(["docker", "exec", f"intact-m-fleet-f{number}", "ls", "/var/lib/intact/upgrade"], capture_output=True, check=False).returncode, (
+            number
+        )

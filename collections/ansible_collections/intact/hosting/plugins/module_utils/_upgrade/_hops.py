@@ -32,7 +32,8 @@ def paths_between(paths, source, target):
     starts = {(path["source"]["id"], str(path["source"]["version"])) for path in paths}
     start = whole if start not in starts and whole in starts and start != end else start
     ways, seen = [(start, [])], {start}
-    for place, way in ways:
+    while ways:
+        place, way = ways.pop(0)
         if place == end:
             return way
         for path in paths:

@@ -12,6 +12,7 @@ import os
 import pwd
 import shutil
 import socket
+import sys
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils._command import run as run_command
@@ -256,6 +257,7 @@ def door_main(place):
             _firewall_door.open_door(run_command, comment(known["flight"]), known["port"], _bare(known["from"]))
             return 0
         except IntactError as exc:
-            print("the door could not be set: %s" % exc)
+            sys.stdout.write("the door could not be set: %s\n" % exc)
+            sys.stdout.flush()
             time.sleep(2)
     return 1

@@ -201,7 +201,10 @@ def look(path, root, source_map=(), protected=(), conffiles=(), default="", targ
     if told:
         # Where each package's files lie is known only now; the sums could name no file system.
         disk, missing = _space_needed(full, packages, told, manager.cache, {})
-    decide = lambda name: _conffiles.decision(name, conffiles, default, target_files)[0]  # noqa: E731
+
+    def decide(name):
+        return _conffiles.decision(name, conffiles, default, target_files)[0]
+
     entries = _conffiles_of(full, _rpm_heal.archives(manager.cache), decide)
     plan = build(path, changes, patch, full, conffiles=entries, disk=disk, missing=missing, protected=protected)
     return plan, findings + judge(plan, full)

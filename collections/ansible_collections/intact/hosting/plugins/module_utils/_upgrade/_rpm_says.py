@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 

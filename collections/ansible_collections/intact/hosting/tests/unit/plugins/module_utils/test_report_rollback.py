@@ -14,7 +14,7 @@ from ansible_collections.intact.hosting.tests.unit.plugins import flight_fixture
 
 NAME = "intact-" + fixture.ID
 COUNTS = {"messages": 12, "databases": 1, "tables": 2, "queued": 0, "files": 0, "bytes": 4096}
-LINES = ["mailbox ada@example.com INBOX: 12 messages saved", "database shop: 4096 bytes saved", "  table orders: 40 rows, now 43 (rows)"]
+LINES = ("mailbox ada@example.com INBOX: 12 messages saved", "database shop: 4096 bytes saved", "  table orders: 40 rows, now 43 (rows)")
 
 
 def snapshot(driver="lvm", complete=True, **more):
@@ -59,7 +59,7 @@ WENT = [begun(600), saved(620), UNDONE, arrived(700), gate(750)]
 DIFFERS = _findings.Finding("mail.folder.missing", "blocker", "bob@example.com Sent", "a folder is gone", details={"change": "missing"})
 
 
-def drawn(tmp_path, *more, close="rolled-back", stage=True, differ=(), lost=fixture.LOSS, verdict=True):
+def drawn(tmp_path, *more, close="rolled-back", stage=True, differ=(), lost=tuple(fixture.LOSS), verdict=True):
     events = fixture.journal(close=None) + (STAGE if stage else []) + list(more)
     if close:
         events.append({"event": "flight.close", "verdict": close, "note": "", "time": fixture.at(760)})

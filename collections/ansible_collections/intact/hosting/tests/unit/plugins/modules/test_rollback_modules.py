@@ -119,7 +119,7 @@ def test_a_host_that_went_back_is_left_alone(back, call_module):
     back.where = "old"
     result = call_module(rollback.main, flight_id="f-1")
     assert (result["changed"], back.calls) == (False, [])
-    first, second = (call_module(rollback.main, flight_id="f-1", state="settled") for _ in range(2))
+    first, second = (call_module(rollback.main, flight_id="f-1", state="settled") for _time in range(2))
     assert (first["settled"], first["lines"]) == (False, ["intact-f-1-root: 42 % left to merge"])
     assert (second["settled"], second["lines"]) == (True, ["/boot is as it was kept"])
 

@@ -61,7 +61,8 @@ def test_an_interpreter_that_went_away(made, tmp_path):
     after = capture(tmp_path)
     assert judged(before, after) == [("runtimes.venv.broken", "warning", "venv %s" % made)]
     assert "python3.0-gone is not there" in after["items"]["venv %s" % made]["works"]
-    assert judged(after, after) == [] and judged(after, before) == []
+    assert judged(after, after) == []
+    assert judged(before=after, after=before) == []
 
 
 def test_an_interpreter_of_another_version(made, tmp_path):

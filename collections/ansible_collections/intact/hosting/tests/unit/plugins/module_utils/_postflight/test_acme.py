@@ -102,7 +102,9 @@ def test_links_that_lead_nowhere():
 def test_a_line_of_cron_counts_where_cron_runs_it():
     ours = {"/etc/cron.d/ours": "PATH=/usr/bin\n0 3 * * * root certbot renew -q\n", "timers": "", "service": ""}
     assert told(**ours) == []
-    assert told(**dict(ours, **{"/etc/cron.d/ours": "# 0 3 * * * root certbot renew\n0 3 * * * root mycertbots renew\n"})) == [("acme.unscheduled", "certbot")]
+    others = dict(ours)
+    others["/etc/cron.d/ours"] = "# 0 3 * * * root certbot renew\n0 3 * * * root mycertbots renew\n"
+    assert told(**others) == [("acme.unscheduled", "certbot")]
     without = host(timers="", drop=("/run/systemd/system/x",))
     assert acme.renewal(Context(without, options={"scratch": "/s"})) == [], "without systemd the package's own line runs"
 

@@ -46,20 +46,20 @@ def test_the_way_back_has_to_fit_as_well():
 
 
 def test_the_window_ends_sooner_than_the_budget():
-    (finding,), _ = look(budget_seconds=10**6, end="2026-11-30T02:05:00+01:00")
+    (finding,), _numbers = look(budget_seconds=10**6, end="2026-11-30T02:05:00+01:00")
     assert finding.id == "window.short" and "2026-11-30 01:05 UTC" in finding.title and finding.details["left"] == 300
 
 
 def test_a_closed_window_is_a_blocker():
-    (finding,), _ = look(end="2026-11-30T00:59:59Z")
+    (finding,), _numbers = look(end="2026-11-30T00:59:59Z")
     assert (finding.id, finding.severity) == ("window.over", "blocker")
 
 
 def test_before_it_opens_a_look_tells_and_a_start_is_refused():
     said = {"start": "2026-11-30T02:00:00Z", "end": "2026-11-30T09:00:00Z"}
-    (finding,), _ = look(**said)
+    (finding,), _numbers = look(**said)
     assert finding.id == "window.enough" and finding.details["left"] == 7 * 3600
-    (finding,), _ = look(takeoff=True, **said)
+    (finding,), _numbers = look(takeoff=True, **said)
     assert (finding.id, finding.severity) == ("window.closed", "blocker") and "02:00 UTC" in finding.title
 
 

@@ -167,7 +167,7 @@ def test_every_command_may_be_the_last(lab):
         lab.mail("after-%d" % number)
         left = [number]
 
-        def run(argv, left=left, **more):
+        def run(argv, left=left, **more):  # pylint: disable=dangerous-default-value  # its own in each round
             if not left[0]:
                 raise Cut
             left[0] -= 1

@@ -100,7 +100,7 @@ def test_a_cut_anywhere_leaves_what_boots_whole(host, tmp_path, monkeypatch):
         shutil.copytree(tmp_path / "upgraded", tmp_path / "root", symlinks=True)
         left = [number]
 
-        def cut(one, other, left=left):
+        def cut(one, other, left=left):  # pylint: disable=dangerous-default-value  # its own in each round
             if not left[0]:
                 raise Cut
             left[0] -= 1

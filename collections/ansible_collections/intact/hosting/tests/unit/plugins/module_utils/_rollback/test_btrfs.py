@@ -122,7 +122,7 @@ def test_every_command_of_going_back_may_be_the_last(disk):
     for number in range(100):
         left = [number]
 
-        def run(argv, left=left, **more):
+        def run(argv, left=left, **more):  # pylint: disable=dangerous-default-value  # its own in each round
             if not left[0]:
                 raise Cut
             left[0] -= 1

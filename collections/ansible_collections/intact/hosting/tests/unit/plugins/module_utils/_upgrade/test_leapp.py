@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _leapp, _leapp_report
-from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._upgrade.rpm_fixture import bases, lab, rooms  # noqa: F401 (fixtures)
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._upgrade.rpm_fixture import bases, lab, rooms  # noqa: F401 (fixtures)  # pylint: disable=unused-import
 
 ENTRY = {
     "hostname": "web1.example",

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._upgrade import rpm_lab
-from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._upgrade.rpm_fixture import bases, lab, rooms  # noqa: F401 (fixtures)
+from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._upgrade.rpm_fixture import bases, lab, rooms  # noqa: F401 (fixtures)  # pylint: disable=unused-import
 
 MANAGERS = ["dnf", "dnf5", "zypper"]
 DECIDED = [

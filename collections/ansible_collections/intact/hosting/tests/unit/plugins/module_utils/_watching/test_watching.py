@@ -61,7 +61,7 @@ def test_two_looks_make_an_alarm_and_one_without_it_ends_it():
 
 
 def test_a_blink_is_no_alarm():
-    standing, raised, _ = _alarms.step({}, _alarms.seen([bad()]))
+    standing, _raised, _cleared = _alarms.step({}, _alarms.seen([bad()]))
     standing, raised, cleared = _alarms.step(standing, {})
     assert (raised, cleared, standing) == ([], [], {})
 
@@ -117,7 +117,10 @@ def test_a_real_listener_that_goes_away_is_an_alarm_and_its_return_the_end(place
     job = {"flight": FLIGHT, "sections": ["mounts", "sockets"]}
     _install.start(job, 1, home, flights, NOW)
     port = server.getsockname()[1]
-    at = lambda minute: NOW + datetime.timedelta(minutes=minute)  # noqa: E731
+
+    def at(minute):
+        return NOW + datetime.timedelta(minutes=minute)
+
     assert _main.look(job, home, flights, at(1)) == ([], [])
     server.close()
     assert _main.look(job, home, flights, at(2)) == ([], [])
