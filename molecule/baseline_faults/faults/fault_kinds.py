@@ -91,6 +91,8 @@ class Case:
     literal: bool = False
     # (id, subject) of a consequence that must not be left out: that it was seen, and folded
     explains: tuple[str, str] | None = None
+    # the rules of a release path allow this consequence, as they have each setting compared by itself; never the fault
+    allowed_with_rules: bool = False
     # on the host alone: it explains what others would be
     alone: bool = False
 

@@ -154,6 +154,7 @@ CASES = {
         "mail.setting.changed",
         "postfix mynetworks",
         explains=("files.content.changed", "/etc/postfix/main.cf"),
+        allowed_with_rules=True,
     ),
     "mail_queue_vanished": Case(PostfixQueueVanished(), "blocker", "queue.message.lost", "* from partner@example.test to sales@orchard.test"),
     "account_unlocked": Case(

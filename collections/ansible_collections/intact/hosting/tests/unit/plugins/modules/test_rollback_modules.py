@@ -186,6 +186,7 @@ def test_pf35_really_asks_this_host():
 def test_the_report_tells_what_came_of_it_and_not_what_the_new_system_lacked(go, word, said):
     lost = {"severity": "blocker", "status": "open", "id": "sites.gone", "subject": "shop", "title": "gone"}
     sources = {"events": [{"event": "gate", "name": "postflight", "go": False}, {"event": "gate", "name": "rollback", "go": go}]}
+    sources["events"].append({"event": "flight.close", "verdict": "rolled-back"})
     sources["postflight"] = {"go": False, "findings": [lost]}
     verdict = _verdict.decide(sources, {"host": "web1", "target": "Debian 13"}, {"verdict": "rolled-back"}, [])
     assert verdict["word"] == word and said in verdict["sentence"]
