@@ -176,7 +176,7 @@ def test_the_way_in_and_the_snapshot_are_looked_after_while_it_waits_and_a_full_
     monkeypatch.setattr(held.engine, "watch", lambda self: looked.append(1))
     held.hold("reboot")
     before = []
-    held.meanwhile = [lambda: before.append(len(looked)), lambda: before.append(len(looked)), lambda: held.hold()]
+    held.meanwhile = [lambda: before.append(len(looked)), lambda: before.append(len(looked)), held.hold]
     made = held.make()
 
     def full():
