@@ -63,6 +63,13 @@ def test_between_two_releases_the_alarm_is_off_and_the_snapshot_goes_only_when_t
     assert one.host("a")["verdict"] == "intact" and one.host("a")["release"] == "trixie"
 
 
+def test_the_second_release_is_gone_on_with_also_where_the_first_ones_path_was_named(lab):
+    hop = {"event": "flight.hop", "number": 2, "source": "Debian 12", "target": "Debian 13"}
+    one = lab(release="bookworm", open="a-upgrade-20261122t1134z", first="bullseye", hop=2, journal=[hop])
+    status, output = one.fly(intact_target_release="13", intact_release_path="debian-11-12")
+    assert status == 0 and one.calls().count("stand_in upgrade") == 1 and one.host("a")["verdict"] == "intact", output
+
+
 @pytest.mark.parametrize("only_told", [False, True])
 def test_a_red_first_release_goes_back_with_the_snapshot_that_it_has(lab, only_told):
     """Also when the gate was told not to stop the run: the way back is not let go before it is known that the next release may begin."""

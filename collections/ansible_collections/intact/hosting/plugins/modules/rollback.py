@@ -23,10 +23,11 @@ options:
   state:
     description:
       - V(back) goes back. V(saved) does its first half, up to what is saved, and lets the services rest, so that what was saved can be fetched.
+      - V(resumed) starts these services again, when going back is not gone on with after V(saved).
       - V(settled) is for the old system. It waits for what is under way and puts the rest back, such as C(/boot).
       - V(dropped) removes the snapshot, or the upgraded tree after going back, for good. Without one there is nothing to do.
     type: str
-    choices: [back, saved, settled, dropped]
+    choices: [back, saved, resumed, settled, dropped]
     default: back
   who:
     description: Who decided it, for the journal.
@@ -138,7 +139,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _in
 
 SPEC = {
     "flight_id": {"type": "str", "default": ""},
-    "state": {"type": "str", "choices": ["back", "saved", "settled", "dropped"], "default": "back"},
+    "state": {"type": "str", "choices": ["back", "saved", "resumed", "settled", "dropped"], "default": "back"},
     "who": {"type": "str", "default": ""},
     "why": {"type": "str", "default": ""},
     "accept_unsaved": {"type": "bool", "default": False},
@@ -162,6 +163,10 @@ def act(module, back):
         if not check:
             result["lines"] = [said for said in [back.drop()] if said]
         result["changed"] = bool(result["lines"]) if not check else there
+    elif wanted == "resumed":
+        result["lines"] = list(back.record.get("stopped") or []) if check else back.resume()
+        result["changed"] = bool(result["lines"])
+        return result
     elif wanted == "settled":
         result["changed"] = result["record"].get("settled") is None
         result["settled"] = not result["changed"]

@@ -189,6 +189,17 @@ class Back:
         with self._step(record, "switch"):
             self.driver.boot_back(self.place, self.facts)
 
+    def resume(self):
+        """Start again what go() let rest up to "save", when it is not gone on with; the units. Nothing once the next boot is the old system."""
+        record = self.record
+        units = record.get("stopped") or []
+        if not units or self.position() != "new" or record.get("boot") != _flight.boot_id():
+            return []
+        _services.start(self.place, units)
+        self._write(dict(record, stopped=[]))
+        self._journal("note", text="the host did not go back: what was saved could not be brought away")
+        return units
+
     def reboot(self):
         """Let init reboot the host in some seconds, so that who asked hears of it."""
         self.place.run(["sync"], check=False)

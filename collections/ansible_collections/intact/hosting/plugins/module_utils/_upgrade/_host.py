@@ -183,7 +183,8 @@ class Host:
                         sys.stderr.write(traceback.format_exc())
                         sys.stderr.flush()
 
-    def _look_after(self):
+    def look_after(self):
+        """Call the guard, at most every GUARD seconds."""
         if time.monotonic() - self._guarded >= GUARD:
             self._guarded = time.monotonic()
             self.guard()
@@ -223,7 +224,7 @@ class Host:
                 return
             if holder != watched:
                 watcher, watched = self._watcher(), holder
-            self.only_tell(functools.partial(self._tell_holder, holder, reader, watcher), self._look_after)
+            self.only_tell(functools.partial(self._tell_holder, holder, reader, watcher), self.look_after)
             time.sleep(2)
 
     def _tell_holder(self, holder, reader, watcher):
@@ -285,7 +286,7 @@ class Host:
         with open(progress, "rb") as handle:
             while True:
                 rc = process.poll()
-                self.only_tell(functools.partial(self._tell_work, handle, reader, watcher, process.pid, total), self._look_after)
+                self.only_tell(functools.partial(self._tell_work, handle, reader, watcher, process.pid, total), self.look_after)
                 if rc is not None:
                     return rc
                 time.sleep(0.5)

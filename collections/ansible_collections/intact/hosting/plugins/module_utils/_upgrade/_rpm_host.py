@@ -95,7 +95,7 @@ class RpmHost(_host.Host):
                 return
             if holder != watched:
                 watcher, watched = self._watcher(), holder
-            self.only_tell(functools.partial(self._tell_changer, holder, watcher), self._look_after)
+            self.only_tell(functools.partial(self._tell_changer, holder, watcher), self.look_after)
             time.sleep(1)
 
     def _tell_changer(self, holder, watcher):
@@ -119,7 +119,7 @@ class RpmHost(_host.Host):
         watcher = self._watcher()
         while True:
             rc = process.poll()
-            self.only_tell(functools.partial(self._tell_step, start, watcher, process.pid), self._look_after)
+            self.only_tell(functools.partial(self._tell_step, start, watcher, process.pid), self.look_after)
             if rc is not None:
                 self.note("ended with status %d" % rc)
                 return rc

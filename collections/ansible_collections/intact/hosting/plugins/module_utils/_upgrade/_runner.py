@@ -188,7 +188,7 @@ class Runner:
         self.memory.save(held=True, message=said)
         while stage in _state.read_hold(self.directory) and not self.asked_to_stop():
             time.sleep(POLL)
-            self.memory.spend()
+            self.host.only_tell(self.memory.spend, self.host.look_after)
         stop = self.asked_to_stop()
         self.memory.journal("note", text="held before %s for %d s, then %s" % (stage, round(time.monotonic() - since), "asked to stop" if stop else "let go"))
         if stop:

@@ -267,6 +267,17 @@ def test_what_was_stopped_when_it_was_killed_is_started_again(lab):
     assert sorted(lab.active) == ["cron.service", "mariadb.service", "nginx.service"]
 
 
+def test_what_rests_after_saving_runs_again_when_it_is_not_gone_on_with(lab):
+    """The controller could not fetch it: nobody may be left without mail and sites over that."""
+    lab.fly()
+    lab.back().go(until="save")
+    assert lab.active == ["mariadb.service"]
+    assert lab.back().resume() == ["cron.service", "nginx.service"]
+    assert sorted(lab.active) == ["cron.service", "mariadb.service", "nginx.service"] and lab.back().resume() == []
+    lab.back().go()
+    assert lab.back().position() == "switched" and lab.back().resume() == []
+
+
 def test_what_can_not_be_saved_stops_it_until_somebody_says_so(lab):
     lab.fly()
     look = lab.look

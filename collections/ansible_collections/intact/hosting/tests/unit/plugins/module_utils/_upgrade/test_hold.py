@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils import _flight
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _install, _runner, _stages, _state, _watch
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _install, _runner, _stages, _state, _watch
 
 
 @pytest.fixture
@@ -167,3 +167,22 @@ def test_a_watcher_that_loses_a_held_host_says_that_it_waits():
     watch.lost("timed out", 10)
     message = watch.lost("timed out", 200)["msg"]
     assert "it was held before reboot" in message and "the host waits as asked" in message
+
+
+def test_the_way_in_and_the_snapshot_are_looked_after_while_it_waits_and_a_full_disk_ends_no_wait(held, monkeypatch):
+    """It may wait for a night: a snapshot fills up meanwhile, and a firewall is loaded anew."""
+    looked = []
+    monkeypatch.setattr(_host, "GUARD", 0)
+    monkeypatch.setattr(held.engine, "watch", lambda self: looked.append(1))
+    held.hold("reboot")
+    before = []
+    held.meanwhile = [lambda: before.append(len(looked)), lambda: before.append(len(looked)), held.hold]
+    made = held.make()
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    spend = made.memory.spend
+    monkeypatch.setattr(made.memory, "spend", lambda: full() if made.memory.state["held"] else spend())
+    assert made.go() == "done"
+    assert before[1] > before[0]
