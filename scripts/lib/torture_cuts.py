@@ -24,6 +24,8 @@ EVENTS = {
 }
 STAGES = (
     "bind",
+    "snapshot",
+    "rescue-ssh",
     "quiesce",
     "patch-source",
     "stage-sources",
