@@ -82,7 +82,7 @@ class Rpm(_engine.Engine):
 
     def heal(self):
         """See Engine and _rpm_heal."""
-        return _rpm_heal.heal(self.host, lambda name: _rpm_heal.archives(self.manager.cache).get(name))
+        return _rpm_heal.heal(self.host, lambda name: _rpm_heal.archives(self.manager.cache).get(name) or _rpm_heal.archives(self.kept).get(name))
 
     def _work(self, verb, finished):
         """Run a package command until finished() is "" and no script failed; heal in between; the third failure of the same package stops."""
@@ -190,7 +190,19 @@ class Rpm(_engine.Engine):
                 "%s has %d MB free and the download needs %d MB" % (self.root, free // 10**6, needed // 10**6), "make room, then start the upgrade again"
             )
         self._work("download", self._missing)
+        # zypper removes what it installed, and a script that failed can then not be run again: a second name costs no room.
+        os.makedirs(self.kept, mode=0o700, exist_ok=True)
+        for name, path in _rpm_heal.archives(self.manager.cache).items():
+            second = os.path.join(self.kept, name + ".rpm")
+            if os.path.lexists(second):
+                os.unlink(second)
+            os.link(path, second)
         return "%.0f MB planned" % (needed / 1e6)
+
+    @property
+    def kept(self):
+        """Where the archives have a second name."""
+        return os.path.join(self.root, "kept")
 
     def simulate(self):
         """What the package manager would do now, from what is on the disk, is what the plan says, and there is room for it."""
