@@ -50,8 +50,8 @@ def digest(path):
 
 
 def templates(base):
-    """{end of path: path} of the files below usr/share and usr/lib that may be ucf's source: two last parts and one last part."""
-    out = {}
+    """{end of path: path} of the files below usr/share and usr/lib that may be ucf's source: its last two parts, or its name below a package's own directory."""
+    out, loose = {}, {}
     for top in ("usr/share", "usr/lib"):
         for directory, _names, files in os.walk(os.path.join(base, top)):
             if "/doc/" in directory or "/locale" in directory:
@@ -59,7 +59,11 @@ def templates(base):
             for name in files:
                 path = os.path.join(directory, name)
                 out.setdefault("/".join(path.rsplit("/", 2)[1:]), path)
-    return out
+                # /usr/share/proftpd/templates/modules.conf is /etc/proftpd/modules.conf
+                below = os.path.relpath(path, os.path.join(base, top)).split("/")
+                if len(below) > 2:
+                    loose.setdefault("%s/%s" % (below[0], below[-1]), path)
+    return dict(loose, **out)
 
 
 def copy(source, target):

@@ -50,6 +50,7 @@ def test_etc_as_it_will_be(tmp_path):
     put(live, "edited.conf", "mine")
     put(live, "plain.conf", "old", 0o600)
     put(live, "ucf.d/managed.conf", "old ucf")
+    put(live, "ftp/modules.conf", "old modules")
     put(live, "local/secret.key", "key", 0o600)
     put(live, "php/8.2/pool.d/a.conf", "pool")
     put(live, "mail/mail.conf", "2.3")
@@ -59,6 +60,7 @@ def test_etc_as_it_will_be(tmp_path):
     put(base, "etc/deleted.conf", "theirs")
     put(base, "etc/brand-new.conf", "fresh")
     put(base, "usr/share/pkg/ucf.d/managed.conf", "new ucf")
+    put(base, "usr/share/ftp/templates/modules.conf", "new modules")
     put(own, "etc/mail/mail.conf", "2.4")
     md5 = _etc.digest
     fresh = _etc.merge(
@@ -66,11 +68,11 @@ def test_etc_as_it_will_be(tmp_path):
         str(base),
         str(dest),
         {"/etc/edited.conf": "0" * 32, "/etc/plain.conf": md5(str(live / "plain.conf")), "/etc/deleted.conf": "1" * 32},
-        {"/etc/ucf.d/managed.conf": md5(str(live / "ucf.d/managed.conf"))},
+        {"/etc/ucf.d/managed.conf": md5(str(live / "ucf.d/managed.conf")), "/etc/ftp/modules.conf": md5(str(live / "ftp/modules.conf"))},
         [{"from": "/etc/php/8.2/pool.d", "to": "/etc/php/8.4/pool.d"}],
         str(own),
     )
-    assert fresh == ["/etc/plain.conf", "/etc/ucf.d/managed.conf"]
+    assert fresh == ["/etc/ftp/modules.conf", "/etc/plain.conf", "/etc/ucf.d/managed.conf"] and got(dest, "ftp/modules.conf") == "new modules"
     assert {p: got(dest, p) for p in ("edited.conf", "plain.conf", "ucf.d/managed.conf", "brand-new.conf", "php/8.4/pool.d/a.conf", "mail/mail.conf")} == {
         "edited.conf": "mine",
         "plain.conf": "new",
