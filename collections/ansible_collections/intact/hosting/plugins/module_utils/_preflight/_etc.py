@@ -50,7 +50,7 @@ def digest(path):
 
 
 def templates(base):
-    """{end of path: path} of the files below usr/share and usr/lib that may be ucf's source: its last two parts, or its name below a package's own directory."""
+    """{end of path: path} of the files below usr/share and usr/lib that may be ucf's source: two last parts, or the name below a package's own directory."""
     out, loose = {}, {}
     for top in ("usr/share", "usr/lib"):
         for directory, _names, files in os.walk(os.path.join(base, top)):
