@@ -212,7 +212,8 @@ def jobs() -> None:
         "-u",
         "alice",
         "-",
-        stdin="MAILTO=alice@far.test\n*/5 * * * * /home/alice/bin/tidy\n0 3 * * * /usr/bin/php4 /home/alice/public_html/night.php\n",
+        # not while the lab fills this server: cron's complaint about it would come back to alice as one more message
+        stdin="MAILTO=alice@far.test\n5 4 1 1 * /home/alice/bin/tidy\n0 3 * * * /usr/bin/php4 /home/alice/public_html/night.php\n",
     )
     sh("crontab", "-u", "bob", "-", stdin="@daily /var/www/sail/nightly.sh\n")
     put("/etc/cron.d/sail", "17 4 * * * bob /usr/bin/php /var/www/sail/stock.php\n")
