@@ -54,6 +54,11 @@ def decide(place, flight, settings):
 def check(place, settings, now=None):
     """Findings before take-off: which proven snapshot, how old, what would be lost."""
     proof = newest(_proofs(place, settings))
+    if settings.get("automatic"):
+        said = "driver: restore needs a person, who reads restore-host.yml's plan; by itself it would stop the services, save what is new and go no further"
+        return [
+            finding("restore.automatic", "blocker", "intact_rollback", "a backup is not restored by itself", said, "take automatic out, or choose lvm or btrfs")
+        ]
     if proof is None:
         remedy = "drill the backup (drill-restore.yml), or choose a driver that needs none"
         return [finding("unproven", "blocker", "backup", "the way back is a backup that nobody has proven", "no proof was given", remedy)]

@@ -22,6 +22,7 @@ from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
     _deadman,
     _host,
     _plan,
+    _postgresql,
     _quiet,
     _rescue,
     _state,
@@ -134,7 +135,7 @@ class Engine:
 
     def database_upgrade(self):
         """Databases at the new version."""
-        said = [_databases.upgrade_mysql(self.host), _databases.postgresql(self.host, self.settings["postgresql"], self.settings["postgresql_reindex"])]
+        said = [_databases.upgrade_mysql(self.host), _postgresql.postgresql(self.host, self.settings["postgresql"], self.settings["postgresql_reindex"])]
         _databases.speed_up(self.host)
         return "; ".join(s for s in said if s)
 

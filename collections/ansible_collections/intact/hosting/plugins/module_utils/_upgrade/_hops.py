@@ -19,6 +19,7 @@ DOCUMENTS = ("preflight.json", "plan.json", "postflight.json", "comparison.json"
 DOCUMENTS += ("baseline-before.json.gz", "baseline-after.json.gz", "postflight-reference.json.gz")
 STATE = "state.json"
 # What is being put aside, as long as it is.
+STOP = "stop"
 MARK = "hop.json"
 
 
@@ -62,9 +63,17 @@ def begin(flight, source, target, root=_state.ROOT, flights=_flight.FLIGHTS, che
     verdict = _verdict(_flight.directory(flight, flights), number)
     if not verdict.get("go"):
         raise IntactError("the post-flight of hop %d of flight %s does not say GO: the next hop would build on what it found" % (number, flight))
+    place = _state.directory(flight, root)
+    stop = os.path.join(place, STOP)
+    if os.path.exists(stop):
+        # asked for in the last stage of this hop, which had no next one to rest before
+        if not check:
+            os.unlink(stop)
+        raise IntactError(
+            "a stop was asked for during hop %d of flight %s, which is done: start the upgrade again, and hop %d begins" % (number, flight, number + 1)
+        )
     if check:
         return number + 1
-    place = _state.directory(flight, root)
     write_document(os.path.join(place, MARK), {"number": number, "source": source, "target": target})
     return _put_aside(flight, root, flights)
 

@@ -43,6 +43,7 @@ PARTS = (
     "_upgrade._heal",
     "_upgrade._quiet",
     "_upgrade._databases",
+    "_upgrade._postgresql",
     "_upgrade._carry",
     "_conffiles",
     "_upgrade._questions",

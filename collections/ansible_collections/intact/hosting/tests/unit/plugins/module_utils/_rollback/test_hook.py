@@ -144,6 +144,7 @@ def test_a_restore_says_which_backup_and_what_it_costs(tmp_path):
     place = Place(root=str(tmp_path))
     now = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.timezone.utc)
     assert [f.id for f in restore.check(place, {}, now=now)] == ["rollback.unproven"]
+    assert [f.id for f in restore.check(place, {"automatic": True, "proofs": []}, now=now)] == ["rollback.restore.automatic"]
     old = {"kind": "backup", "taken": "2026-11-20T12:00:00Z", "repositories": {"vault": {}}}
     new = {"kind": "backup", "taken": "2026-11-23T03:00:00Z", "digest": "sha256:x", "repositories": {"vault": {}, "attic": {}}}
     (tmp_path / "var/lib/intact/proofs").mkdir(parents=True)

@@ -31,8 +31,3 @@ CLEAN = (
 )
 def test_a_clean_stop_is_told_from_the_log(log, clean):
     assert _databases.clean_stop(log) is clean
-
-
-def test_clusters_are_read():
-    text = "15 main 5432 online postgres /var/lib/postgresql/15/main /var/log/x\n17 main 5433 down,recovery postgres /d /l\n"
-    assert [(c["version"], c["port"], c["status"]) for c in _databases.clusters(text)] == [("15", "5432", "online"), ("17", "5433", "down,recovery")]

@@ -181,3 +181,14 @@ def test_nothing_is_built_on_a_hop_that_is_not_good(flown):
     with pytest.raises(IntactError, match="hop 1 of flight f-1 is failed"):
         flown.begin()
     assert before - files(flown) == {os.path.relpath(os.path.join(flown.here, "postflight.json"), flown.places.path)}
+
+
+def test_a_stop_that_was_asked_for_at_the_end_of_a_hop_is_one(flown):
+    _state.write_atomic(os.path.join(flown.places.directory, _hops.STOP), b"")
+    before = files(flown)
+    with pytest.raises(IntactError, match="a stop was asked for during hop 1 of flight f-1"):
+        flown.begin(check=True)
+    assert files(flown) == before
+    with pytest.raises(IntactError, match="start the upgrade again, and hop 2 begins"):
+        flown.begin()
+    assert flown.begin() == 2
