@@ -62,8 +62,9 @@ def templates(base):
                 # /usr/share/proftpd/templates/modules.conf is /etc/proftpd/modules.conf
                 below = os.path.relpath(path, os.path.join(base, top)).split("/")
                 if len(below) > 2:
-                    loose.setdefault("%s/%s" % (below[0], below[-1]), path)
-    return dict(loose, **out)
+                    loose.setdefault("%s/%s" % (below[0], below[-1]), []).append(path)
+    # of several nobody knows which one it is: then today's file is what is tried
+    return dict({end: paths[0] for end, paths in loose.items() if len({digest(path) for path in paths}) == 1}, **out)
 
 
 def copy(source, target):

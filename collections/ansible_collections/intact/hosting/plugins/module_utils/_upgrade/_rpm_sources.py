@@ -34,7 +34,10 @@ def live(directory):
 def _server(url, match):
     """What the first * of a pattern that begins with it stands for in an address: all before the words that follow it. Pure."""
     words = re.split(r"[*?\[]", match[1:])[0] if match.startswith("*") else ""
-    return url[: url.index(words)] if words else ""
+    before, found, _after = url.partition(words) if words else ("", "", "")
+    if not found:
+        raise IntactError("{server} has no meaning for the pattern %s: begin it with * and words of the address" % match)
+    return before
 
 
 def decide(name, url, source, target, rules=(), source_map=()):
@@ -48,7 +51,9 @@ def decide(name, url, source, target, rules=(), source_map=()):
         if not fnmatch.fnmatchcase("%s %s" % (url, name) if " " in entry["match"] else url, entry["match"]):
             continue
         if entry["action"] == "rename":
-            uri = (entry.get("uri") or url).replace("{server}", _server(url, entry["match"]))
+            uri = entry.get("uri") or url
+            if "{server}" in uri:
+                uri = uri.replace("{server}", _server(url, entry["match"]))
             return {"action": "map", "url": uri, "reason": entry["reason"]}
         if entry["action"] == "release":
             return {"action": "map", "url": url.replace(source, target), "reason": entry["reason"]}

@@ -51,6 +51,7 @@ def test_etc_as_it_will_be(tmp_path):
     put(live, "plain.conf", "old", 0o600)
     put(live, "ucf.d/managed.conf", "old ucf")
     put(live, "ftp/modules.conf", "old modules")
+    put(live, "two/two.conf", "old two")
     put(live, "local/secret.key", "key", 0o600)
     put(live, "php/8.2/pool.d/a.conf", "pool")
     put(live, "mail/mail.conf", "2.3")
@@ -61,6 +62,8 @@ def test_etc_as_it_will_be(tmp_path):
     put(base, "etc/brand-new.conf", "fresh")
     put(base, "usr/share/pkg/ucf.d/managed.conf", "new ucf")
     put(base, "usr/share/ftp/templates/modules.conf", "new modules")
+    put(base, "usr/share/two/examples/two.conf", "an example that works")
+    put(base, "usr/share/two/templates/two.conf", "new two")
     put(own, "etc/mail/mail.conf", "2.4")
     md5 = _etc.digest
     fresh = _etc.merge(
@@ -68,11 +71,16 @@ def test_etc_as_it_will_be(tmp_path):
         str(base),
         str(dest),
         {"/etc/edited.conf": "0" * 32, "/etc/plain.conf": md5(str(live / "plain.conf")), "/etc/deleted.conf": "1" * 32},
-        {"/etc/ucf.d/managed.conf": md5(str(live / "ucf.d/managed.conf")), "/etc/ftp/modules.conf": md5(str(live / "ftp/modules.conf"))},
+        {
+            "/etc/ucf.d/managed.conf": md5(str(live / "ucf.d/managed.conf")),
+            "/etc/ftp/modules.conf": md5(str(live / "ftp/modules.conf")),
+            "/etc/two/two.conf": md5(str(live / "two/two.conf")),
+        },
         [{"from": "/etc/php/8.2/pool.d", "to": "/etc/php/8.4/pool.d"}],
         str(own),
     )
     assert fresh == ["/etc/ftp/modules.conf", "/etc/plain.conf", "/etc/ucf.d/managed.conf"] and got(dest, "ftp/modules.conf") == "new modules"
+    assert got(dest, "two/two.conf") == "old two", "of two sources nobody knows which one ucf takes"
     assert {p: got(dest, p) for p in ("edited.conf", "plain.conf", "ucf.d/managed.conf", "brand-new.conf", "php/8.4/pool.d/a.conf", "mail/mail.conf")} == {
         "edited.conf": "mine",
         "plain.conf": "new",

@@ -238,6 +238,11 @@ def test_a_renamed_repository_stays_on_its_mirror():
     rule = {"match": "*/distribution/leap/*/repo/oss*", "action": "rename", "uri": "{server}/distribution/leap/$releasever/repo/oss/$basearch", "reason": "r"}
     found = _rpm_sources.decide("oss", "http://mirror.example/pub/suse/distribution/leap/15.6/repo/oss/", "15.6", "16.0", [rule])
     assert found["url"] == "http://mirror.example/pub/suse/distribution/leap/$releasever/repo/oss/$basearch"
+    # a pattern on the repository's name has no words of the address
+    named = {"match": "* oss", "action": "rename", "uri": "http://other.example/16.0/", "reason": "r"}
+    assert _rpm_sources.decide("oss", "http://mirror.example/15.6/", "15.6", "16.0", [named])["url"] == "http://other.example/16.0/"
+    with pytest.raises(IntactError, match=r"\{server\} has no meaning"):
+        _rpm_sources.decide("oss", "http://mirror.example/15.6/", "15.6", "16.0", [dict(named, uri="{server}/16.0/")])
 
 
 @pytest.mark.parametrize(
