@@ -265,11 +265,15 @@ class Debian(_engine.Engine):
         now = {e["name"] for e in _simulate.transaction(self.staged.simulate("autoremove"))["remove"]}
         planned = {e["name"] for e in self.plan["autoremove"]}
         names = sorted(n for n in now & planned if not _plan.matches(n, self.settings["protected"]) and not n.startswith("postgresql-"))
+        # apt forgets their marks before dpkg removes the first of them: what a cut leaves there, it never finds unneeded again
+        begun = self.host.memory.recall("autoremove") or []
+        names = sorted(set(names) | {name for name, _arch in _packages.installed() if name in begun})
         if not names:
             return ""
         would = _simulate.transaction(self.staged.simulate("remove", *names))
         more = [e["name"] for e in would["remove"] if e["name"] not in names]
         if more:
             return "left alone: it would take %s along" % ", ".join(more[:5])
+        self.host.memory.remember("autoremove", names)
         self._apt(["remove"] + names, len(names), target=False)
         return "%d packages" % len(names)

@@ -175,3 +175,26 @@ def test_marks_that_a_power_cut_emptied_are_put_back(debian, places, monkeypatch
     marks.write_text("Package: newer\n")
     debian.heal()
     assert marks.read_text() == "Package: newer\n"
+
+
+def test_what_was_to_be_removed_is_removed_after_a_cut(debian, monkeypatch):
+    """apt takes the marks away before dpkg has removed anything: after a power cut the package was there for ever, as if somebody had asked for it."""
+    there, unneeded = {("gone", "amd64"): {}, ("kept", "amd64"): {}, ("sshd", "amd64"): {}}, ["gone", "kept", "sshd"]
+    debian.plan = {"autoremove": [{"name": "gone"}, {"name": "sshd"}]}
+    debian.settings.update(autoremove=True, protected=["sshd"])
+    monkeypatch.setattr(_packages, "installed", lambda: dict(there))
+    monkeypatch.setattr(
+        debian.staged, "simulate", lambda verb, *names: "".join("Remv %s [1]\n" % name for name in (unneeded if verb == "autoremove" else names))
+    )
+
+    def cut(words, *_args, **_more):
+        unneeded.clear()
+        raise KeyboardInterrupt(words)
+
+    monkeypatch.setattr(debian, "_apt", cut)
+    with pytest.raises(KeyboardInterrupt):
+        debian.autoremove()
+    monkeypatch.setattr(debian, "_apt", lambda words, *args, **more: debian.asked.append(" ".join(words)))
+    assert debian.autoremove() == "1 packages" and debian.asked == ["remove gone"]
+    del there["gone", "amd64"]
+    assert debian.autoremove() == ""
