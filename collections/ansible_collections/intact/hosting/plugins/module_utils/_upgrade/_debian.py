@@ -11,7 +11,18 @@ import os
 import time
 
 from ansible_collections.intact.hosting.plugins.module_utils._files import read_if_exists, write_atomic
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _engine, _heal, _host, _packages, _plan, _private_apt, _quiet, _simulate, _stages
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import (
+    _apache,
+    _engine,
+    _heal,
+    _host,
+    _packages,
+    _plan,
+    _private_apt,
+    _quiet,
+    _simulate,
+    _stages,
+)
 
 # Which packages were installed for another's sake.
 MARKS = "/var/lib/apt/extended_states"
@@ -223,12 +234,15 @@ class Debian(_engine.Engine):
 
     def full(self):
         """Everything else, once more only as planned."""
+        if self.host.memory.recall("apache_modules") is None:
+            self.host.memory.remember("apache_modules", _apache.enabled())
         self._refuse(self._deviations(_simulate.announced(self.staged.announced("full-upgrade", *self.extra))))
         count = sum(1 for e in self.plan["upgrade"] if e["stage"] == "full") + len(self.plan["install"]) + len(self.plan["remove"])
         self._apt(["full-upgrade"] + self.extra, count)
         self._see_all(self.staged.simulate("full-upgrade", *self.extra))
         for rule in self.path.get("settle") or []:
             self._settle(rule)
+        _apache.switch(self.host, self.path.get("apache_modules") or [], self.host.memory.recall("apache_modules"))
         return "%d packages" % count
 
     def commit_sources(self):

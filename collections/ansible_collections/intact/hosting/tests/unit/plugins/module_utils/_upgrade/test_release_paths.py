@@ -25,6 +25,7 @@ KEYS = {
     "bootstrap",
     "fragile_services",
     "settle",
+    "apache_modules",
     "carry",
     "expected_removals",
     "target_checks",
@@ -50,6 +51,7 @@ KEYS = {
 }
 NEEDED = {
     "fragile_services": {"service", "package", "configuration", "reason"},
+    "apache_modules": {"from", "to", "reason"},
     "settle": {"package", "instance", "service", "reason"},
     "carry": {"from", "to", "reason"},
     "expected_removals": {"package", "replacement", "reason"},
