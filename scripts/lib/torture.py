@@ -70,7 +70,7 @@ class Lane(threading.Thread):
         try:
             result = flight.run()
         except Exception as exc:
-            result = {"cuts": flight.done, "missed": [], "end": "the test itself failed", "stops": flight.stops, "flight_seconds": 0, "seconds": 0}
+            result = {"cuts": flight.strikes.done, "missed": [], "end": "the test itself failed", "stops": flight.stops, "flight_seconds": 0, "seconds": 0}
             result["problems"] = [*flight.problems, f"{type(exc).__name__}: {exc}", traceback.format_exc()]
         result.update(number=number, seed=seed, sample=self.args.sample, kept=str(folder), drawn=[cut.as_dict() for cut in cuts])
         try:

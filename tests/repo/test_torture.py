@@ -18,10 +18,10 @@ import pytest
 
 import torture
 import torture_cuts
-import torture_flight
 import torture_judge
 import torture_mirror
 import torture_release
+import torture_seen
 from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stages
 from torture_cuts import Cut
 
@@ -240,7 +240,7 @@ def test_a_mirror_goes_away_and_comes_back_on_its_port(tmp_path):
 
 
 def test_a_flight_is_seen_through_the_files_of_its_disk(tmp_path):
-    seen = torture_flight.Seen(tmp_path)
+    seen = torture_seen.Seen(tmp_path)
     seen.look()
     assert (seen.stage, seen.status) == ("", "")
     seen.folder.mkdir(parents=True)
