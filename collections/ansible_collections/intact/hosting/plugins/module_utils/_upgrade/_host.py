@@ -21,7 +21,7 @@ import traceback
 from ansible_collections.intact.hosting.plugins.module_utils import _command
 from ansible_collections.intact.hosting.plugins.module_utils._files import fsync_directory, read_if_exists
 from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _stall
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _progress, _stall
 
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -217,7 +217,7 @@ class Host:
 
     def wait_for_dpkg(self, locks=LOCKS):
         """Wait until no package manager works: one that outlived a killed runner is left to end its work. Never kills it."""
-        reader, watcher, watched = Progress(0), None, 0
+        reader, watcher, watched = _progress.Progress(0), None, 0
         while True:
             holder = self.lock_holder(locks)
             if not holder:
@@ -282,7 +282,7 @@ class Host:
                 start_new_session=True,
                 cwd="/",
             )
-        reader, watcher = Progress(total), self._watcher()
+        reader, watcher = _progress.Progress(total), self._watcher()
         with open(progress, "rb") as handle:
             while True:
                 rc = process.poll()
@@ -326,36 +326,3 @@ def _name_of(process):
             return handle.read().strip()
     except OSError:
         return "a package manager"
-
-
-class Progress:
-    """Packages done, told from apt's status lines (apt's README.progress-reporting): pmstatus:PACKAGE:PERCENT:TEXT. Pure."""
-
-    def __init__(self, total):
-        self.total = total
-        self.finished = set()
-        self.message = ""
-        self.percent = 0.0
-        # Bytes of the file that were fed, for who reads it as a whole.
-        self.read = 0
-        self._rest = ""
-
-    @property
-    def done(self):
-        """How many packages are installed or removed."""
-        return min(len(self.finished), self.total) if self.total else len(self.finished)
-
-    def feed(self, text):
-        """Take more of the file; a line that is not yet whole waits."""
-        lines = (self._rest + text).split("\n")
-        self._rest = lines.pop()
-        for line in lines:
-            parts = line.split(":", 3)
-            if len(parts) == 4 and parts[0] in ("pmstatus", "dlstatus"):
-                # A package with an architecture has one colon more.
-                rest = parts[3].split(":", 1)[-1] if parts[2] and not parts[2].replace(".", "").isdigit() else parts[3]
-                self.message = rest.strip()
-                if parts[0] == "dlstatus" and parts[2].replace(".", "").isdigit():
-                    self.percent = float(parts[2])
-                if rest.startswith(("Installed ", "Removed ", "Completely removed ")):
-                    self.finished.add(parts[1])

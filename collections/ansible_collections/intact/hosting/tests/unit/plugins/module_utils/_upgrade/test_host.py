@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host
+from ansible_collections.intact.hosting.plugins.module_utils._upgrade import _host, _progress
 
 
 def test_a_new_attempt_keeps_what_is_there_now(places):
@@ -57,7 +57,7 @@ host.packages(["sh", "-c", "echo one; sleep 2; echo two; echo three >&2; touch %
 
 
 def test_progress_is_told_from_apts_status_lines():
-    progress = _host.Progress(3)
+    progress = _progress.Progress(3)
     progress.feed("dlstatus:1:3.5:Retrieving file 1 of 9\npmstatus:libc6:10.2:Unpacking libc6 (amd64)\npmstatus:libc6:20.1:Insta")
     assert (progress.done, progress.message, progress.percent) == (0, "Unpacking libc6 (amd64)", 3.5)
     progress.feed(
