@@ -78,7 +78,7 @@ def covered(entry, finding):
     """Whether a covers entry names this finding: its section ("*" is any) and every other key it has.
 
     subject: exact. match: shell pattern for the subject. id: shell pattern for the id. details: {key: shell pattern}.
-    path: the subject is that path or below it, or any of details.paths is.
+    path: the subject is that path or below it, or any of details.paths is. told (for _explains): the section tells all that this file says.
     """
     if entry["section"] not in ("*", finding.section) or _about_the_look(finding):
         return False
@@ -133,8 +133,8 @@ def _explains(cause, finding):
     """Whether a cause's covers name a finding; and whether the finding is then as grave as it would be alone (see correlate)."""
     entries = [entry for entry in cause.covers if still(cause) == still(finding) and covered(entry, finding)]
     if cause.severity == "info":
-        # A note is read by nobody: it must not hide what somebody has to look at.
-        return bool(entries) and finding.severity == "info", False
+        # A note is read by nobody: it must not hide what somebody has to look at, unless it says that this file's content is told by its section.
+        return bool(entries) and (finding.severity == "info" or any(entry.get("told") and _tells(entry, finding) for entry in entries)), False
     return bool(entries), not any(_tells(entry, finding) for entry in entries)
 
 

@@ -30,7 +30,7 @@ def make(name, severity, subject, title, evidence, remedy, change, attribute, be
         evidence=evidence,
         remedy=remedy,
         details=details(change, attribute, before, after, **more),
-        covers=list(covers) + [{"section": "files", "path": path} for path in FILES],
+        covers=list(covers) + [{"section": "files", "path": path, "told": True} for path in FILES],
     )
 
 

@@ -53,6 +53,24 @@ def label(system, base, name):
     return "/dev/mapper/" + mapped if mapped else "/dev/" + name.replace("!", "/")
 
 
+def inner(system, base):
+    """Whether a device is a layer that LVM keeps to itself (vg-root-real, vg-snap-cow, a pool's data): its own UUID has a word behind the volume's."""
+    return system.text(base + "/dm/uuid").strip().startswith("LVM-") and "-" in system.text(base + "/dm/uuid").strip()[4:]
+
+
+def origin(system, base):
+    """How a person calls the volume whose snapshot a device is; "" when it is none. Both stand on the same VOLUME-real."""
+    slaves = [s for s in system.listdir(base + "/slaves") if inner(system, "%s/%s" % (SYSFS, s))]
+    if not any(system.text("%s/%s/dm/uuid" % (SYSFS, s)).strip().endswith("-cow") for s in slaves):
+        return ""
+    for real in [s for s in slaves if system.text("%s/%s/dm/uuid" % (SYSFS, s)).strip().endswith("-real")]:
+        for other in system.listdir("%s/%s/holders" % (SYSFS, real)):
+            below = system.listdir("%s/%s/slaves" % (SYSFS, other))
+            if not any(system.text("%s/%s/dm/uuid" % (SYSFS, s)).strip().endswith("-cow") for s in below):
+                return label(system, "%s/%s" % (SYSFS, other), other)
+    return ""
+
+
 def whole(system, name, partition):
     """Kernel name of the disk a partition is on: sda for sda1, nvme0n1 for nvme0n1p1."""
     stem = name[: -len(partition)]

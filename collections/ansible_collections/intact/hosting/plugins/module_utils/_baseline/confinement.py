@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.intact.hosting.plugins.module_utils._baseline import _origin
+from ansible_collections.intact.hosting.plugins.module_utils._baseline import _mounttable, _origin
 from ansible_collections.intact.hosting.plugins.module_utils._baseline._compare import details
 from ansible_collections.intact.hosting.plugins.module_utils._files import escape
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
@@ -63,7 +63,7 @@ def _apparmor(system):
     except OSError as exc:
         system.skip("AppArmor's profiles", "%s: %s" % (LOADED, exc.strerror))
         return items
-    files, known = profile_files({path: system.text(path) for path in system.glob(PROFILES + "/*") if not _origin.LEFTOVER.search(path)}), None
+    files, known = profile_files({path: system.text(path) for path in _profiles(system)}), None
     for line in loaded.splitlines():
         found = re.match(r"^(.*) \(([a-z]+)\)$", line)
         # a child goes with its profile; docker-default and the like are loaded by an engine when it wants them
@@ -76,6 +76,11 @@ def _apparmor(system):
             item["origin"] = _origin.classify(files[name], _origin.md5(system.read(files[name]) or b""), known, False)
         items["AppArmor profile " + escape(name)] = item
     return items
+
+
+def _profiles(system):
+    """Files that the parser reads: not the directories of abstractions and tunables."""
+    return [p for p in system.glob(PROFILES + "/*") if not _origin.LEFTOVER.search(p) and not _mounttable.is_directory(system, p)]
 
 
 def profile_files(texts):

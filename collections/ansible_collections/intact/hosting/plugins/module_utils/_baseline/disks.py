@@ -20,8 +20,9 @@ SECTION = "disks"
 def capture(system):
     """Items by serial, else file system UUID, else path.
 
+    What LVM keeps to itself below a volume is none.
     Attributes: kind, path, serial, wwn, model, size (bytes), table (digest of the partition table), table_type, type, uuid, label,
-    mounts [targets], holders [devices built on it], parent (subject of the whole disk).
+    mounts [targets], holders [devices built on it], parent (subject of the whole disk); of a snapshot: snapshot_of (path of the volume).
     """
     mounts = {}
     for mount in _mounttable.mounted(system):
@@ -45,6 +46,8 @@ def capture(system):
 
 def _device(system, name, mounts):
     base = "%s/%s" % (_sysblock.SYSFS, name)
+    if _sysblock.inner(system, base):
+        return None
     number = system.text(base + "/dev").strip()
     size = int(system.text(base + "/size").strip() or 0) * 512
     if not size or not number:
@@ -82,6 +85,8 @@ def _device(system, name, mounts):
             system.skip("partition table of %s" % item["path"], exc.strerror or str(exc))
     if partition:
         item["parent"] = _sysblock.whole(system, name, partition)
+    if _sysblock.origin(system, base):
+        item["snapshot_of"] = _sysblock.origin(system, base)
     return item
 
 
@@ -272,8 +277,25 @@ def _missing(subject, items):
     )
 
 
+def _snapshot(subject, item):
+    """A snapshot of a volume that is mounted holds nothing that is unknown; one that fills up is of no use any more."""
+    ours = "-intact--" in item["path"]
+    return Finding(
+        id="disks.snapshot.new",
+        severity="info" if ours else "warning",
+        subject=subject,
+        check="QF28",
+        title="a flight's snapshot of %s" % item["snapshot_of"] if ours else "a new snapshot of %s" % item["snapshot_of"],
+        evidence="%s, %d bytes, not mounted" % (item["path"], item["size"]),
+        remedy="" if ours else "lvs says how full it is; remove it when nobody needs it",
+        details=details("new", "", None, item["path"]),
+    )
+
+
 def _new(subject, items):
     item = items[subject]
+    if not item["mounts"] and any(i["path"] == item.get("snapshot_of") and i["mounts"] for i in items.values()):
+        return _snapshot(subject, item)
     inside = [i for s, i in items.items() if s == subject or i["parent"] == subject]
     data = [i for i in inside if i["type"] and not i["mounts"] and not i["holders"]]
     unknown = bool(data) or (item["table_type"] and not any(i["mounts"] or i["holders"] for i in inside))

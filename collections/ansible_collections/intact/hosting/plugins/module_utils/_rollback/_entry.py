@@ -21,7 +21,18 @@ IDENT = "intact-back"
 BOOT = "boot=intact"
 SCRIPT = """# Written by Intact. Sourced by initramfs-tools' init because of boot=intact: as scripts/local, but merges first.
 intact_say() { echo "intact: $*" >&2; echo "<4>intact: $*" >/dev/kmsg 2>/dev/null || true; }
-intact_attr() { lvm lvs --noheadings -a -o lv_attr "$1" 2>/dev/null | tr -d ' '; }
+# Builtins and lvm only: an initrd without busybox has klibc's few programs (no tr, no sed, no rm).
+intact_attr() {
+  wanted=$1
+  list=$(lvm lvs --noheadings -a -o lv_name,lv_attr "$vg") || panic "intact: the volumes of $vg can't be listed: nothing was merged by this boot"
+  set -- $list
+  [ $# -ge 2 ] || panic "intact: $vg has no volumes: nothing was merged by this boot"
+  attr=
+  while [ $# -ge 2 ]; do
+    case "$1" in "$wanted"|"[$wanted]") attr=$2 ;; esac
+    shift 2
+  done
+}
 intact_back() {
   vg=%(vg)s
   snapshots="%(snapshots)s"
@@ -35,7 +46,7 @@ intact_back() {
   done
   todo=
   for name in $snapshots; do
-    attr=$(intact_attr "$vg/$name")
+    intact_attr "$name"
     case "$attr" in
       "") ;;
       S*|O*) intact_say "$name is being merged" ;;
@@ -62,7 +73,8 @@ intact_back() {
   done
   lvm vgchange --activate y --sysinit "$vg" || panic "intact: the volumes of $vg can't be activated"
   for name in $snapshots; do
-    case "$(intact_attr "$vg/$name")" in
+    intact_attr "$name"
+    case "$attr" in
       ""|S*|O*) ;;
       *) panic "intact: $name is not being merged: start this entry again" ;;
     esac

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.intact.hosting.plugins.module_utils._baseline import _compare, _sudoers, accounts
-from ansible_collections.intact.hosting.plugins.module_utils._findings import IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
 from ansible_collections.intact.hosting.tests.unit.plugins.fake_system import FakeSystem
 from ansible_collections.intact.hosting.tests.unit.plugins.module_utils._baseline.recorded import HOSTS, changed, recorded, told
 
@@ -257,3 +257,24 @@ def test_sudoers_without_sudo_and_a_ring_of_includes():
     assert _sudoers.capture(FakeSystem()) == {}
     ring = FakeSystem(files={"/etc/sudoers": "@include /etc/sudoers.local\n", "/etc/sudoers.local": "@include /etc/sudoers\nbob ALL=(#1000) ALL\n"})
     assert _sudoers.capture(ring)["sudoers /etc/sudoers.local"]["rules"] == ["bob ALL=(#1000) ALL"]
+
+
+def test_a_new_system_group_explains_the_files_it_is_written_in():
+    """Nothing but this told of /etc/group: it was a blocker beside a note (seen: Debian 13's group clock)."""
+
+    def other(path, attribute="content"):
+        return Finding(
+            id="files.%s.changed" % attribute,
+            severity="blocker",
+            subject=path,
+            title="",
+            details={"change": "changed", "attribute": attribute, "paths": [path]},
+        )
+
+    new = changed(take(), lambda i: i.update({"group clock": {"gid": 997, "members": []}}))
+    found = accounts.compare(take(), new) + [other("/etc/group"), other("/etc/gshadow", "mode"), other("/etc/hosts")]
+    left = _compare.correlate(found)
+    blockers = sorted((f.id, f.subject) for f in left if f.severity == "blocker")
+    assert blockers == [("files.content.changed", "/etc/hosts"), ("files.mode.changed", "/etc/gshadow")]
+    assert [c["subject"] for f in left if f.id == "accounts.system.new" for c in f.consequences] == ["/etc/group"]
+    assert [f.severity for f in left if f.id == "accounts.system.new"] == ["info"]

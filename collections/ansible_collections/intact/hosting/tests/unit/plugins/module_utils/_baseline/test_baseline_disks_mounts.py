@@ -310,3 +310,45 @@ def test_without_proc_nothing_is_claimed():
 def test_attributes_nobody_asked_about_do_not_matter():
     data = mounts.capture(host())
     assert mounts.compare(data, changed(data, lambda items: items["/home"].update(size=1))) == []
+
+
+LVM_UUID = "LVM-" + "a" * 32
+VOLUMES = {
+    "dm-1": ("253:1", 4000, {"dm/name": "vg-root", "dm/uuid": LVM_UUID + "r" * 32}),
+}
+SNAPPED = dict(
+    VOLUMES,
+    **{
+        "dm-2": ("253:2", 4000, {"dm/name": "vg-root-real", "dm/uuid": LVM_UUID + "r" * 32 + "-real"}),
+        "dm-3": ("253:3", 400, {"dm/name": "vg-%s-cow", "dm/uuid": LVM_UUID + "s" * 32 + "-cow"}),
+        "dm-4": ("253:4", 4000, {"dm/name": "vg-%s", "dm/uuid": LVM_UUID + "s" * 32}),
+    },
+)
+LAYERS = ("dm-2/holders/dm-1", "dm-2/holders/dm-4", "dm-3/holders/dm-4", "dm-1/slaves/dm-2", "dm-4/slaves/dm-2", "dm-4/slaves/dm-3")
+
+
+def snapped(name, mounted=True):
+    """A host whose volume vg-root (mounted at /srv) has a snapshot of this name, as sysfs shows it."""
+    sysfs = {key: (number, size, {k: v.replace("%s", name) for k, v in extra.items()}) for key, (number, size, extra) in SNAPPED.items()}
+    more = {"/sys/class/block/" + path: b"" for path in LAYERS}
+    mountinfo = MOUNTINFO + ("60 22 253:1 / /srv rw - ext4 /dev/mapper/vg-root rw\n" if mounted else "")
+    blkid = {"dm-1": "UUID=rr\nTYPE=ext4\n", "dm-4": "UUID=rr\nTYPE=ext4\n", "dm-2": (2, ""), "dm-3": (2, "")}
+    return host(sysfs=sysfs, blkid=blkid, mountinfo=mountinfo, more=more)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("intact--web1--upgrade--1--root", "info"), ("nightly", "warning")],
+)
+def test_a_snapshot_of_a_mounted_volume_is_no_unknown_disk(name, expected):
+    """The flight's own snapshots made every post-flight with LVM red, and LVM's inner layers were told as new disks (seen on a virtual machine)."""
+    mountinfo = MOUNTINFO + "60 22 253:1 / /srv rw - ext4 /dev/mapper/vg-root rw\n"
+    before = disks.capture(host(sysfs=VOLUMES, blkid={"dm-1": "UUID=rr\nTYPE=ext4\n"}, mountinfo=mountinfo))
+    after = disks.capture(snapped(name))
+    assert after["items"]["/dev/mapper/vg-%s" % name]["snapshot_of"] == "/dev/mapper/vg-root"
+    assert told(disks.compare(before, after)) == [("disks.snapshot.new", expected, "/dev/mapper/vg-%s" % name)]
+
+
+def test_a_snapshot_of_what_nobody_mounted_is_unknown():
+    before = disks.capture(host(sysfs=VOLUMES, blkid={"dm-1": "UUID=rr\nTYPE=ext4\n"}))
+    assert ("disks.unknown", "blocker", "/dev/mapper/vg-intact--x") in told(disks.compare(before, disks.capture(snapped("intact--x", mounted=False))))

@@ -129,3 +129,9 @@ def test_selinux(after, expected):
 def test_names_of_profiles_in_all_their_forms():
     text = 'abi <abi/3.0>,\n@{x} = a\n"/opt/my app" flags=(complain) {\n}\nprofile "a b" /x {\n}\n/usr/bin/{a,b} {\n}\nprofile c {  # y\n'
     assert set(confinement.profile_files({"/f": text})) == {"/opt/my app", "a b", "/usr/bin/{a,b}", "c"}
+
+
+def test_the_directories_beside_the_profiles_are_not_read():
+    """/etc/apparmor.d/abi and tunables/ are on every Debian: the section could not be read (seen on a virtual machine)."""
+    system = apparmor(**{"/etc/apparmor.d/abi/3.0": "x", "/etc/apparmor.d/tunables/global": "@{HOME}=/home"})
+    assert confinement.capture(system)["items"] == confinement.capture(apparmor())["items"]

@@ -360,3 +360,15 @@ def test_a_lost_database_explains_its_site():
     site = copy.deepcopy(finding)
     site.id, site.details = "sites.status.changed", {"paths": ["database:shop"]}
     assert any(_compare.covered(entry, site) for entry in finding.covers)
+
+
+def test_a_materialised_view_that_was_filled_anew_is_to_be_looked_at():
+    """It may have been stale: what it is made from is compared by itself. One that lost rows is told as a table is."""
+
+    def view(rows):
+        return {"items": {"postgresql:crm.turnover": dict(table(rows), kind="materialised view", database="crm")}}
+
+    (finding,) = databases.compare(view({1: "a", 2: "b"}), view({1: "a", 2: "c"}))
+    assert (finding.id, finding.severity) == ("databases.rows.changed", "warning") and "compared by themselves" in finding.remedy
+    (finding,) = databases.compare(view({1: "a", 2: "b"}), view({1: "a"}))
+    assert (finding.id, finding.severity) == ("databases.rows.lost", "blocker")
