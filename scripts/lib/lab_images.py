@@ -14,6 +14,7 @@ import argparse
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -81,6 +82,16 @@ def memory_is_plenty() -> bool:
     return False
 
 
+# Also what is installed: packages of one source need each other's exact version.
+WITHOUT_SECURITY = r"""
+sed -i '/^deb .*-security /d' /etc/apt/sources.list
+printf 'Package: *\nPin: release o=Debian\nPin-Priority: 1001\n' >/etc/apt/preferences.d/lab
+apt-get -q -o APT::Update::Error-Mode=any update
+apt-get -q -y -o Dpkg::Use-Pty=0 --allow-downgrades full-upgrade
+rm /etc/apt/preferences.d/lab
+"""
+
+
 def unit_hook(root: str) -> str:
     """Shell text that installs the host-key unit below `root` ('' for the running system)."""
     folder = f"{root}/etc/systemd/system"
@@ -146,7 +157,15 @@ def build_from_image(recipe: recipes.Recipe, parent_tag: str, tag: str, label: s
         if recipe.packages:
             options = [] if recipe.recommends else ["--no-install-recommends"]
             install = ["apt-get", "-q", "-y", "-o", "Dpkg::Use-Pty=0", *options, "install", *recipe.packages]
-            inside(f"{len(recipe.packages)} packages", shlex.join(install))
+            try:
+                inside(f"{len(recipe.packages)} packages", shlex.join(install))
+            except StepFailed:
+                if not lost_files(log):
+                    raise
+                # an old release's archive is emptied bit by bit while its lists still name everything
+                say(f"    {recipe.name}: the mirror no longer has files that its security lists name; built without that archive")
+                inside("the release without its security archive", WITHOUT_SECURITY)
+                inside(f"{len(recipe.packages)} packages", shlex.join(install))
         if recipe.pypi:
             env += pip_environment(name, log)
         for number, command in enumerate(recipe.run, 1):
@@ -156,6 +175,11 @@ def build_from_image(recipe: recipes.Recipe, parent_tag: str, tag: str, label: s
         run(f"{recipe.name}: commit", ["docker", "commit", *changes, name, tag], log)
     finally:
         docker_output("rm", "-f", "-v", name)
+
+
+def lost_files(log: Path) -> bool:
+    """Whether a build ended because the security archive's lists name files that the mirror does not have."""
+    return bool(re.search(r"^E: Failed to fetch \S*-security/\S+  404 ", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE))
 
 
 def certificates() -> str:
