@@ -10,6 +10,7 @@ import configparser
 import json
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import mail
@@ -46,11 +47,12 @@ class Rest:
         config.read("/etc/mailman3/mailman.cfg")
         web = config["webservice"]
         pair = f"{web['admin_user']}:{web['admin_pass']}".encode()
-        self.headers = {"Authorization": "Basic " + base64.b64encode(pair).decode(), "Content-Type": "application/json"}
+        self.headers = {"Authorization": "Basic " + base64.b64encode(pair).decode(), "Content-Type": "application/x-www-form-urlencoded"}
 
     def __call__(self, method: str, path: str, body: dict | None = None) -> dict | None:
         """Answer as a dict; None when the thing is not there (404)."""
-        data = json.dumps(body).encode() if body is not None else None
+        # as a form, like Mailman's own client: 3.3.3 of Debian 11 fails on the booleans and numbers of JSON
+        data = urllib.parse.urlencode({key: str(value) for key, value in body.items()}).encode() if body is not None else None
         request = urllib.request.Request("http://127.0.0.1:8001/3.1/" + path, data, self.headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
