@@ -46,6 +46,7 @@ def postgresql(host, policy, reindex):
                 host.run(["pg_upgradecluster", "-v", newest, cluster["version"], cluster["name"]], timeout=86400 * 2)
                 said.append("PostgreSQL cluster %s upgraded to %s; the old one is stopped and kept" % (label, newest))
             # Also after a cut that came between: both find nothing to do when it is done.
+            _start_the_new_one(host, cluster, newest)
             said += _carry_drop_ins(host, cluster, newest) + _fill_views(host, cluster, newest)
             continue
         if not cluster["status"].startswith("online"):
@@ -126,6 +127,15 @@ def _fill_views(host, cluster, version):
                 break
             left = still
     return said
+
+
+def _start_the_new_one(host, cluster, version):
+    """At boot: pg_upgradecluster only writes start.conf, and a unit that somebody enabled starts the old cluster beside the new one all the same."""
+    old, new = ("postgresql@%s-%s.service" % (number, cluster["name"]) for number in (cluster["version"], version))
+    if host.unit_state(old, "UnitFileState") == "enabled":
+        host.systemctl("enable", new)
+        host.systemctl("disable", old)
+        host.memory.journal("note", text="%s starts at boot in the place of %s" % (new, old))
 
 
 def _cluster(host, version, name):

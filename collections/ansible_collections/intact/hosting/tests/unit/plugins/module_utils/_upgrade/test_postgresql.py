@@ -125,3 +125,12 @@ def test_views_that_held_rows_are_filled_again_and_those_that_did_not_are_not(se
     server("Shop", 'CREATE MATERIALIZED VIEW "On top" AS SELECT broken() WITH NO DATA')
     assert _postgresql._fill_views(host, OLD, "17") == []
     assert "public.On top" in host.told[0] and "no" in host.told[0]
+
+
+@pytest.mark.parametrize(("enabled", "expected"), [("enabled", ["enable postgresql@17-main.service", "disable postgresql@15-main.service"]), ("static", [])])
+def test_a_unit_that_was_enabled_does_not_start_the_old_cluster_at_boot(tmp_path, monkeypatch, enabled, expected):
+    """start.conf said manual, and after the reboot the old server answered on every address (seen on shop1)."""
+    host = Host(tmp_path)
+    monkeypatch.setattr(host, "unit_state", lambda unit, what="ActiveState": enabled if (unit, what) == ("postgresql@15-main.service", "UnitFileState") else "")
+    _postgresql._start_the_new_one(host, {"version": "15", "name": "main"}, "17")
+    assert [word for word in host.told if word.startswith(("enable", "disable"))] == expected
