@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding, IntactError
+from ansible_collections.intact.hosting.plugins.module_utils._preflight import _clusters
 
 MYSQL_SERVERS = ("mariadb-server-[0-9]*", "mariadb-server", "mysql-server-[0-9]*", "mysql-server", "mariadb-server-core*")
 
@@ -49,9 +49,8 @@ def integrity(context):
     client, checker = _mysql(context)
     if client:
         found += _check_mysql(context, client, checker, seconds)
-    if context.host.which("pg_lsclusters"):
-        for cluster in json.loads(context.host.run(["pg_lsclusters", "--json"]).text or "[]"):
-            found += _check_cluster(context, cluster, seconds)
+    for cluster in _clusters.clusters(context):
+        found += _check_cluster(context, cluster, seconds)
     return found
 
 

@@ -8,12 +8,11 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import re
 from dataclasses import dataclass
 
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
-from ansible_collections.intact.hosting.plugins.module_utils._preflight import _machine
+from ansible_collections.intact.hosting.plugins.module_utils._preflight import _clusters, _machine
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,6 @@ def version_of(context, engine):
     return found.group(1) if found else ""
 
 
-def clusters(context):
-    """[{version, cluster, ...}] of PostgreSQL's clusters, [] without its tools."""
-    if not context.host.which("pg_lsclusters"):
-        return []
-    try:
-        return json.loads(context.host.run(["pg_lsclusters", "--json"], check=False).text or "[]")
-    except ValueError:
-        return []
-
-
 def engines(context):
     """PF37: each database engine has a way to the target's version that its makers support."""
     rules = {str(entry["engine"]): entry for entry in context.release_path.get("engines") or []}
@@ -86,7 +75,7 @@ def engines(context):
         found += _planned(context, engine, version) or _judged(context, engine.name, engine.name, version, rules.get(engine.name))
         if engine.name in ("mariadb", "mysql"):
             found += _never_upgraded(context, engine.name, version)
-    for cluster in clusters(context):
+    for cluster in _clusters.clusters(context):
         name = "postgresql %s/%s" % (cluster["version"], cluster["cluster"])
         found += _judged(context, "postgresql", name, str(cluster["version"]), rules.get("postgresql"))
     return found + _extensions(context)

@@ -25,7 +25,8 @@ def _name(word, arch=""):
 def transaction(text):
     """{"upgrade": [{name, arch, from, to, origin}], "install": [{name, arch, to, origin}], "remove": [{name, arch, from}]}.
 
-    text: output of apt-get -s. Order as apt will do it. A package that is unpacked twice is listed once.
+    text: output of apt-get -s. Order as apt will do it. A package that is unpacked twice is listed once, and one that makes way for a moment (Debian 11's
+    cron for 12's: Remv, then Inst of the same package) is not removed.
     """
     out = {"upgrade": [], "install": [], "remove": []}
     seen = set()
@@ -33,6 +34,7 @@ def transaction(text):
         match = _INST.match(line)
         if match:
             word, old, new, origin, arch = match.groups()
+            seen.add(("word", word))
             name, arch = _name(word, arch)
             if ("inst", name, arch) in seen:
                 continue
@@ -49,6 +51,7 @@ def transaction(text):
             if ("remv", name, arch) not in seen:
                 seen.add(("remv", name, arch))
                 out["remove"].append({"name": name, "arch": arch, "from": match.group(2)})
+    out["remove"] = [e for e in out["remove"] if ("word", e["name"] + (":" + e["arch"] if e["arch"] else "")) not in seen]
     return out
 
 

@@ -97,6 +97,21 @@ def test_postgresql_is_read_whole():
     assert [f.id for f in postgres(0)] == ["databases.down"]
 
 
+@pytest.mark.parametrize(
+    ("start", "status", "expected"), [("auto", "down", ["databases.down"]), ("# not by itself\nmanual", "down", ["databases.off"]), ("", "online", [])]
+)
+def test_clusters_where_json_is_not_to_be_had(start, status, expected):
+    """Debian 11's pg_lsclusters has --json only with libjson-perl: PF36 could not be done there, and PF37 saw no cluster at all."""
+    table = "15 main 5432 %s postgres /var/lib/postgresql/15/main /var/log/x\n" % status
+    commands = {
+        "pg_lsclusters --json": (1, "", "Error: Please install JSON.pm for JSON output"),
+        "pg_lsclusters -h": table,
+        "runuser": lambda argv, _stdin: (0, "") if any(part.endswith("pg_dump") for part in argv) else "0" if "pg_extension" in argv[-1] else "shop\0",
+    }
+    context = fake.context(commands, {"/etc/postgresql/15/main/start.conf": start + "\n", "/usr/lib/postgresql/15/bin/pg_amcheck": ""})
+    assert [f.id for f in databases.integrity(context)] == expected
+
+
 PHP = {
     "remove": ["php8.2-fpm", "php8.2-common", "php8.2-mysql", "php8.2-imap"],
     "install": [{"name": n, "to": "8.4"} for n in ("php8.4-fpm", "php8.4-common", "php8.4-mysql")],

@@ -325,3 +325,14 @@ def test_a_daemon_that_a_dependency_pulls_in_is_noticed_and_a_replacement_is_not
     assert _plan.newcomers(arriving, [{"name": "nginx-light", "replacement": "nginx"}]) == ["apache2"]
     more = {"upgrade": [], "install": [{"name": "apache2"}, {"name": "php8.4-fpm"}], "remove": []}
     assert _plan.deviations(plan(), more) == ["apache2 would be installed, a daemon that the plan does not name"]
+
+
+def test_a_package_that_makes_way_for_a_moment_is_not_removed():
+    """cron of Debian 11 for that of 12: a protected package was said to go."""
+    text = (
+        "Remv cron [3.0pl1-137]\nRemv libold:i386 [1]\nInst cron-daemon-common (3.0pl1-162 Debian:12.15/oldstable [all])\n"
+        "Inst cron [3.0pl1-137] (3.0pl1-162 Debian:12.15/oldstable [amd64])\nInst libold [1] (2 Debian:12.15/oldstable [amd64])\n"
+    )
+    found = _simulate.transaction(text)
+    assert [(e["name"], e["arch"]) for e in found["remove"]] == [("libold", "i386")]
+    assert [e["name"] for e in found["upgrade"]] == ["cron", "libold"]
