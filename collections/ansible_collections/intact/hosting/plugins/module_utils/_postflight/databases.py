@@ -51,8 +51,14 @@ def parse_clusters(text):
     return [tuple(line.split()[:4]) for line in text.splitlines() if len(line.split()) >= 4]
 
 
+def _by_hand(context, version, name):
+    """Whether a cluster is not to start by itself, as one that pg_upgradecluster left behind."""
+    rows = [row.split("#")[0].strip() for row in context.host.text("/etc/postgresql/%s/%s/start.conf" % (version, name)).splitlines()]
+    return next((row for row in rows if row), "auto") in ("manual", "disabled")
+
+
 def postgresql_clusters(context):
-    """QF19: every cluster is online and its data directory is there; an old one kept on purpose is told."""
+    """QF19: every cluster that starts by itself is online; an old one kept on purpose is told."""
     program = context.host.which("pg_lsclusters")
     if not program:
         return []
@@ -61,7 +67,17 @@ def postgresql_clusters(context):
     newest = max((float(version) for version, *_rest in clusters), default=0)
     for version, name, port, status in clusters:
         subject = "PostgreSQL %s/%s" % (version, name)
-        if not re.match(r"online", status):
+        if not re.match(r"online", status) and _by_hand(context, version, name):
+            found.append(
+                Finding(
+                    id="databases.off",
+                    severity="info",
+                    subject=subject,
+                    title="the cluster is switched off in its start.conf",
+                    evidence="port %s, status %s; that it ran before would be told by its sockets and databases" % (port, status),
+                )
+            )
+        elif not re.match(r"online", status):
             found.append(
                 Finding(
                     id="databases.down",

@@ -154,6 +154,17 @@ def test_postgresql_clusters():
     ]
 
 
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [("manual\n", ("databases.off", "info", "PostgreSQL 15/main")), ("# manual\nauto\n", ("databases.down", "blocker", "PostgreSQL 15/main"))],
+)
+def test_a_cluster_that_was_upgraded_stays_behind_switched_off(start, expected):
+    """It was a blocker on every server whose clusters were upgraded (seen on shop1)."""
+    text = "15 main 5433 down postgres /d /l\n17 main 5432 online postgres /d /l\n"
+    host = FakeSystem(commands={("/usr/bin/pg_lsclusters",): text}, files={"/etc/postgresql/15/main/start.conf": "# how\n" + start})
+    assert told(databases.postgresql_clusters(Context(host))) == [expected]
+
+
 def mail_host(search):
     return FakeSystem(commands={"postfix": "", "doveadm search": search, "doveadm fetch": "hdr: \nFrom: <a@b>\nX-Spam-Flag: NO\n\n\f\n", "doveadm expunge": ""})
 
