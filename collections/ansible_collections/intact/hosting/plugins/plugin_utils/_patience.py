@@ -42,6 +42,8 @@ class PatientAction(ActionBase):
         result = super().run(tmp, task_vars)
         host = (task_vars or {}).get("inventory_hostname", "?")
         limit, start, told = int(self._task.args.get("reconnect_seconds") or 0), time.monotonic(), False
+        # since when it answers with tracebacks; one that goes away after that is starting, and has all its time
+        broken = None
         while True:
             failure, answer = None, {}
             try:
@@ -55,13 +57,16 @@ class PatientAction(ActionBase):
                 if failure:
                     raise failure
                 return dict(result, **answer)
-            what = "does not answer (%s); it may be starting"
+            what, patience = "does not answer (%s); it may be starting", limit
             if "Traceback" in str(answer.get("module_stderr")):
-                limit, what = min(limit, REPLACING), "has a Python that does not work (%s); it may be being replaced"
-                if time.monotonic() - start >= limit:
+                broken = time.monotonic() if broken is None else broken
+                what, patience = "has a Python that does not work (%s); it may be being replaced", min(limit, REPLACING)
+                if time.monotonic() - broken >= patience:
                     return dict(result, **answer)
+            else:
+                broken = None
             if not told:
-                display.display("%s %s: trying again for up to %d s" % (host, what % why.strip()[-120:], limit))
+                display.display("%s %s: trying again for up to %d s" % (host, what % why.strip()[-120:], patience))
                 told = True
             self._reset()
             time.sleep(WAIT)

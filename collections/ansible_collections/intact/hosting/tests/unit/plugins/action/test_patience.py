@@ -82,6 +82,13 @@ def test_a_broken_python_is_not_waited_for_as_a_reboot_is(ask):
     assert ask([broken, GOOD], limit=1800)[0] == GOOD, "it was being replaced"
 
 
+def test_a_module_that_the_reboot_cut_does_not_shorten_the_wait_for_it(ask):
+    """Its traceback was the last word of the system that went down: a host that took more than a minute to come back was given up (seen on the machine)."""
+    broken = dict(KILLED, rc=1, module_stderr="Traceback (most recent call last):\nFileNotFoundError: payload.zip\n")
+    result, _printed, clock = ask([broken, *[AnsibleConnectionFailure("timed out during banner exchange")] * 60, GOOD], limit=1800)
+    assert result == GOOD and clock > 120
+
+
 def test_without_patience_nothing_is_tried_again(ask):
     with pytest.raises(AnsibleConnectionFailure):
         ask([AnsibleConnectionFailure("timed out"), GOOD], limit=0)
