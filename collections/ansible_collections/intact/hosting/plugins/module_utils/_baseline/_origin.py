@@ -28,11 +28,14 @@ def conffiles(system):
         parts = line.split(None, 1)
         if len(parts) == 2:
             out[parts[1].strip()] = parts[0]
+    current = set()
     for line in system.run(["dpkg-query", "-W", "-f", "${Package}\n${Conffiles}\n"]).text.splitlines():
         # " /etc/some file MD5 [obsolete]"; the path may hold blanks, the digest is 32 hex digits or "newconffile"
-        found = re.match(r" (/.*) ([0-9a-f]{32}|newconffile)( obsolete| remove-on-upgrade)*$", line)
-        if found:
+        found = re.match(r" (/.*) ([0-9a-f]{32}|newconffile)((?: obsolete| remove-on-upgrade)*)$", line)
+        # a package goes on listing what moved to another one (mariadb-server-10.5 to mariadb-server), with the digest of then
+        if found and (not found.group(3) or found.group(1) not in current):
             out[found.group(1)] = found.group(2)
+            current |= set() if found.group(3) else {found.group(1)}
     return out
 
 
@@ -74,11 +77,12 @@ def given_up(system):
     """{path as bytes} of configuration files that the installed version takes away or no longer brings: dpkg goes on listing them."""
     word = b"remove-on-upgrade "
     out = {line[len(word) :] for path in system.glob(DECLARED) for line in (system.read(path) or b"").split(b"\n") if line.startswith(word)}
+    gone, current = set(), set()
     for line in system.run(["dpkg-query", "-W", "-f", "${Package}\n${Conffiles}\n"]).out.split(b"\n"):
-        found = re.match(rb" (/.*) (?:[0-9a-f]{32}|newconffile)(?: obsolete| remove-on-upgrade)+$", line)
+        found = re.match(rb" (/.*) (?:[0-9a-f]{32}|newconffile)((?: obsolete| remove-on-upgrade)*)$", line)
         if found:
-            out.add(found.group(1))
-    return out
+            (gone if found.group(2) else current).add(found.group(1))
+    return out | (gone - current)
 
 
 def classify(path, md5, known, packaged, brought=None):

@@ -66,6 +66,15 @@ def test_conffiles_of_dpkg_and_ucf():
     assert len(system.calls) == 1
 
 
+@pytest.mark.parametrize("order", [("mariadb-server", "mariadb-server-10.5"), ("mariadb-server-10.5", "zz-mariadb-server")])
+def test_what_moved_to_another_package_is_that_ones(order):
+    """The former one goes on listing it as obsolete: what nobody had edited was said to be edited after Debian 11 to 12 (seen)."""
+    digests = {name: "1" * 32 + " obsolete" if name.endswith("10.5") else "2" * 32 for name in order}
+    system = FakeSystem({"dpkg-query -W": "".join("%s\n /etc/mysql/debian-start %s\n" % (name, digests[name]) for name in order)})
+    assert _origin.conffiles(system) == {"/etc/mysql/debian-start": "2" * 32}
+    assert _origin.given_up(system) == set()
+
+
 def test_a_host_without_dpkg_has_no_conffiles():
     assert _origin.conffiles(FakeSystem()) == {}
 
