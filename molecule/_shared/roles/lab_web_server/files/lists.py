@@ -47,7 +47,7 @@ class Rest:
         config.read("/etc/mailman3/mailman.cfg")
         web = config["webservice"]
         pair = f"{web['admin_user']}:{web['admin_pass']}".encode()
-        self.first = False
+        self.statuses_later = False
         self.headers = {"Authorization": "Basic " + base64.b64encode(pair).decode(), "Content-Type": "application/x-www-form-urlencoded"}
 
     def __call__(self, method: str, path: str, body: dict | None = None) -> dict | None:
@@ -70,7 +70,7 @@ class Rest:
         except (OSError, SystemExit):
             return False
         # Debian 11's takes a member's delivery status only afterwards
-        self.first = " 3.3.3 " in (versions or {}).get("mailman_version", "") + " "
+        self.statuses_later = " 3.3.3 " in (versions or {}).get("mailman_version", "") + " "
         return versions is not None
 
 
@@ -90,8 +90,8 @@ def fill(rest: Rest, name: str, wanted: dict) -> None:
         made = dict(pre, subscriber=person, display_name=shown, delivery_mode="regular" if receives else "mime_digests")
         # Nobody's mail server exists in the lab: they read the archive.
         reads = {} if receives else {"delivery_status": "by_user"}
-        rest("POST", "members", made if rest.first else {**made, **reads})
-        if reads and rest.first:
+        rest("POST", "members", made if rest.statuses_later else {**made, **reads})
+        if reads and rest.statuses_later:
             member = rest("GET", f"lists/{address}/member/{person}") or {}
             rest("PATCH", member["self_link"].rpartition("/3.1/")[2] + "/preferences", reads)
     lab.changed(f"list {address}")

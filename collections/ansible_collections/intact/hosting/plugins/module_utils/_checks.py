@@ -43,6 +43,12 @@ def perform(checks, context, undone, clock=time.monotonic):
     return findings, told
 
 
+def cluster_start(host, version, name):
+    """How a PostgreSQL cluster of Debian's packaging starts: auto (also where its start.conf says nothing), manual or disabled."""
+    rows = [row.split("#")[0].strip() for row in host.text("/etc/postgresql/%s/%s/start.conf" % (version, name)).splitlines()]
+    return next((row for row in rows if row), "auto")
+
+
 def _undone(check, why, undone):
     return Finding(
         id=undone["id"],

@@ -53,22 +53,23 @@ def label(system, base, name):
     return "/dev/mapper/" + mapped if mapped else "/dev/" + name.replace("!", "/")
 
 
-def inner(system, base):
-    """Whether a device is a layer that LVM keeps to itself (vg-root-real, vg-snap-cow, a pool's data): its own UUID has a word behind the volume's."""
-    return system.text(base + "/dm/uuid").strip().startswith("LVM-") and "-" in system.text(base + "/dm/uuid").strip()[4:]
+def layer(system, name):
+    """What LVM keeps a device to itself for (vg-root-real: real, vg-snap-cow: cow, a pool's tdata); "" for all that is not: the word behind its UUID."""
+    uuid = system.text("%s/%s/dm/uuid" % (SYSFS, name)).strip()
+    return uuid[len("LVM-") :].partition("-")[2] if uuid.startswith("LVM-") else ""
 
 
-def origin(system, base):
-    """How a person calls the volume whose snapshot a device is; "" when it is none. Both stand on the same VOLUME-real."""
-    slaves = [s for s in system.listdir(base + "/slaves") if inner(system, "%s/%s" % (SYSFS, s))]
-    if not any(system.text("%s/%s/dm/uuid" % (SYSFS, s)).strip().endswith("-cow") for s in slaves):
+def origin(system, name):
+    """How a person calls the volume whose snapshot a device is; "" when it is none. Both stand on the same VOLUME-real, a snapshot on its -cow besides."""
+
+    def below(device):
+        return {layer(system, s): s for s in system.listdir("%s/%s/slaves" % (SYSFS, device))}
+
+    mine = below(name)
+    if "cow" not in mine or "real" not in mine:
         return ""
-    for real in [s for s in slaves if system.text("%s/%s/dm/uuid" % (SYSFS, s)).strip().endswith("-real")]:
-        for other in system.listdir("%s/%s/holders" % (SYSFS, real)):
-            below = system.listdir("%s/%s/slaves" % (SYSFS, other))
-            if not any(system.text("%s/%s/dm/uuid" % (SYSFS, s)).strip().endswith("-cow") for s in below):
-                return label(system, "%s/%s" % (SYSFS, other), other)
-    return ""
+    volumes = [h for h in system.listdir("%s/%s/holders" % (SYSFS, mine["real"])) if "cow" not in below(h)]
+    return label(system, "%s/%s" % (SYSFS, volumes[0]), volumes[0]) if volumes else ""
 
 
 def whole(system, name, partition):

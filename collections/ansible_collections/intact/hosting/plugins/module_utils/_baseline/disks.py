@@ -46,7 +46,7 @@ def capture(system):
 
 def _device(system, name, mounts):
     base = "%s/%s" % (_sysblock.SYSFS, name)
-    if _sysblock.inner(system, base):
+    if _sysblock.layer(system, name):
         return None
     number = system.text(base + "/dev").strip()
     size = int(system.text(base + "/size").strip() or 0) * 512
@@ -85,8 +85,9 @@ def _device(system, name, mounts):
             system.skip("partition table of %s" % item["path"], exc.strerror or str(exc))
     if partition:
         item["parent"] = _sysblock.whole(system, name, partition)
-    if _sysblock.origin(system, base):
-        item["snapshot_of"] = _sysblock.origin(system, base)
+    volume = _sysblock.origin(system, name)
+    if volume:
+        item["snapshot_of"] = volume
     return item
 
 

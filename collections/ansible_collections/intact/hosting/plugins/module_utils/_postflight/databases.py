@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.intact.hosting.plugins.module_utils import _checks
 from ansible_collections.intact.hosting.plugins.module_utils._findings import Finding
 
 
@@ -51,12 +52,6 @@ def parse_clusters(text):
     return [tuple(line.split()[:4]) for line in text.splitlines() if len(line.split()) >= 4]
 
 
-def _by_hand(context, version, name):
-    """Whether a cluster is not to start by itself, as one that pg_upgradecluster left behind."""
-    rows = [row.split("#")[0].strip() for row in context.host.text("/etc/postgresql/%s/%s/start.conf" % (version, name)).splitlines()]
-    return next((row for row in rows if row), "auto") in ("manual", "disabled")
-
-
 def postgresql_clusters(context):
     """QF19: every cluster that starts by itself is online; an old one kept on purpose is told."""
     program = context.host.which("pg_lsclusters")
@@ -67,7 +62,7 @@ def postgresql_clusters(context):
     newest = max((float(version) for version, *_rest in clusters), default=0)
     for version, name, port, status in clusters:
         subject = "PostgreSQL %s/%s" % (version, name)
-        if not re.match(r"online", status) and _by_hand(context, version, name):
+        if not re.match(r"online", status) and _checks.cluster_start(context.host, version, name) != "auto":
             found.append(
                 Finding(
                     id="databases.off",

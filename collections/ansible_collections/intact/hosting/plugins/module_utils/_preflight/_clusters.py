@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-START = "/etc/postgresql/%s/%s/start.conf"
+from ansible_collections.intact.hosting.plugins.module_utils import _checks
 
 
 def clusters(context):
@@ -26,8 +26,13 @@ def clusters(context):
     for line in context.host.run(["pg_lsclusters", "-h"]).text.splitlines():
         words = line.split()
         if len(words) >= 6:
-            start = [row.split("#")[0].strip() for row in context.host.text(START % (words[0], words[1])).splitlines()]
-            # postgresql-common's own default where the file says nothing
-            start = next((row for row in start if row), "auto")
-            out.append({"version": words[0], "cluster": words[1], "port": words[2], "running": int(words[3].startswith("online")), "start": start})
+            out.append(
+                {
+                    "version": words[0],
+                    "cluster": words[1],
+                    "port": words[2],
+                    "running": int(words[3].startswith("online")),
+                    "start": _checks.cluster_start(context.host, *words[:2]),
+                }
+            )
     return out

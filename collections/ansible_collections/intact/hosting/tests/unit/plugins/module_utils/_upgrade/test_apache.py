@@ -48,11 +48,11 @@ def apache(tmp_path):
 
     def run(argv, check=True, **_more):
         asked.append(" ".join(argv))
-        if argv[0] == "a2enmod":
+        if argv[0] == "a2enmod" and not host.conflicts:
             (root / "mods-enabled" / (argv[-1] + ".load")).symlink_to("../mods-available/%s.load" % argv[-1])
         return SimpleNamespace(rc=host.refuses if argv[0] == "apache2ctl" else 0, error="AH00526: Syntax error on line 3\n" if host.refuses else "")
 
-    host = SimpleNamespace(asked=asked, run=run, refuses=0, state="failed", notes=[])
+    host = SimpleNamespace(asked=asked, run=run, refuses=0, conflicts=False, state="failed", notes=[])
     host.memory = SimpleNamespace(journal=lambda event, text: host.notes.append(text))
     host.unit_state = lambda unit: host.state
     host.systemctl = lambda *words, **more: asked.append(" ".join(words))
@@ -80,3 +80,11 @@ def test_a_refused_configuration_is_told(apache):
     assert _apache.switch(apache, RULES, ["php8.2"], apache.root) == ["php8.4"]
     assert not [words for words in apache.asked if "apache2.service" in words]
     assert apache.notes[-1] == "Apache refuses its configuration: AH00526: Syntax error on line 3"
+
+
+def test_a_module_that_cannot_be_switched_on_leaves_the_old_one_and_goes_on(apache):
+    """Past the point of no return: an error here would come again with every start."""
+    apache.conflicts = True
+    assert _apache.switch(apache, RULES, ["php8.2"], apache.root) == []
+    assert _apache.enabled(apache.root) == ["php8.2"] and apache.asked == ["a2enmod -q php8.4"]
+    assert "could not be switched on" in apache.notes[0]
