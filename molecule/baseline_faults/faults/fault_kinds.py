@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -334,13 +335,20 @@ class PostfixQueueVanished(Fault):
 
     def inject(self) -> None:
         self.keep.mkdir(parents=True, exist_ok=True)
-        moved = {}
-        for path in glob.glob("/var/spool/postfix/defer*/?/*"):
-            # a rename keeps the inode, which is a part of the message's name in the queue
-            kept = str(self.keep / str(len(moved)))
-            os.rename(path, kept)
-            moved[kept] = path
-        (self.keep / "moved.json").write_text(json.dumps(moved), encoding="utf-8")
+        moved: dict[str, str] = {}
+
+        def gone() -> bool:
+            # one that is being tried right now is not among the deferred ones; it comes back to them
+            for path in glob.glob("/var/spool/postfix/defer*/?/*"):
+                # a rename keeps the inode, which is a part of the message's name in the queue
+                kept = str(self.keep / str(len(moved)))
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(path, kept)
+                    moved[kept] = path
+            (self.keep / "moved.json").write_text(json.dumps(moved), encoding="utf-8")
+            return self.there()
+
+        wait("the queue to be empty", gone)
 
     def undo(self) -> None:
         for kept, path in json.loads((self.keep / "moved.json").read_text(encoding="utf-8")).items():
