@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import email.header
 import hashlib
 import json
 import os
@@ -89,7 +90,12 @@ def content(path):
 
 def mailing_lists():
     names = lines("runuser", "-u", "list", "--", "mailman", "lists", "-q")
-    return {name: lines("runuser", "-u", "list", "--", "mailman", "members", name) for name in names}
+    # Mailman of Debian 11 says names as a header has them, encoded; those of 12 and 13 say them as they are
+    return {name: sorted(decoded(line) for line in lines("runuser", "-u", "list", "--", "mailman", "members", name)) for name in names}
+
+
+def decoded(line):
+    return str(email.header.make_header(email.header.decode_header(line)))
 
 
 def main():

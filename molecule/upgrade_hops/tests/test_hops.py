@@ -16,6 +16,8 @@ TARGET = os.environ.get("INTACT_TARGET_RELEASE") or "13"
 CODENAMES = {"12": "bookworm", "13": "trixie"}
 # the machine's load, which plays other scenarios meanwhile
 MACHINES_OWN = ("resources.load.high",)
+# notes: accounts of new packages, and what customers' cron jobs wrote into their tables during the flight
+NOTES = ("info accounts.system.new", "info databases.rows.added")
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,8 @@ def test_no_hop_tells_what_the_release_brought(flight):
     documents = sorted(flight.glob("**/comparison.json"))
     assert len(documents) == (1 if TARGET == "12" else 2)
     for path in documents:
-        found = json.loads(path.read_text())["findings"]
-        assert [f"{f['severity']} {f['id']} {f['subject']}: {f['evidence']}" for f in found if f["id"] not in MACHINES_OWN] == [], path
+        found = [f"{f['severity']} {f['id']} {f['subject']}: {f['evidence']}" for f in json.loads(path.read_text())["findings"] if f["id"] not in MACHINES_OWN]
+        assert [line for line in found if not line.startswith(NOTES)] == [], "\n".join([str(path), *found])
 
 
 def test_the_verdict_is_intact(flight):
