@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs upgrade-fleet.yml as an operator does, and can cut one server's power in the middle of its packages.
 
-fleet_run.py PROJECT INVENTORY RESULTS NAME [--cut=CONTAINER] [--limit=PATTERN]: the output goes to RESULTS/NAME.log, how it ended to RESULTS/NAME.json
+fleet_run.py PROJECT INVENTORY RESULTS NAME [--cut=CONTAINER] [--wave-budget=SECONDS]: the output goes to RESULTS/NAME.log, how it ended to RESULTS/NAME.json
 ({status, cut: stage or ""}). Ends with 0 when the playbook came to its end, red or not: the tests judge.
 """
 
@@ -43,17 +43,17 @@ def main() -> int:
         parser.add_argument(name, type=Path)
     parser.add_argument("name")
     parser.add_argument("--cut", default="")
-    parser.add_argument("--limit", default="")
+    parser.add_argument("--wave-budget", type=int, default=0)
     options = parser.parse_args()
     results, told, done = options.results.resolve(), {"cut": ""}, threading.Event()
     given = {
         "intact_flights_dir": str(results / "flights"),
         "intact_fleets_dir": str(results / "fleets"),
         "intact_waves": [1, 5, "100%"],
+        "intact_wave_budget_seconds": options.wave_budget,
         "intact_contacts": [{"name": "The lab", "role": "everything", "phone": "none"}],
     }
     argv = ["ansible-playbook", f"--inventory={options.inventory.resolve()}", "playbooks/upgrade-fleet.yml", "--forks=6", f"--extra-vars={json.dumps(given)}"]
-    argv += [f"--limit={options.limit}"] if options.limit else []
     knife = threading.Thread(target=cut, args=(options.cut, done, told), daemon=True)
     if options.cut:
         knife.start()
